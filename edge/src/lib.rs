@@ -1,0 +1,16 @@
+//! The gateway daemon of a river site, in the order in which a reading passes:
+//! a bus is polled, words are decoded and validated, readings are recorded, stored and uploaded.
+
+pub mod config;
+pub mod bus;
+pub mod plan;
+pub mod decode;
+pub mod validate;
+pub mod record;
+pub mod clock;
+pub mod store;
+pub mod upload;
+pub mod enroll;
+pub mod panel;
+pub mod health;
+pub mod run;

@@ -1,0 +1,169 @@
+//! The closed sets of words that are visible from outside, each with its spelling and its
+//! number on disk and on the wire. Numbers are append-only.
+
+/// Declares an enum whose variants have one spelling (JSON, SQL, settings) and one stable number.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $number:literal $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$vmeta])* #[serde(rename = $word)] $variant = $number),+ }
+
+        impl $name {
+            /// Every word, in order of its number.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The spelling.
+            pub const fn word(self) -> &'static str {
+                match self { $($name::$variant => $word),+ }
+            }
+
+            /// The number on disk and on the wire.
+            pub const fn number(self) -> u8 {
+                self as u8
+            }
+
+            /// The word with this number, if there is one.
+            pub const fn from_number(number: u8) -> Option<Self> {
+                match number { $($number => Some($name::$variant),)+ _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.word())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(text: &str) -> Result<Self, UnknownWord> {
+                match text {
+                    $($word => Ok($name::$variant),)+
+                    _ => Err(UnknownWord { word: text.to_owned(), known: &[$($word),+] }),
+                }
+            }
+        }
+    };
+}
+
+/// A word that is not in its set.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("unknown word `{word}`; one of: {}", known.join(", "))]
+pub struct UnknownWord {
+    word: String,
+    known: &'static [&'static str],
+}
+
+words! {
+    /// What kind of machine a device is; a meter is a sensor with `metadata.kind = "meter"`.
+    DeviceType { Turbine = 0 "turbine", Sensor = 1 "sensor", Controller = 2 "controller", Battery = 3 "battery" }
+}
+words! {
+    /// How urgent an alert is.
+    Severity { Low = 0 "low", Medium = 1 "medium", High = 2 "high", Critical = 3 "critical" }
+}
+words! {
+    /// How far one value may be trusted; worse words replace milder ones, never the other way.
+    Quality {
+        Ok = 0 "ok",
+        /// The device said that it has no value.
+        Sentinel = 1 "sentinel",
+        /// Outside what is physically plausible.
+        Range = 2 "range",
+        /// Measured earlier than its predecessor.
+        TimeOrder = 3 "time_order",
+        /// Changed faster than it can.
+        Rate = 4 "rate",
+        /// Has not moved although it must.
+        Stuck = 5 "stuck",
+        /// Contradicts other values.
+        CrossCheck = 6 "cross_check",
+        /// Dated without a trusted clock.
+        ClockUntrusted = 7 "clock_untrusted",
+        /// Dated afterwards, when the clock was trusted.
+        Redated = 8 "redated",
+        /// Computed, not measured.
+        Estimated = 9 "estimated",
+        /// An aggregate that stands for readings given up for space.
+        Thinned = 10 "thinned",
+    }
+}
+
+impl Quality {
+    /// Whether a value of this quality is left out of roll-ups (and so of energy and bills).
+    pub const fn kept_out_of_rollups(self) -> bool {
+        matches!(
+            self,
+            Quality::Sentinel
+                | Quality::Range
+                | Quality::TimeOrder
+                | Quality::Rate
+                | Quality::Stuck
+                | Quality::CrossCheck
+        )
+    }
+}
+
+words! {
+    /// Why readings of a span will never come.
+    GapReason {
+        StoreFullThinned = 0 "store_full_thinned",
+        StoreFullDropped = 1 "store_full_dropped",
+        StoreDamaged = 2 "store_damaged",
+        UncleanStop = 3 "unclean_stop",
+        DiskError = 4 "disk_error",
+        Clock = 5 "clock",
+        DeadLetterDiscarded = 6 "dead_letter_discarded",
+        DeviceSilent = 7 "device_silent",
+    }
+}
+words! {
+    /// Width of a roll-up's window; a day is a calendar day in the site's zone.
+    Resolution { Minute = 0 "1m", Quarter = 1 "15m", Hour = 2 "1h", Day = 3 "1d" }
+}
+words! {
+    /// Why the cloud refused one item of a batch.
+    RejectCode {
+        Conflict = 0 "conflict",
+        Invalid = 1 "invalid",
+        OutOfRange = 2 "out_of_range",
+        UnknownDevice = 3 "unknown_device",
+        QuarantinedTime = 4 "quarantined_time",
+        BeyondRetention = 5 "beyond_retention",
+    }
+}
+words! {
+    /// What a signed-in person may do.
+    UserRole { Admin = 0 "admin", Customer = 1 "customer", Technician = 2 "technician", Viewer = 3 "viewer" }
+}
+words! {
+    /// State of a site.
+    SiteStatus { Active = 0 "active", Maintenance = 1 "maintenance", Offline = 2 "offline", Decommissioned = 3 "decommissioned" }
+}
+words! {
+    /// State of a device.
+    DeviceStatus { Active = 0 "active", Maintenance = 1 "maintenance", Offline = 2 "offline", Error = 3 "error", Warning = 4 "warning" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_numbers_lead_back_to_the_same_variant() {
+        for &quality in Quality::ALL {
+            assert_eq!(Quality::from_number(quality.number()), Some(quality));
+            assert_eq!(quality.word().parse(), Ok(quality));
+            assert_eq!(serde_json::to_string(&quality).ok(), Some(format!("\"{quality}\"")));
+        }
+        assert_eq!(Quality::from_number(11), None);
+    }
+
+    #[test]
+    fn an_unknown_word_names_the_known_ones() {
+        let error = "captain".parse::<UserRole>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown word `captain`; one of: admin, customer, technician, viewer");
+    }
+}
