@@ -9,6 +9,7 @@ pub mod batch;
 pub mod bytes;
 pub mod coder;
 pub mod metric;
+pub mod problem;
 pub mod profile;
 pub mod reading;
 pub mod receipt;
