@@ -1,1 +1,19 @@
-//! profile
+//! Device profiles: what the registers of one family of devices mean.
+//!
+//! A profile is a plain TOML file without templates or expressions, taught in
+//! `docs/device-profiles.md`. [`parse`] reads and checks it and reports every mistake with its
+//! line; the result is resolved (names have become indices), so that users need not look back.
+
+mod builtin;
+mod check;
+mod decimal;
+mod fields;
+mod model;
+mod parse;
+mod register;
+pub mod sunspec;
+
+pub use builtin::{builtin, builtin_names};
+pub use decimal::Decimal;
+pub use model::*;
+pub use parse::parse;

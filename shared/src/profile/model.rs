@@ -1,0 +1,441 @@
+//! What a profile says once it is parsed: areas of registers, and what each register feeds.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::decimal::Decimal;
+use crate::metric::Metric;
+use crate::words::{DeviceType, Severity};
+
+/// Version of the format that this program reads (`format = 1`).
+pub const FORMAT: i64 = 1;
+/// Most registers that Modbus lets one request read.
+pub const REGISTERS_PER_REQUEST_MAX: u16 = 125;
+/// Most areas of a profile.
+pub const AREAS_MAX: usize = 64;
+/// Most registers and computed values of an area.
+pub const REGISTERS_MAX: usize = 512;
+/// Longest string, in registers.
+pub const STRING_REGISTERS_MAX: u16 = 64;
+
+/// A family of devices that shares one register map.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// The name that `edge.toml` calls it by; that of its file.
+    pub name: String,
+    /// Who makes the device; what the device itself says wins.
+    pub manufacturer: String,
+    /// The model or family; what the device itself says wins.
+    pub model: String,
+    /// What kind of machine it is.
+    pub device: DeviceType,
+    /// A narrower word, such as `meter`.
+    pub kind: Option<String>,
+    /// How sure we are of the registers.
+    pub confidence: Confidence,
+    /// The documents that the registers come from.
+    pub sources: Vec<String>,
+    /// Defaults of the link, which `edge.toml` may override.
+    pub link: Link,
+    /// How the addresses are found; `None` when they are fixed.
+    pub discovery: Option<Discover>,
+    /// The registers, by unit, function code or SunSpec model.
+    pub areas: Vec<Area>,
+}
+
+/// How sure we are of the registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// A manufacturer's document, or two independent tested implementations.
+    High,
+    /// One maintained implementation.
+    Medium,
+    /// Community text, or sources in conflict.
+    Low,
+}
+
+/// Defaults of the serial line and of the exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Link {
+    /// Unit id (Modbus address) of a device as it leaves the factory.
+    pub unit: Option<u8>,
+    /// Serial speed, bit/s.
+    pub baud: Option<u32>,
+    /// Serial parity.
+    pub parity: Option<Parity>,
+    /// Serial stop bits, 1 or 2.
+    pub stop_bits: Option<u8>,
+    /// Silence to keep before a request, where the device needs more than Modbus asks.
+    pub quiet: Option<Duration>,
+    /// How long an answer may take.
+    pub timeout: Option<Duration>,
+}
+
+/// Serial parity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parity {
+    /// No parity bit.
+    None,
+    /// Even parity.
+    Even,
+    /// Odd parity.
+    Odd,
+}
+
+/// How to find the addresses of a SunSpec device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discover {
+    /// PDU addresses at which the marker may stand, in the order to try them.
+    pub bases: Vec<u16>,
+    /// Function code to read with.
+    pub function: Function,
+}
+
+/// The function code of a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Function {
+    /// Read holding registers, function code 3.
+    Holding,
+    /// Read input registers, function code 4.
+    Input,
+}
+
+impl Function {
+    /// The function code on the wire.
+    pub const fn code(self) -> u8 {
+        match self {
+            Function::Holding => 3,
+            Function::Input => 4,
+        }
+    }
+}
+
+/// How often registers are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Poll {
+    /// At every poll.
+    Fast,
+    /// Now and then: counters, temperatures of slow bodies, settings.
+    Slow,
+    /// Once when the device is first reached: identity.
+    Once,
+}
+
+/// Registers that are read alike: one unit, one function code, and where addresses are found by
+/// discovery, one SunSpec model. Requests never cross areas.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Area {
+    /// Its name in messages.
+    pub name: String,
+    /// Function code to read with.
+    pub function: Function,
+    /// Unit id where it is not the device's own.
+    pub unit: Option<u8>,
+    /// SunSpec models with this layout; addresses are then offsets from the model's id word.
+    pub models: Vec<u16>,
+    /// Of the areas with the same word here, only the first that the device has is used.
+    pub one_of: Option<String>,
+    /// Most registers in one request.
+    pub registers_max: u16,
+    /// How many unused registers a request may read over to save another request.
+    pub gap_max: u16,
+    /// Addresses that no request may touch.
+    pub forbidden: Vec<RangeInclusive<u16>>,
+    /// Its registers.
+    pub registers: Vec<Register>,
+    /// Values computed from its registers.
+    pub computed: Vec<Computed>,
+}
+
+/// One register, or the few that together hold one value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Register {
+    /// Its name within the area.
+    pub name: String,
+    /// Line of the file that speaks of it.
+    pub line: usize,
+    /// PDU address, or the offset from the model's id word.
+    pub at: u16,
+    /// How its words are to be read.
+    pub kind: Kind,
+    /// Order of the words of values wider than one register.
+    pub word_order: Order,
+    /// Order of the two bytes in each register.
+    pub byte_order: Order,
+    /// How often it is read.
+    pub poll: Poll,
+    /// Turns the raw number into the unit of the metric.
+    pub scale: Decimal,
+    /// Added after scaling, in the unit of the metric.
+    pub offset: Decimal,
+    /// Register (index in the area) that holds a further power of ten.
+    pub scale_from: Option<usize>,
+    /// Register that holds the sign.
+    pub sign_from: Option<SignFrom>,
+    /// Step that values are rounded to, in the unit of the metric; `None`: the register's own.
+    pub resolution: Option<Decimal>,
+    /// Raw values that mean "no value".
+    pub sentinels: Vec<Sentinel>,
+    /// Without it, the register counts as having no value.
+    pub valid_when: Option<Condition>,
+    /// Values outside, in the unit of the metric, are marked `range`.
+    pub plausible: Option<(Decimal, Decimal)>,
+    /// Where a counter begins again, in raw steps.
+    pub modulus: Option<u64>,
+    /// Whether a device that does not implement it is no worse: it then gives no value at all,
+    /// rather than one marked `sentinel`.
+    pub optional: bool,
+    /// What it is for.
+    pub feeds: Feeds,
+}
+
+impl Register {
+    /// How many registers it takes.
+    pub const fn width(&self) -> u16 {
+        self.kind.width()
+    }
+
+    /// The addresses it takes.
+    pub const fn span(&self) -> RangeInclusive<u16> {
+        self.at..=self.at.saturating_add(self.width() - 1)
+    }
+}
+
+/// How the words of a register are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// High byte of a register.
+    U8High,
+    /// Low byte of a register.
+    U8Low,
+    /// High byte of a register, two's complement.
+    I8High,
+    /// Low byte of a register, two's complement.
+    I8Low,
+    /// Unsigned, 16 bits; also SunSpec enum16.
+    U16,
+    /// Two's complement, 16 bits; also SunSpec's scale factor.
+    I16,
+    /// Unsigned, 32 bits.
+    U32,
+    /// Two's complement, 32 bits.
+    I32,
+    /// Unsigned, 64 bits.
+    U64,
+    /// Two's complement, 64 bits.
+    I64,
+    /// IEEE 754, 32 bits.
+    F32,
+    /// IEEE 754, 64 bits.
+    F64,
+    /// A set of bits, 16 bits.
+    Bits16,
+    /// A set of bits, 32 bits.
+    Bits32,
+    /// Text of so many registers, ended by NUL or padded with spaces.
+    Text(u16),
+}
+
+impl Kind {
+    /// How many registers it takes.
+    pub const fn width(self) -> u16 {
+        match self {
+            Kind::U8High | Kind::U8Low | Kind::I8High | Kind::I8Low => 1,
+            Kind::U16 | Kind::I16 | Kind::Bits16 => 1,
+            Kind::U32 | Kind::I32 | Kind::F32 | Kind::Bits32 => 2,
+            Kind::U64 | Kind::I64 | Kind::F64 => 4,
+            Kind::Text(registers) => registers,
+        }
+    }
+
+    /// How many bits its raw number has; nought for text.
+    pub const fn bits(self) -> u32 {
+        match self {
+            Kind::U8High | Kind::U8Low | Kind::I8High | Kind::I8Low => 8,
+            Kind::Text(_) => 0,
+            _ => self.width() as u32 * 16,
+        }
+    }
+
+    /// Whether its number is a float.
+    pub const fn is_float(self) -> bool {
+        matches!(self, Kind::F32 | Kind::F64)
+    }
+
+    /// Whether it holds text.
+    pub const fn is_text(self) -> bool {
+        matches!(self, Kind::Text(_))
+    }
+
+    /// Whether it is a set of bits.
+    pub const fn is_bits(self) -> bool {
+        matches!(self, Kind::Bits16 | Kind::Bits32)
+    }
+
+    /// Whether its raw number is two's complement.
+    pub const fn is_signed(self) -> bool {
+        matches!(self, Kind::I8High | Kind::I8Low | Kind::I16 | Kind::I32 | Kind::I64)
+    }
+}
+
+/// Which part comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The more significant one, as Modbus has it.
+    HighFirst,
+    /// The less significant one.
+    LowFirst,
+}
+
+/// The sign of a value that stands in another register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignFrom {
+    /// Index of the register in the area.
+    pub register: usize,
+    /// Its raw values that make the value negative.
+    pub negative: Vec<i64>,
+}
+
+/// A raw value that means "no value".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sentinel {
+    /// The bits, as wide as the register.
+    pub pattern: u64,
+    /// What the device says by it.
+    pub reason: Reason,
+}
+
+/// Why a device has no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// This device does not have the quantity.
+    NotImplemented,
+    /// It has none now.
+    Unavailable,
+    /// Above what it can measure.
+    OverRange,
+    /// Below what it can measure.
+    UnderRange,
+    /// The sensor is broken or missing.
+    SensorFault,
+}
+
+/// A condition on another register of the area, by its raw number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Index of the register in the area.
+    pub register: usize,
+    /// What its raw number must be.
+    pub test: Test,
+}
+
+/// What a raw number must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Test {
+    /// One of these.
+    Is(Vec<i64>),
+    /// None of these.
+    Not(Vec<i64>),
+}
+
+impl Test {
+    /// Whether the raw number passes.
+    pub fn passes(&self, raw: i128) -> bool {
+        match self {
+            Test::Is(numbers) => numbers.iter().any(|&number| i128::from(number) == raw),
+            Test::Not(numbers) => numbers.iter().all(|&number| i128::from(number) != raw),
+        }
+    }
+}
+
+/// What a register is for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Feeds {
+    /// A metric of the reading. A fallback counts only where no earlier register gave a value.
+    Metric {
+        /// Which.
+        metric: Metric,
+        /// Whether it stands in for an earlier register.
+        fallback: bool,
+    },
+    /// Part of the device's identity.
+    Identity(Identity),
+    /// Alarms, by bit or by value.
+    Alarms(Vec<AlarmBit>),
+    /// Other registers: a scale factor, a sign, a condition, a part of a computed value.
+    Others,
+}
+
+/// One field of a device's identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// Who made it.
+    Manufacturer,
+    /// Which model.
+    Model,
+    /// Its serial number.
+    SerialNumber,
+    /// Version of its firmware.
+    FirmwareVersion,
+    /// Version of its hardware.
+    HardwareVersion,
+}
+
+/// An alarm of the device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmBit {
+    /// Its name, in lower case with underscores.
+    pub name: String,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// When it is on.
+    pub when: AlarmWhen,
+}
+
+/// When an alarm is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlarmWhen {
+    /// When this bit is set, counted from the least significant one, nought.
+    Bit(u32),
+    /// When the raw number is this.
+    Is(i64),
+}
+
+/// A metric computed from registers of the area.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Computed {
+    /// Line of the file that speaks of it.
+    pub line: usize,
+    /// What is computed.
+    pub metric: Metric,
+    /// How.
+    pub operation: Operation,
+    /// From which registers (indices in the area), each scaled to the metric's unit. Those that
+    /// the device does not implement are left out.
+    pub from: Vec<usize>,
+    /// Step that the value is rounded to, in the unit of the metric.
+    pub resolution: Decimal,
+    /// Whether it stands in for an earlier register.
+    pub fallback: bool,
+}
+
+/// How registers become one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Mean,
+    /// The largest.
+    Max,
+    /// The smallest.
+    Min,
+}
