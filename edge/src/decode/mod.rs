@@ -3,6 +3,8 @@
 
 mod image;
 mod number;
+#[cfg(test)]
+pub(crate) mod samples;
 
 use std::collections::BTreeMap;
 
