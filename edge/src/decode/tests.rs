@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use riverwatts_shared::metric::{Metric, VALUE_MAX};
 use riverwatts_shared::profile::sunspec::Model;
-use riverwatts_shared::profile::{Profile, builtin_names, parse};
+use riverwatts_shared::profile::{Identity, Profile, builtin_names, parse};
 use riverwatts_shared::reading::Value;
 use riverwatts_shared::words::Quality;
 
@@ -148,6 +148,42 @@ fn sentinels_say_no_value_unless_the_register_is_optional() {
     assert_eq!(value(&register(""), &[0x8000]), none);
     assert_eq!(value(&register(", optional = true"), &[0x8000]), None);
     assert_eq!(value(&register(", optional = true"), &[0xFFFF]), none, "a broken sensor is never silent");
+}
+
+#[test]
+fn a_fallback_stands_in_for_a_sentinel_only() {
+    let profile = with(
+        "{ name = \"a\", at = 0, type = \"u16\", metric = \"voltage_v\", sentinels = [{ raw = 0, reason = \"unavailable\" }] },
+         { name = \"b\", at = 1, type = \"u16\", metric = \"voltage_v\", fallback = true }",
+    );
+    let layout = Layout::fixed(&profile);
+    for (words, expected) in [([7, 9], 7_000_000), ([0, 9], 9_000_000)] {
+        let mut image = Image::new();
+        image.put(&layout.blocks(None)[0], &words);
+        let values = decode(&layout, &image).values;
+        assert_eq!(values.iter().map(|value| value.value).collect::<Vec<_>>(), [Some(expected)], "{words:?}");
+    }
+}
+
+#[test]
+fn text_ends_at_its_first_nul_and_holds_nothing_that_cannot_be_shown() {
+    let profile = with(
+        "{ name = \"s\", at = 0, type = \"text\", length = 4, identity = \"model\" },
+         { name = \"t\", at = 4, type = \"text\", length = 2, identity = \"manufacturer\", byte_order = \"low_first\" },
+         { name = \"n\", at = 6, type = \"u16\", identity = \"firmware_version\" },
+         { name = \"e\", at = 7, type = \"text\", length = 1, identity = \"serial_number\" }",
+    );
+    let layout = Layout::fixed(&profile);
+    let mut image = Image::new();
+    image.put(&layout.blocks(None)[0], &[0x2041, 0x0A42, 0x0043, 0x4444, 0x4241, 0x2020, 451, 0]);
+    let identity: Vec<_> = decode(&layout, &image).identity.into_iter().collect();
+    let expected = [
+        (Identity::Manufacturer, "AB".to_owned()),
+        (Identity::Model, "AB".to_owned()),
+        (Identity::FirmwareVersion, "451".to_owned()),
+    ];
+    // 0x0A is no character to show; what follows the NUL is left over from before.
+    assert_eq!(identity, expected);
 }
 
 #[test]
