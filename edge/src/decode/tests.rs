@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use riverwatts_shared::metric::{Metric, VALUE_MAX};
 use riverwatts_shared::profile::sunspec::Model;
-use riverwatts_shared::profile::{Identity, Profile, builtin_names, parse};
+use riverwatts_shared::profile::{Identity, Poll, Profile, builtin_names, parse};
 use riverwatts_shared::reading::Value;
 use riverwatts_shared::words::Quality;
 
@@ -198,4 +198,27 @@ fn a_register_whose_words_or_whose_helpers_are_missing_gives_nothing() {
     assert_eq!(speed.and_then(|value| value.value), Some(-2_087_000));
     image.clear();
     assert_eq!(decode(&layout, &image), super::Decoded::default());
+}
+
+#[test]
+fn the_example_of_the_guide_decodes_as_the_guide_says() {
+    let guide = include_str!("../../../docs/device-profiles.md");
+    let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let layout = Layout::fixed(&parse("example-flow-f1.toml", example).unwrap());
+    let blocks = layout.blocks(Poll::Fast);
+    assert_eq!(blocks.iter().map(|block| (block.start, block.count)).collect::<Vec<_>>(), [(100, 2), (109, 1)]);
+    for (speed, unit, expected) in [
+        (0xF830, Some(0), Some((Some(-2_000_000), Quality::Ok))),
+        (0x8000, Some(0), Some((None, Quality::Sentinel))),
+        (12_000, Some(0), Some((Some(12_000_000), Quality::Range))),
+        (2_000, Some(1), Some((None, Quality::Sentinel))),
+        (2_000, None, None),
+    ] {
+        let mut image = Image::new();
+        image.put(&blocks[0], &[speed, 1]);
+        unit.iter().for_each(|unit| image.put(&blocks[1], &[*unit]));
+        let decoded = decode(&layout, &image);
+        assert_eq!(decoded.values.first().map(|value| (value.value, value.quality)), expected, "{speed}");
+        assert!(decoded.alarms[0].active);
+    }
 }
