@@ -201,9 +201,11 @@ impl Register {
         self.kind.width()
     }
 
-    /// The addresses it takes.
-    pub const fn span(&self) -> RangeInclusive<u16> {
-        self.at..=self.at.saturating_add(self.width() - 1)
+    /// The registers (indices in the area) without which it cannot be decoded.
+    pub fn depends_on(&self) -> impl Iterator<Item = usize> + use<> {
+        let sign = self.sign_from.as_ref().map(|sign| sign.register);
+        let condition = self.valid_when.as_ref().map(|condition| condition.register);
+        [self.scale_from, sign, condition].into_iter().flatten()
     }
 }
 
