@@ -5,6 +5,8 @@ mod image;
 mod number;
 #[cfg(test)]
 pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

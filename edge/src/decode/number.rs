@@ -74,8 +74,9 @@ pub(super) fn decode(placed: &Placed, image: &Image, index: usize, unit: Unit) -
     if let Some(condition) = &register.valid_when {
         match other(placed, image, condition.register) {
             None => return Outcome::Missing,
-            Some(number) if !condition.test.passes(number) => return Outcome::None,
-            Some(_) => {}
+            Some(number) if condition.test.passes(number) => {}
+            Some(_) if register.optional => return Outcome::NotImplemented,
+            Some(_) => return Outcome::None,
         }
     }
     let mut exponent = register.scale.exponent - unit.exponent;

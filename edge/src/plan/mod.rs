@@ -4,6 +4,8 @@
 
 mod blocks;
 mod layout;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use blocks::Block;

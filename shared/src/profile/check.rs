@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::decimal::Decimal;
 use super::fields::Report;
+use super::kind::Kind;
 use super::model::*;
 use crate::metric::Metric;
 
@@ -222,7 +223,9 @@ fn check_computed(at: &mut At<'_, '_, '_>, computed: &Computed) {
         if register.offset.in_units_of(info.exponent.into()).is_none() {
             at.wrong(format!("cannot keep the offset of `{}`", register.name), "write a coarser offset");
         }
+        // An x_ metric has no unit of its own in the catalogue, so nothing to compare.
         if let Feeds::Metric { metric, .. } = register.feeds
+            && metric.number().is_some()
             && (metric.info().unit, metric.info().exponent) != (info.unit, info.exponent)
         {
             let message =
