@@ -114,7 +114,7 @@ fn each_mistake_has_its_line_and_key() {
     for (text, expected) in [
         ("[site\n", ":1: "),
         ("site = 3\n", ":1: site: must be a table"),
-        ("\n[sote]\n", ":2: sote: means nothing here; did you mean `store`?"),
+        ("\n[stor]\n", ":2: stor: means nothing here; did you mean `store`?"),
         ("[site]\nkey = \"My Site\"\n", ":2: site.key: `My Site` is no id"),
         ("[site]\ntimezone = \"Alaska\"\n", ":2: site.timezone: `Alaska` is no time zone"),
         ("[store]\nflush = 10\n", ":2: store.flush: is integer, not a text; write a duration"),
