@@ -2,13 +2,34 @@
 
 use jiff::civil::Date;
 use riverwatts_shared::time::UtcMs;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::db::column::{At, Word};
 use crate::db::page::{Listed, Page};
 use crate::db::{Db, DbError, on, read, transact};
+
+/// What a customer subscribes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the plan's words")]
+pub enum SubscriptionType {
+    #[default]
+    Basic,
+    Premium,
+    Enterprise,
+}
+
+impl SubscriptionType {
+    const fn word(self) -> &'static str {
+        match self {
+            SubscriptionType::Basic => "basic",
+            SubscriptionType::Premium => "premium",
+            SubscriptionType::Enterprise => "enterprise",
+        }
+    }
+}
 
 /// The link of a customer to a site.
 #[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
@@ -48,7 +69,7 @@ pub async fn create(
     db: &Db,
     user_id: Uuid,
     site_id: Uuid,
-    subscription_type: &str,
+    subscription_type: SubscriptionType,
     now: UtcMs,
 ) -> Result<Subscription, DbError> {
     let today = now.to_timestamp().to_zoned(jiff::tz::TimeZone::UTC).date();
@@ -62,7 +83,7 @@ pub async fn create(
             .bind(Uuid::now_v7())
             .bind(user_id)
             .bind(site_id)
-            .bind(subscription_type)
+            .bind(subscription_type.word())
             .bind(Word(today))
             .bind(At(now))
             .fetch_one(conn)
