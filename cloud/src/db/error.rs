@@ -60,8 +60,10 @@ impl From<sqlx::Error> for DbError {
 /// The last column of the violated index: PostgreSQL names the index (`users_email`), SQLite its
 /// columns (`UNIQUE constraint failed: users.email`).
 fn taken_field(constraint: Option<&str>, message: &str) -> String {
-    const KNOWN: [&str; 4] = ["serial_number", "site_id", "email", "key"];
+    const KNOWN: [&str; 5] = ["serial_number", "site_id", "user_id", "email", "key"];
     let name = constraint.unwrap_or(message);
+    // The name that PostgreSQL gives to a primary key says nothing of its columns.
+    let name = if name == "site_members_pkey" { "site_members_user_id" } else { name };
     KNOWN.iter().find(|field| name.ends_with(*field)).map_or_else(|| name.to_owned(), |field| (*field).to_owned())
 }
 
@@ -77,6 +79,8 @@ mod tests {
             (Some("devices_site_id_key"), "", "key"),
             (None, "UNIQUE constraint failed: devices.site_id, devices.key", "key"),
             (None, "UNIQUE constraint failed: devices.serial_number", "serial_number"),
+            (Some("site_members_pkey"), "", "user_id"),
+            (None, "UNIQUE constraint failed: site_members.site_id, site_members.user_id", "user_id"),
         ] {
             assert_eq!(taken_field(constraint, message), field);
         }

@@ -1,8 +1,6 @@
 //! `/auth`: sign-in of people. The refresh token is given in the body, for programs, and as a cookie
 //! that scripts cannot read, for the page.
 
-use std::net::SocketAddr;
-
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -17,7 +15,7 @@ use super::AppState;
 use super::answer::{created, single};
 use super::check::Check;
 use super::error::ApiError;
-use super::extract::SignedIn;
+use super::extract::{Peer, SignedIn};
 use super::request::{Body, parse_json, unreadable};
 use crate::auth::sign_in::{self, SignedInTokens};
 use crate::db::column::Object;
@@ -74,8 +72,8 @@ impl<S: Sync> FromRequestParts<S> for CallerAddress {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(CallerAddress(address.map_or_else(String::new, |ConnectInfo(address)| address.ip().to_string())))
+        let address = parts.extensions.get::<ConnectInfo<Peer>>();
+        Ok(CallerAddress(address.map_or_else(String::new, |ConnectInfo(Peer(address))| address.ip().to_string())))
     }
 }
 

@@ -27,6 +27,11 @@ impl Check {
         if self.mistakes.is_empty() { Ok(()) } else { Err(ApiError::validation(self.mistakes)) }
     }
 
+    /// The mistakes found so far.
+    pub fn mistakes(&self) -> &[FieldError] {
+        &self.mistakes
+    }
+
     /// Notes a mistake.
     pub fn mistake(&mut self, field: &str, message: impl Into<String>) {
         self.mistakes.push(FieldError::new(field, message));

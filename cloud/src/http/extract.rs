@@ -1,6 +1,8 @@
 //! Who asks, as a parameter of the handler: a handler that takes one cannot be called without it.
 //! It stands first among the parameters, so that nothing is said to somebody who may not ask.
 
+use std::net::SocketAddr;
+
 use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, IF_MATCH};
 use axum::http::request::Parts;
@@ -14,6 +16,10 @@ use super::frame::RequestContext;
 use crate::auth::secret::{self, CREDENTIAL_PREFIX};
 use crate::store::Sight;
 use crate::store::gateways::{self, Gateway};
+
+/// The other end of the connection; handlers see it as `ConnectInfo<Peer>`.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
 
 /// A signed-in person of any role.
 #[derive(Clone, Copy, Debug)]

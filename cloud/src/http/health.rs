@@ -1,6 +1,5 @@
 //! For machines that look after the service: is it there, is it ready, what are its numbers.
 
-use std::net::SocketAddr;
 use std::sync::LazyLock;
 
 use axum::extract::{ConnectInfo, State};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::AppState;
 use super::error::ApiError;
+use super::extract::Peer;
 use crate::auth::secret;
 
 /// Upper bounds of the buckets of request durations, in seconds.
@@ -40,10 +40,10 @@ pub async fn readyz(State(app): State<AppState>) -> Result<Json<Value>, ApiError
 /// `GET /metrics`: for callers on this machine, or with the token.
 pub async fn metrics(
     State(app): State<AppState>,
-    caller: Option<Extension<ConnectInfo<SocketAddr>>>,
+    caller: Option<Extension<ConnectInfo<Peer>>>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    let local = caller.is_some_and(|Extension(ConnectInfo(address))| address.ip().to_canonical().is_loopback())
+    let local = caller.is_some_and(|Extension(ConnectInfo(Peer(address)))| address.ip().to_canonical().is_loopback())
         // Behind a proxy on this machine every caller seems local.
         && !headers.contains_key("x-forwarded-for")
         && !headers.contains_key(header::FORWARDED);

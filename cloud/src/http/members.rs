@@ -3,17 +3,27 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::AppState;
-use super::answer::listed;
+use super::answer::{created, listed, single};
 use super::error::ApiError;
 use super::extract::Admin;
-use super::request::{Params, PathId, PathIds, page};
+use super::request::{Body, Params, PathId, PathIds, page};
 use super::users::ListQuery;
 use crate::db::DbError;
-use crate::store::members::{self, Member};
+use crate::store::members;
 use crate::store::sites;
+
+/// Body of `POST /sites/{id}/members`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewMember {
+    user_id: Uuid,
+}
 
 /// `GET /sites/{id}/members`.
 pub async fn list_members(
@@ -27,15 +37,20 @@ pub async fn list_members(
     Ok(listed("members", &members::list(&app.db, site_id, &page).await?))
 }
 
-/// `PUT /sites/{id}/members/{user_id}`; the same again changes nothing.
+/// `POST /sites/{id}/members`.
 pub async fn add_member(
-    _: Admin,
+    Admin(admin): Admin,
     State(app): State<AppState>,
-    PathIds(site_id, user_id): PathIds,
-) -> Result<Json<Member>, ApiError> {
+    PathId(site_id): PathId,
+    Body(NewMember { user_id }): Body<NewMember>,
+) -> Result<Response, ApiError> {
+    sites::find(&app.db, admin.sight(), site_id).await?.ok_or_else(ApiError::not_found)?;
     match members::add(&app.db, site_id, user_id, app.clock.wall()).await {
-        Err(DbError::MissingReference) => Err(ApiError::not_found()),
-        done => Ok(Json(done?)),
+        Err(DbError::MissingReference) => Err(ApiError::invalid("user_id", "no such user")),
+        done => {
+            let member = done?;
+            Ok(created(&format!("/sites/{site_id}/members/{user_id}"), single(member.created_at.0, &member)))
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, post};
 use riverwatts_shared::time::Clock;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -83,8 +83,8 @@ pub fn router(app: AppState) -> Router {
         .route("/users/{id}", get(users::get_user).put(users::update_user).delete(users::delete_user))
         .route("/sites", get(sites::list_sites).post(sites::create_site))
         .route("/sites/{id}", get(sites::get_site).put(sites::update_site).delete(sites::delete_site))
-        .route("/sites/{id}/members", get(members::list_members))
-        .route("/sites/{id}/members/{user_id}", put(members::add_member).delete(members::remove_member))
+        .route("/sites/{id}/members", get(members::list_members).post(members::add_member))
+        .route("/sites/{id}/members/{user_id}", delete(members::remove_member))
         .route("/subscriptions", get(subscriptions::list_subscriptions).post(subscriptions::create_subscription))
         .route("/subscriptions/{id}", delete(subscriptions::delete_subscription))
         .route("/devices", get(devices::list_devices).post(devices::create_device))

@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -15,6 +17,7 @@ use super::extract::Admin;
 use super::request::{Body, Params, PathId, page};
 use super::users::ListQuery;
 use crate::db::DbError;
+use crate::db::column::Word;
 use crate::store::subscriptions::{self, SubscriptionType};
 
 /// Body of `POST /subscriptions`.
@@ -25,6 +28,8 @@ pub struct NewSubscription {
     site_id: Uuid,
     #[serde(default)]
     subscription_type: SubscriptionType,
+    /// Today when absent.
+    start_date: Option<Word<Date>>,
 }
 
 /// `GET /subscriptions`.
@@ -44,7 +49,9 @@ pub async fn create_subscription(
     Body(new): Body<NewSubscription>,
 ) -> Result<Response, ApiError> {
     let now = app.clock.wall();
-    match subscriptions::create(&app.db, new.user_id, new.site_id, new.subscription_type, now).await {
+    let today = now.to_timestamp().to_zoned(TimeZone::UTC).date();
+    let start_date = new.start_date.unwrap_or(Word(today));
+    match subscriptions::create(&app.db, new.user_id, new.site_id, new.subscription_type, start_date, now).await {
         Err(DbError::MissingReference) => Err(ApiError::invalid("user_id", "no such user, or `site_id` no such site")),
         done => {
             let subscription = done?;

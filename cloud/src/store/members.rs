@@ -31,27 +31,18 @@ pub async fn list(db: &Db, site_id: Uuid, page: &Page) -> Result<Listed<Member>,
     Ok(page.cut(rows, |member| member.user_id))
 }
 
-/// Makes the user a member; the same again changes nothing.
+/// Makes the user a member.
 ///
 /// # Errors
-/// [`DbError::MissingReference`] when there is no such site or user.
+/// [`DbError::Taken`] when they are one, [`DbError::MissingReference`] when there is no such site or
+/// user.
 pub async fn add(db: &Db, site_id: Uuid, user_id: Uuid, now: UtcMs) -> Result<Member, DbError> {
     transact!(db, |tx| {
-        on!(tx, |conn| {
-            sqlx::query(
-                "insert into site_members (site_id, user_id, created_at) values ($1, $2, $3) on conflict do nothing",
-            )
-            .bind(site_id)
-            .bind(user_id)
-            .bind(At(now))
-            .execute(conn)
-            .await
-            .map(|_| ())
-        })?;
         Ok(on!(tx, |conn| {
-            sqlx::query_as("select * from site_members where site_id = $1 and user_id = $2")
+            sqlx::query_as("insert into site_members (site_id, user_id, created_at) values ($1, $2, $3) returning *")
                 .bind(site_id)
                 .bind(user_id)
+                .bind(At(now))
                 .fetch_one(conn)
                 .await
         })?)

@@ -70,9 +70,9 @@ pub async fn create(
     user_id: Uuid,
     site_id: Uuid,
     subscription_type: SubscriptionType,
+    start_date: Word<Date>,
     now: UtcMs,
 ) -> Result<Subscription, DbError> {
-    let today = now.to_timestamp().to_zoned(jiff::tz::TimeZone::UTC).date();
     transact!(db, |tx| {
         Ok(on!(tx, |conn| {
             sqlx::query_as(
@@ -84,7 +84,7 @@ pub async fn create(
             .bind(user_id)
             .bind(site_id)
             .bind(subscription_type.word())
-            .bind(Word(today))
+            .bind(start_date)
             .bind(At(now))
             .fetch_one(conn)
             .await
