@@ -152,7 +152,7 @@ fn announce(ready: &Ready) {
         "\n  Cloud    {}\n  Panel    {}\n  Devices\n{devices}  Sign-ins, password {PASSWORD}\n{sign_ins}\nready {}",
         ready.cloud,
         ready.panel,
-        serde_json::json!(ready)
+        serde_json::to_string(ready).expect("addresses become JSON")
     );
     if let Err(error) = print_line(&text) {
         tracing::warn!(%error, "nobody reads the addresses");

@@ -60,10 +60,10 @@ pub struct Place {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another port has to be chosen.
-    #[error("port {port} for the virtual devices: {source}; choose other ports with --modbus-port")]
+    #[error("port {port} cannot be taken for the virtual devices; choose other ports with --modbus-port")]
     Port { port: u16, source: io::Error },
     /// The pseudo-terminal, or its name, cannot be made.
-    #[error("serial line {}: {source}", path.display())]
+    #[error("serial line {} cannot be made", path.display())]
     Line { path: PathBuf, source: io::Error },
     /// The ports end at 65535.
     #[error("too many addresses after port {first_port}; begin lower with --modbus-port, or take --by unit")]

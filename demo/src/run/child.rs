@@ -37,7 +37,7 @@ const ENVIRONMENT: [&str; 10] = [
 #[derive(Debug, thiserror::Error)]
 pub enum ChildError {
     /// It could not be started.
-    #[error("{name} did not start: {source}")]
+    #[error("{name} did not start")]
     Start { name: &'static str, source: io::Error },
     /// It ended although nobody told it to, or with a failure.
     #[error("{name} ended with {status}; the end of {}:\n{tail}", log.display())]
@@ -45,6 +45,13 @@ pub enum ChildError {
     /// It did not finish what it was started for.
     #[error("{name} did not finish within {} s; the end of {}:\n{tail}", ERRAND_MAX.as_secs(), log.display())]
     Slow { name: &'static str, log: PathBuf, tail: String },
+}
+
+/// The command of a program, with little of our environment; the caller adds arguments and settings.
+pub fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().envs(ENVIRONMENT.iter().filter_map(|&name| Some((name, std::env::var_os(name)?))));
+    command
 }
 
 /// A running program; ended by [`Child::end`], and killed with this one in any case.
@@ -105,7 +112,6 @@ pub async fn errand(name: &'static str, command: Command, input: &str, log: Path
 
 fn spawn(mut command: Command, stdin: Stdio, log: &Path) -> io::Result<Process> {
     let log = File::options().create(true).append(true).open(log)?;
-    command.env_clear().envs(ENVIRONMENT.iter().filter_map(|&name| Some((name, std::env::var_os(name)?))));
     command.stdin(stdin).stdout(log.try_clone()?).stderr(log).process_group(0).kill_on_drop(true);
     die_with_us(&mut command);
     command.spawn()
@@ -172,7 +178,7 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> (Command, tempfile::TempDir, PathBuf) {
-        let mut command = Command::new("sh");
+        let mut command = command(Path::new("/bin/sh"));
         command.args(["-c", script]);
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("child.log");
@@ -227,9 +233,13 @@ mod tests {
 
     #[tokio::test]
     async fn programs_do_not_inherit_the_settings_of_another_installation() {
+        // Cargo, which runs this test, sets CARGO_MANIFEST_DIR for us.
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
         let (mut command, _folder, log) = shell("env");
-        command.env("DATABASE_URL", "postgres://elsewhere");
+        command.env("PORT", "8000");
         errand("env", command, "", log.clone()).await.unwrap();
-        assert!(tail(&log).contains("PATH=") && !tail(&log).contains("DATABASE_URL"), "{}", tail(&log));
+        let environment = tail(&log);
+        assert!(environment.contains("PATH=") && environment.contains("PORT=8000"), "{environment}");
+        assert!(!environment.contains("CARGO_MANIFEST_DIR"), "{environment}");
     }
 }

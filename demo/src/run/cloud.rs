@@ -6,11 +6,10 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use riverwatts_shared::time::UtcMs;
 use serde_json::{Value, json};
-use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use super::PASSWORD;
-use super::child::{Child, ChildError, errand};
+use super::child::{Child, ChildError, command, errand};
 use super::folder::Folder;
 use super::programs::Programs;
 
@@ -31,7 +30,7 @@ const REQUEST_MAX: Duration = Duration::from_secs(15);
 #[derive(Debug, thiserror::Error)]
 pub enum CloudError {
     /// No answer that could be understood.
-    #[error("cloud: {0}")]
+    #[error("cloud: no answer")]
     Http(#[from] reqwest::Error),
     /// Another answer than expected.
     #[error("cloud: {request} answered {status}: {body}")]
@@ -61,7 +60,7 @@ pub async fn create_admin(programs: &Programs, folder: &Folder) -> Result<(), Ch
     if folder.story().enrolled {
         return Ok(());
     }
-    let mut command = Command::new(&programs.cloud);
+    let mut command = command(&programs.cloud);
     command.args(["create-admin", "--email", ADMIN, "--password-stdin", "--data"]).arg(folder.path().join("cloud"));
     let password = format!("{PASSWORD}\n");
     let made = errand("riverwatts-cloud create-admin", command, &password, folder.log("create-admin"));
@@ -76,7 +75,7 @@ pub async fn create_admin(programs: &Programs, folder: &Folder) -> Result<(), Ch
 
 /// Starts the cloud.
 pub fn start(programs: &Programs, folder: &Folder, port: u16) -> Result<Child, ChildError> {
-    let mut command = Command::new(&programs.cloud);
+    let mut command = command(&programs.cloud);
     command.args(["serve", "--data"]).arg(folder.path().join("cloud")).env("PORT", port.to_string());
     Child::start("riverwatts-cloud", command, folder.log("cloud"))
 }

@@ -13,7 +13,7 @@ const STORY: &str = "demo.json";
 
 /// The folder cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("demo folder {}: {source}; choose another one with --data", path.display())]
+#[error("demo folder {} cannot be used; choose another one with --data", path.display())]
 pub struct FolderError {
     path: PathBuf,
     source: io::Error,

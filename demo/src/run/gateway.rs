@@ -1,9 +1,8 @@
 //! The gateway of the demo: its configuration, its enrollment, its start.
 
-use tokio::process::Command;
 use toml_edit::Value;
 
-use super::child::{Child, ChildError, errand};
+use super::child::{Child, ChildError, command, errand};
 use super::folder::{Folder, FolderError};
 use super::programs::Programs;
 use crate::devices::{Kind, SITE_DEVICES};
@@ -44,14 +43,14 @@ listen = "127.0.0.1:{panel_port}"
 
 /// Trades the code for the gateway's credential.
 pub async fn enroll(programs: &Programs, folder: &Folder, cloud: &str, code: &str) -> Result<(), ChildError> {
-    let mut command = Command::new(&programs.edge);
+    let mut command = command(&programs.edge);
     command.args(["enroll", "--cloud", cloud, "--code", code, "--config"]).arg(folder.path().join(CONFIG));
     errand("riverwatts-edge enroll", command, "", folder.log("enroll")).await
 }
 
 /// Starts the gateway.
 pub fn start(programs: &Programs, folder: &Folder) -> Result<Child, ChildError> {
-    let mut command = Command::new(&programs.edge);
+    let mut command = command(&programs.edge);
     command.args(["run", "--config"]).arg(folder.path().join(CONFIG));
     Child::start("riverwatts-edge", command, folder.log("edge"))
 }

@@ -11,7 +11,7 @@ pub enum ProgramError {
     #[error("there is no {}; build it (cargo build -p {name}), or name its folder with --bin-dir", path.display())]
     NoProgram { name: &'static str, path: PathBuf },
     /// Another port has to be chosen.
-    #[error("port {port}: {source}; choose another one with {option}")]
+    #[error("port {port} cannot be taken; choose another one with {option}")]
     Port { port: u16, option: &'static str, source: io::Error },
 }
 
