@@ -3,6 +3,8 @@
 
 /// Rated energy of the battery, Wh.
 pub const CAPACITY_WH: f64 = 40_000.0;
+/// Rated charge of the battery, Ah.
+pub const CAPACITY_AH: f64 = CAPACITY_WH / NOMINAL_V;
 /// Nominal voltage of sixteen LiFePO4 cells, V.
 const NOMINAL_V: f64 = 51.2;
 /// Most power either way, W.

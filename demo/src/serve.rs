@@ -56,6 +56,12 @@ pub struct Place {
     pub unit: u8,
 }
 
+impl Place {
+    fn of(kind: Kind, address: String, unit: u8) -> Place {
+        Place { id: kind.id(), address, unit }
+    }
+}
+
 /// Why the devices cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -86,7 +92,10 @@ impl Bound {
             let device = Device::new(kind, site.clone());
             match &plan.meter_line {
                 Some(path) if kind == Kind::Meter => bound.add_line(path, device)?,
-                _ => bound.add_tcp(plan.first_port, offset, vec![(kind.unit(), device)]).await?,
+                _ => {
+                    let address = bound.add_tcp(plan.first_port, offset, Station::of(device)).await?;
+                    bound.places.push(Place::of(kind, address, kind.units()[0]));
+                }
             }
         }
         let per_address = match plan.plain_by {
@@ -95,8 +104,10 @@ impl Bound {
         };
         let numbers: Vec<u32> = (1..=plan.plain).collect();
         for (offset, numbers) in (SITE_DEVICES.len()..).zip(numbers.chunks(per_address)) {
-            let devices = numbers.iter().map(|&number| Device::new(Kind::Plain(number), site.clone()));
-            bound.add_tcp(plan.first_port, offset, (1..).zip(devices).collect()).await?;
+            let kinds = || (1..).zip(numbers.iter().map(|&number| Kind::Plain(number)));
+            let devices = kinds().map(|(unit, kind)| (unit, Device::new(kind, site.clone())));
+            let address = bound.add_tcp(plan.first_port, offset, Station::with_units(devices)).await?;
+            bound.places.extend(kinds().map(|(unit, kind)| Place::of(kind, address.clone(), unit)));
         }
         Ok(bound)
     }
@@ -118,7 +129,7 @@ impl Bound {
         serving.join_all().await;
     }
 
-    async fn add_tcp(&mut self, first_port: u16, offset: usize, units: Vec<(u8, Device)>) -> Result<(), OpenError> {
+    async fn add_tcp(&mut self, first_port: u16, offset: usize, station: Station) -> Result<String, OpenError> {
         let port = match first_port {
             0 => 0,
             _ => u16::try_from(usize::from(first_port) + offset).map_err(|_| OpenError::NoPortLeft { first_port })?,
@@ -126,19 +137,14 @@ impl Bound {
         let taken = |source| OpenError::Port { port, source };
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(taken)?;
         let address = listener.local_addr().map_err(taken)?.to_string();
-        self.places.extend(units.iter().map(|(unit, device)| Place {
-            id: device.kind().id(),
-            address: address.clone(),
-            unit: *unit,
-        }));
-        self.tcp.push((listener, Station::with_units(units)));
-        Ok(())
+        self.tcp.push((listener, station));
+        Ok(address)
     }
 
     fn add_line(&mut self, path: &Path, device: Device) -> Result<(), OpenError> {
         let line = SerialLine::open(path).map_err(|source| OpenError::Line { path: path.to_owned(), source })?;
-        let (id, unit) = (device.kind().id(), device.kind().unit());
-        self.places.push(Place { id, address: path.display().to_string(), unit });
+        let kind = device.kind();
+        self.places.push(Place::of(kind, path.display().to_string(), kind.units()[0]));
         self.line = Some((line, Station::of(device)));
         Ok(())
     }

@@ -19,6 +19,8 @@ const CATCH_UP_S: u64 = 3_600;
 const CATCH_UP_STEP_S: u64 = 60;
 /// What the counters showed when the site began, Wh.
 const GENERATED_BEFORE_WH: f64 = 42_118_000.0;
+const CHARGED_BEFORE_WH: f64 = 1_312_000.0;
+const DISCHARGED_BEFORE_WH: f64 = 1_247_000.0;
 /// Share of the inverter's power that reaches the meter, at the end of its cable.
 const CABLE_EFFICIENCY: f64 = 0.994;
 
@@ -46,6 +48,11 @@ pub struct Conditions {
     pub generated_wh: f64,
     /// Counted by the meter, Wh.
     pub metered_wh: f64,
+    /// Counted by the battery monitor, Wh.
+    pub charged_wh: f64,
+    pub discharged_wh: f64,
+    /// Battery, °C.
+    pub battery_c: f64,
 }
 
 /// The laws of the site: pure functions of the time since it began.
@@ -63,6 +70,8 @@ pub struct Counters {
     pub generated_wh: f64,
     pub metered_wh: f64,
     pub stored_wh: f64,
+    pub charged_wh: f64,
+    pub discharged_wh: f64,
 }
 
 impl Default for Counters {
@@ -72,6 +81,8 @@ impl Default for Counters {
             generated_wh: GENERATED_BEFORE_WH,
             metered_wh: GENERATED_BEFORE_WH * CABLE_EFFICIENCY,
             stored_wh: 0.62 * CAPACITY_WH,
+            charged_wh: CHARGED_BEFORE_WH,
+            discharged_wh: DISCHARGED_BEFORE_WH,
         }
     }
 }
@@ -107,6 +118,9 @@ impl Laws {
             battery: Battery::showing(counters.stored_wh, balance.battery_w),
             generated_wh: counters.generated_wh,
             metered_wh: counters.metered_wh,
+            charged_wh: counters.charged_wh,
+            discharged_wh: counters.discharged_wh,
+            battery_c: 16.0 + 4.0 * balance.battery_w.abs() / CAPACITY_WH,
         }
     }
 
@@ -120,6 +134,9 @@ impl Laws {
         counters.generated_wh += generated_wh;
         counters.metered_wh += generated_wh * CABLE_EFFICIENCY;
         counters.stored_wh = balance.stored_after_wh(counters.stored_wh, step_s as f64);
+        let battery_wh = balance.battery_w * step_s as f64 / 3600.0;
+        counters.charged_wh += (-battery_wh).max(0.0);
+        counters.discharged_wh += battery_wh.max(0.0);
     }
 
     /// What the site consumes, W: a base, the time of day, and people.

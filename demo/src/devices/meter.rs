@@ -2,6 +2,7 @@
 //! delivered by the turbine counts as import and is positive.
 //!
 //! Input registers, floats, high word first: mbmd `meters/rs485/sdm.go`, PDU = 3xxxx − 30001.
+//! Masters read the first 80 in one request, so the reserved ones among them answer, with 0.
 
 use super::image::Image;
 use crate::site::Conditions;
@@ -9,8 +10,11 @@ use crate::site::Conditions;
 pub(super) fn input(now: &Conditions) -> Image {
     let mut image = Image::default();
     let supply = &now.metered;
+    image.words(0, &[0; 80]);
     let total = |phases: &[f64; 3]| phases.iter().sum::<f64>();
     let factors = [supply.power_factor; 3];
+    let angle_deg = supply.power_factor.acos().to_degrees();
+    let angles_deg = [angle_deg; 3];
     for (address, phases) in [
         (0, &supply.voltage_v),
         (6, &supply.current_a),
@@ -18,16 +22,20 @@ pub(super) fn input(now: &Conditions) -> Image {
         (18, &supply.apparent_va),
         (24, &supply.reactive_var),
         (30, &factors),
+        (36, &angles_deg),
     ] {
         for (address, &value) in (address..).step_by(2).zip(phases) {
             image.f32(address, value);
         }
     }
+    image.f32(42, total(&supply.voltage_v) / 3.0);
+    image.f32(46, total(&supply.current_a) / 3.0);
+    image.f32(48, total(&supply.current_a));
     image.f32(52, total(&supply.power_w));
     image.f32(56, total(&supply.apparent_va));
     image.f32(60, total(&supply.reactive_var));
     image.f32(62, supply.power_factor);
-    image.f32(66, supply.power_factor.acos().to_degrees());
+    image.f32(66, angle_deg);
     image.f32(70, supply.frequency_hz);
     let energy_kwh = now.metered_wh / 1000.0;
     // At a steady power factor of 0.99, reactive energy is tan(acos 0.99) of the active one.

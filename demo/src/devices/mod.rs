@@ -52,11 +52,12 @@ impl Kind {
         }
     }
 
-    /// The unit id that it answers to when it stands alone at its address.
-    pub fn unit(self) -> u8 {
+    /// The unit ids that it answers to when it stands alone at its address; the first is the
+    /// one for `edge.toml`.
+    pub fn units(self) -> &'static [u8] {
         match self {
-            Kind::Battery => 100,
-            _ => 1,
+            Kind::Battery => &[battery::BATTERY_UNIT, battery::SYSTEM_UNIT],
+            _ => &[1],
         }
     }
 
@@ -88,13 +89,17 @@ impl Device {
     }
 
     /// The registers that this function code reads, now; `None` for a function it does not have.
-    pub fn registers(&self, function: u8) -> Option<Image> {
+    /// Only the battery's depend on the unit.
+    pub fn registers(&self, unit: u8, function: u8) -> Option<Image> {
         match (self.kind, function) {
             (Kind::Turbine, READ_HOLDING) => Some(turbine::holding(&self.site.now())),
             (Kind::Meter, READ_INPUT) => Some(meter::input(&self.site.now())),
             (Kind::Vibration, READ_HOLDING) => Some(vibration::holding(&self.site.now())),
             (Kind::Radar, READ_HOLDING) => Some(radar::holding(&self.site.now())),
-            (Kind::Battery, READ_HOLDING | READ_INPUT) => Some(battery::registers(&self.site.now())),
+            (Kind::Battery, READ_HOLDING | READ_INPUT) if unit == battery::SYSTEM_UNIT => {
+                Some(battery::system(&self.site.now()))
+            }
+            (Kind::Battery, READ_HOLDING | READ_INPUT) => Some(battery::battery(&self.site.now())),
             (Kind::Plain(number), READ_HOLDING) => {
                 let time_s = self.site.time_s() + f64::from(number) * PLAIN_SHIFT_S;
                 Some(plain::holding(&self.site.laws().conditions(time_s, &Counters::default())))
@@ -175,7 +180,7 @@ mod tests {
         check(&image, 52, &[0x463F, 0x5600]); // 12245.5
         check(&image, 72, &[0x4723, 0x8980, 0, 0]); // 41865.5
         check(&image, 342, &[0x4723, 0x8980]);
-        assert_eq!(image.read(54, 2), None);
+        assert!(image.read(0, 80).is_some() && image.read(80, 2).is_none());
     }
 
     #[test]
@@ -196,10 +201,15 @@ mod tests {
 
     #[test]
     fn the_battery_counts_charging_as_positive() {
-        let image = battery::registers(&conditions());
+        let image = battery::system(&conditions());
         check(&image, 800, &[0x7669, 0x7274, 0x7561, 0x6C67, 0x7830, 0x3031]); // "virtualgx001"
         check(&image, 840, &[514, 0xFCF6, 0xF060, 62, 2, 2_969, 180]); // -77.8 A, -4000 W
         assert_eq!(image.read(847, 1), None);
+        let image = battery::battery(&conditions());
+        check(&image, 256, &[0xFFFF, 0xF060, 0xF060, 5_144, 0, 0xFCF6]); // -4000 W
+        check(&image, 265, &[2_969, 616]);
+        check(&image, 301, &[12_470, 13_120, 180]);
+        assert!(image.read(256, 71).is_some() && image.read(327, 1).is_none());
     }
 
     #[test]
@@ -208,7 +218,7 @@ mod tests {
         let site = Arc::new(Site::new(Laws::new(1, 1.0), clock.clone(), Duration::ZERO));
         let read = |number| {
             let device = Device::new(Kind::Plain(number), site.clone());
-            device.registers(READ_HOLDING).unwrap().read(0, PLAIN_REGISTERS).unwrap()
+            device.registers(1, READ_HOLDING).unwrap().read(0, PLAIN_REGISTERS).unwrap()
         };
         let first = read(1);
         assert_ne!(first, read(2));

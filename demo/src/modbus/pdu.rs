@@ -14,14 +14,14 @@ const ILLEGAL_FUNCTION: u8 = 1;
 const ILLEGAL_DATA_ADDRESS: u8 = 2;
 const ILLEGAL_DATA_VALUE: u8 = 3;
 
-/// What `device` answers to a request; `None` when it is too short to be one.
-pub fn answer(device: &Device, request: &[u8]) -> Option<Vec<u8>> {
+/// What `device` answers as `unit` to a request; `None` when it is too short to be one.
+pub fn answer(device: &Device, unit: u8, request: &[u8]) -> Option<Vec<u8>> {
     let (&function, arguments) = request.split_first()?;
-    Some(read(device, function, arguments).unwrap_or_else(|code| vec![function | EXCEPTION, code]))
+    Some(read(device, unit, function, arguments).unwrap_or_else(|code| vec![function | EXCEPTION, code]))
 }
 
-fn read(device: &Device, function: u8, arguments: &[u8]) -> Result<Vec<u8>, u8> {
-    let image = device.registers(function).ok_or(ILLEGAL_FUNCTION)?;
+fn read(device: &Device, unit: u8, function: u8, arguments: &[u8]) -> Result<Vec<u8>, u8> {
+    let image = device.registers(unit, function).ok_or(ILLEGAL_FUNCTION)?;
     let &[a, b, c, d] = arguments else { return Err(ILLEGAL_DATA_VALUE) };
     let (address, count) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
     if count == 0 || count > device.kind().registers_max() {
@@ -47,8 +47,8 @@ mod tests {
     #[test]
     fn requests_outside_the_map_get_the_right_exception() {
         let site = Arc::new(Site::new(Laws::new(1, 1.0), Arc::new(ManualClock::at(UtcMs(0))), Duration::ZERO));
-        let check = |kind, request: &[u8], expected: &[u8]| {
-            let got = answer(&Device::new(kind, site.clone()), request).unwrap();
+        let check = |kind: Kind, request: &[u8], expected: &[u8]| {
+            let got = answer(&Device::new(kind, site.clone()), kind.units()[0], request).unwrap();
             assert_eq!(got, expected, "{kind:?} {request:?}");
         };
         check(Kind::Turbine, &[3, 0x9C, 0x40, 0, 2], &[3, 4, 0x53, 0x75, 0x6E, 0x53]);
@@ -61,6 +61,7 @@ mod tests {
         check(Kind::Turbine, &[3, 0x9C, 0x40, 0], &[0x83, 3]);
         check(Kind::Meter, &[4, 0, 0, 0, 81], &[0x84, 3]);
         check(Kind::Meter, &[3, 0, 0, 0, 2], &[0x83, 1]);
-        check(Kind::Battery, &[4, 0x03, 0x20, 0, 1], &[4, 2, b'v', b'i']);
+        check(Kind::Battery, &[4, 0x01, 0x08, 0, 1], &[4, 2, 0, 0]);
+        check(Kind::Battery, &[4, 0x03, 0x20, 0, 1], &[0x84, 2]);
     }
 }

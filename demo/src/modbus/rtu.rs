@@ -79,7 +79,45 @@ fn crc16(bytes: &[u8]) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use riverwatts_shared::time::{ManualClock, UtcMs};
+    use tokio::io::duplex;
+
     use super::*;
+    use crate::devices::{Device, Kind};
+    use crate::site::{Laws, Site};
+
+    /// Lets the server read all that was written.
+    async fn settle() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_spoilt_or_broken_off_frame_does_not_spoil_the_next() {
+        let site = Site::new(Laws::new(1, 1.0), Arc::new(ManualClock::at(UtcMs(0))), Duration::ZERO);
+        let station = Station::of(Device::new(Kind::Radar, Arc::new(site)));
+        let (mut master, line) = duplex(FRAME_MAX);
+        tokio::spawn(async move { serve(line, &station).await });
+        let mut request = vec![1, 3, 0, 0, 0, 1];
+        request.extend(crc16(&request).to_le_bytes());
+        for (spoilt, quiet) in [
+            (&[1, 3, 0, 0, 0, 1, 0, 0, 9, 9, 9][..], Duration::ZERO),
+            (&[1, 3, 0], 2 * FRAME_TIMEOUT),
+            (&[1, 16, 0, 0, 0, 1, 200, 0, 0], 2 * FRAME_TIMEOUT),
+        ] {
+            master.write_all(spoilt).await.unwrap();
+            settle().await;
+            tokio::time::sleep(quiet).await;
+            master.write_all(&request).await.unwrap();
+            let mut answer = [0; 7];
+            let answered = timeout(Duration::from_secs(60), master.read_exact(&mut answer)).await;
+            assert!(answered.is_ok(), "no answer after {spoilt:?}");
+            assert_eq!(answer[..5], [1, 3, 2, 0, 1]);
+        }
+    }
 
     #[test]
     fn the_checksum_is_that_of_the_specification() {

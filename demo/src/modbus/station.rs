@@ -12,9 +12,9 @@ pub struct Station {
 }
 
 impl Station {
-    /// One device, under the unit id that its kind has.
+    /// One device, under the unit ids that its kind has.
     pub fn of(device: Device) -> Station {
-        Station::with_units([(device.kind().unit(), device)])
+        Station::with_units(device.kind().units().iter().map(|&unit| (unit, device.clone())))
     }
 
     /// Several devices, each under its unit id.
@@ -24,6 +24,6 @@ impl Station {
 
     /// What the master hears after this request (function code and what follows); `None` is silence.
     pub fn answer(&self, unit: u8, request: &[u8]) -> Option<Vec<u8>> {
-        pdu::answer(self.units.get(&unit)?, request)
+        pdu::answer(self.units.get(&unit)?, unit, request)
     }
 }

@@ -115,7 +115,11 @@ mod tests {
         let folder = Folder::open(Some(&odd), None, None).unwrap();
         let places: Vec<Place> = SITE_DEVICES
             .iter()
-            .map(|kind| Place { id: kind.id(), address: odd.join(kind.id()).display().to_string(), unit: kind.unit() })
+            .map(|kind| Place {
+                id: kind.id(),
+                address: odd.join(kind.id()).display().to_string(),
+                unit: kind.units()[0],
+            })
             .collect();
         write_config(&folder, "http://127.0.0.1:8000", 8080, &places).unwrap();
         let text = std::fs::read_to_string(odd.join(CONFIG)).unwrap();
@@ -126,6 +130,6 @@ mod tests {
         assert_eq!(ids, ["turbine-1", "meter-1", "vibration-1", "radar-1", "battery-1"]);
         let buses = document["bus"].as_array_of_tables().unwrap();
         assert_eq!(buses.get(1).unwrap()["port"].as_str(), Some(places[1].address.as_str()));
-        assert_eq!(devices.get(4).unwrap()["unit"].as_integer(), Some(100));
+        assert_eq!(devices.get(4).unwrap()["unit"].as_integer(), Some(225));
     }
 }
