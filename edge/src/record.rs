@@ -1,1 +1,31 @@
 //! record
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use riverwatts_shared::profile::Identity;
+use riverwatts_shared::reading::Value;
+
+/// What a bus tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FromBus {
+    /// A reading.
+    Polled(Polled),
+    /// What a device says about itself.
+    Identity {
+        /// Its number.
+        device: u16,
+        /// What it says.
+        fields: BTreeMap<Identity, String>,
+    },
+}
+
+/// One poll of one device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Polled {
+    /// Its number.
+    pub device: u16,
+    /// When its answer came.
+    pub monotonic: Duration,
+    /// What it said.
+    pub values: Vec<Value>,
+}

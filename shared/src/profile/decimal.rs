@@ -36,6 +36,11 @@ impl Decimal {
         self.mantissa.checked_mul(power)
     }
 
+    /// The nearest float, to compare sizes with.
+    pub fn as_f64(self) -> f64 {
+        self.mantissa as f64 * 10f64.powi(self.exponent)
+    }
+
     /// Whether it is nought.
     pub const fn is_zero(self) -> bool {
         self.mantissa == 0

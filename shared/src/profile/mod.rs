@@ -8,12 +8,16 @@ mod builtin;
 mod check;
 mod decimal;
 mod fields;
+mod kind;
 mod model;
 mod parse;
 mod register;
 pub mod sunspec;
+#[cfg(test)]
+mod tests;
 
 pub use builtin::{builtin, builtin_names};
 pub use decimal::Decimal;
+pub use kind::{Kind, Order};
 pub use model::*;
 pub use parse::parse;

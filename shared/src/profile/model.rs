@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::decimal::Decimal;
+use super::kind::{Kind, Order};
 use crate::metric::Metric;
 use crate::words::{DeviceType, Severity};
 
@@ -188,8 +189,8 @@ pub struct Register {
     pub plausible: Option<(Decimal, Decimal)>,
     /// Where a counter begins again, in raw steps.
     pub modulus: Option<u64>,
-    /// Whether a device that does not implement it is no worse: it then gives no value at all,
-    /// rather than one marked `sentinel`.
+    /// Whether a device that does not implement it, or for which it is not valid, is no worse: it
+    /// then gives no value at all, rather than one marked `sentinel`.
     pub optional: bool,
     /// What it is for.
     pub feeds: Feeds,
@@ -201,96 +202,12 @@ impl Register {
         self.kind.width()
     }
 
-    /// The addresses it takes.
-    pub const fn span(&self) -> RangeInclusive<u16> {
-        self.at..=self.at.saturating_add(self.width() - 1)
+    /// The registers (indices in the area) without which it cannot be decoded.
+    pub fn depends_on(&self) -> impl Iterator<Item = usize> + use<> {
+        let sign = self.sign_from.as_ref().map(|sign| sign.register);
+        let condition = self.valid_when.as_ref().map(|condition| condition.register);
+        [self.scale_from, sign, condition].into_iter().flatten()
     }
-}
-
-/// How the words of a register are to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// High byte of a register.
-    U8High,
-    /// Low byte of a register.
-    U8Low,
-    /// High byte of a register, two's complement.
-    I8High,
-    /// Low byte of a register, two's complement.
-    I8Low,
-    /// Unsigned, 16 bits; also SunSpec enum16.
-    U16,
-    /// Two's complement, 16 bits; also SunSpec's scale factor.
-    I16,
-    /// Unsigned, 32 bits.
-    U32,
-    /// Two's complement, 32 bits.
-    I32,
-    /// Unsigned, 64 bits.
-    U64,
-    /// Two's complement, 64 bits.
-    I64,
-    /// IEEE 754, 32 bits.
-    F32,
-    /// IEEE 754, 64 bits.
-    F64,
-    /// A set of bits, 16 bits.
-    Bits16,
-    /// A set of bits, 32 bits.
-    Bits32,
-    /// Text of so many registers, ended by NUL or padded with spaces.
-    Text(u16),
-}
-
-impl Kind {
-    /// How many registers it takes.
-    pub const fn width(self) -> u16 {
-        match self {
-            Kind::U8High | Kind::U8Low | Kind::I8High | Kind::I8Low => 1,
-            Kind::U16 | Kind::I16 | Kind::Bits16 => 1,
-            Kind::U32 | Kind::I32 | Kind::F32 | Kind::Bits32 => 2,
-            Kind::U64 | Kind::I64 | Kind::F64 => 4,
-            Kind::Text(registers) => registers,
-        }
-    }
-
-    /// How many bits its raw number has; nought for text.
-    pub const fn bits(self) -> u32 {
-        match self {
-            Kind::U8High | Kind::U8Low | Kind::I8High | Kind::I8Low => 8,
-            Kind::Text(_) => 0,
-            _ => self.width() as u32 * 16,
-        }
-    }
-
-    /// Whether its number is a float.
-    pub const fn is_float(self) -> bool {
-        matches!(self, Kind::F32 | Kind::F64)
-    }
-
-    /// Whether it holds text.
-    pub const fn is_text(self) -> bool {
-        matches!(self, Kind::Text(_))
-    }
-
-    /// Whether it is a set of bits.
-    pub const fn is_bits(self) -> bool {
-        matches!(self, Kind::Bits16 | Kind::Bits32)
-    }
-
-    /// Whether its raw number is two's complement.
-    pub const fn is_signed(self) -> bool {
-        matches!(self, Kind::I8High | Kind::I8Low | Kind::I16 | Kind::I32 | Kind::I64)
-    }
-}
-
-/// Which part comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// The more significant one, as Modbus has it.
-    HighFirst,
-    /// The less significant one.
-    LowFirst,
 }
 
 /// The sign of a value that stands in another register.

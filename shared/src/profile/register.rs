@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::decimal::Decimal;
 use super::fields::{Fields, Report};
+use super::kind::{Kind, Order};
 use super::model::*;
 use super::parse::POLLS;
 use crate::metric::Metric;

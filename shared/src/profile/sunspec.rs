@@ -157,3 +157,93 @@ impl Discovery {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::profile::Function;
+
+    fn walk() -> Discovery {
+        Discovery::new(&Discover { bases: vec![40_000, 0, 50_000], function: Function::Holding })
+    }
+
+    /// Walks a device with these words; addresses without words are refused.
+    fn discover(words: &BTreeMap<u16, u16>) -> (Result<Vec<Model>, DiscoveryError>, usize) {
+        let mut walk = walk();
+        let mut requests = 0;
+        while let Some((start, count)) = walk.request() {
+            let found: Option<Vec<u16>> =
+                (0..count).map(|index| words.get(&start.checked_add(index)?).copied()).collect();
+            walk.answer(found.as_deref().ok_or(NoAnswer::Refused));
+            requests += 1;
+            assert!(requests < 1_000, "the walk is bounded");
+        }
+        (walk.finish(), requests)
+    }
+
+    /// A device with the marker at `base` and models of these ids and lengths.
+    fn device(base: u16, models: &[(u16, u16)]) -> BTreeMap<u16, u16> {
+        let mut words = BTreeMap::from([(base, MARKER[0]), (base + 1, MARKER[1])]);
+        let mut at = base + 2;
+        for &(id, length) in models {
+            words.extend([(at, id), (at + 1, length)]);
+            at = at.saturating_add(2).saturating_add(length);
+        }
+        words
+    }
+
+    fn model(id: u16, start: u16, length: u16) -> Model {
+        Model { id, start, length }
+    }
+
+    #[test]
+    fn the_chain_is_walked_from_whatever_base_holds_the_marker() {
+        for base in [40_000, 0, 50_000] {
+            let (models, _) = discover(&device(base, &[(1, 65), (103, 50), (END, 0)]));
+            assert_eq!(models, Ok(vec![model(1, base + 2, 65), model(103, base + 69, 50)]), "{base}");
+        }
+    }
+
+    #[test]
+    fn a_chain_without_its_end_is_taken_as_far_as_it_goes() {
+        let (models, requests) = discover(&device(0, &[(1, 66), (113, 60)]));
+        assert_eq!(models.map(|models| models.len()), Ok(2));
+        assert_eq!(requests, 5);
+    }
+
+    #[test]
+    fn chains_that_never_end_are_given_up() {
+        let zeros: Vec<_> = (0..2_000).map(|_| (0, 0)).collect();
+        assert_eq!(discover(&device(0, &zeros)).0, Err(DiscoveryError::Endless { at: 2 + 2 * MODELS_MAX as u16 }));
+        assert_eq!(discover(&device(40_000, &[(1, 60_000)])).0, Err(DiscoveryError::Endless { at: 40_002 }));
+    }
+
+    #[test]
+    fn silence_and_a_missing_marker_are_told_apart() {
+        assert_eq!(discover(&BTreeMap::new()).0, Err(DiscoveryError::NoMarker));
+        let mut silent = walk();
+        while silent.request().is_some() {
+            silent.answer(Err(NoAnswer::Silent));
+        }
+        assert_eq!(silent.finish(), Err(DiscoveryError::Silent));
+    }
+
+    #[test]
+    fn a_header_lost_on_the_way_is_asked_for_again_a_few_times() {
+        let mut walk = walk();
+        walk.answer(Ok(&MARKER));
+        walk.answer(Err(NoAnswer::Silent));
+        walk.answer(Ok(&[1])); // an answer too short
+        assert_eq!(walk.request(), Some((40_002, 2)));
+        walk.answer(Ok(&[1, 66]));
+        assert_eq!(walk.request(), Some((40_070, 2)));
+        for _ in 0..ATTEMPTS_MAX {
+            assert_eq!(walk.request(), Some((40_070, 2)));
+            walk.answer(Err(NoAnswer::Silent));
+        }
+        assert_eq!(walk.request(), None);
+        assert_eq!(walk.finish(), Err(DiscoveryError::Broken { at: 40_070 }));
+    }
+}

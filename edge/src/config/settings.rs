@@ -1,0 +1,125 @@
+//! The tables that are there once: `[site]`, `[cloud]`, `[store]`, `[upload]`, `[panel]`, `[mqtt]`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::read::{Raw, Section, Wrong, duration, filled, flag, id, integer, text, wrong};
+use super::{Cloud, Mqtt, Panel, Site, Store, Upload};
+
+/// Where the store stands unless the file says otherwise.
+const STORE_DIR: &str = "/var/lib/riverwatts-edge";
+/// Where the panel listens unless the file says otherwise: this machine only.
+const PANEL_LISTEN: &str = "127.0.0.1:8080";
+/// Least and most of `store.max_bytes`: below, not even the journal fits.
+const STORE_BYTES: std::ops::RangeInclusive<i64> = 16 << 20..=1 << 46;
+/// Default of `store.max_bytes`: years of readings of a usual site.
+const STORE_BYTES_DEFAULT: u64 = 4 << 30;
+
+pub(super) struct Settings {
+    pub(super) site: Site,
+    pub(super) cloud: Cloud,
+    pub(super) store: Store,
+    pub(super) upload: Upload,
+    pub(super) panel: Panel,
+    pub(super) mqtt: Mqtt,
+}
+
+pub(super) fn read(root: &mut Section<'_>) -> Settings {
+    Settings {
+        site: site(root.section("site")),
+        cloud: cloud(root.section("cloud")),
+        store: store(root.section("store")),
+        upload: upload(root.section("upload")),
+        panel: panel(root.section("panel")),
+        mqtt: mqtt(root.section("mqtt")),
+    }
+}
+
+fn site(mut section: Section<'_>) -> Site {
+    let site = Site {
+        key: section.setting("key", id).unwrap_or_else(|| "site".to_owned()),
+        name: section.setting("name", filled).unwrap_or_else(|| "Site".to_owned()),
+        timezone: section.setting("timezone", timezone).unwrap_or_else(|| "UTC".to_owned()),
+    };
+    section.finish();
+    site
+}
+
+fn timezone(raw: Raw<'_>) -> Result<String, Wrong> {
+    let name = filled(raw)?;
+    match jiff::tz::TimeZone::get(&name) {
+        Ok(_) => Ok(name),
+        Err(_) => Err(wrong(format!("`{name}` is no time zone"), "take an IANA name like America/Anchorage")),
+    }
+}
+
+fn cloud(mut section: Section<'_>) -> Cloud {
+    let cloud = Cloud { url: section.setting("url", url).flatten(), ca: section.path("ca") };
+    section.finish();
+    cloud
+}
+
+/// Checks the base address of a cloud; an empty one is none.
+fn url(raw: Raw<'_>) -> Result<Option<String>, Wrong> {
+    let url = text(raw)?;
+    let url = url.trim_end_matches('/');
+    if url.is_empty() {
+        return Ok(None);
+    }
+    match reqwest::Url::parse(url) {
+        Ok(parsed) if matches!(parsed.scheme(), "https" | "http") && parsed.has_host() => Ok(Some(url.to_owned())),
+        _ => Err(wrong(format!("`{url}` is no address of a cloud"), "write it like https://cloud.example")),
+    }
+}
+
+fn store(mut section: Section<'_>) -> Store {
+    let flush = Duration::from_millis(100)..=Duration::from_secs(600);
+    let store = Store {
+        dir: section.path("dir").unwrap_or_else(|| STORE_DIR.into()),
+        flush: section.setting("flush", |raw| duration(raw, flush)).unwrap_or(Duration::from_secs(10)),
+        max_bytes: section
+            .setting("max_bytes", |raw| integer(raw, STORE_BYTES))
+            .map_or(STORE_BYTES_DEFAULT, i64::cast_unsigned),
+    };
+    section.finish();
+    store
+}
+
+fn upload(mut section: Section<'_>) -> Upload {
+    let range = Duration::from_secs(1)..=Duration::from_secs(86_400);
+    let metered = section.setting("metered", flag).unwrap_or(false);
+    let every = section.setting("every", |raw| duration(raw, range));
+    let bandwidth = section.setting("bandwidth", |raw| integer(raw, 0..=i64::MAX)).map_or(0, i64::cast_unsigned);
+    section.finish();
+    Upload {
+        every: every.unwrap_or(if metered { Upload::EVERY_METERED } else { Upload::EVERY }),
+        metered,
+        bandwidth_bytes_per_s: (bandwidth > 0).then_some(bandwidth),
+    }
+}
+
+fn panel(mut section: Section<'_>) -> Panel {
+    let listen = section.setting("listen", listen);
+    section.finish();
+    Panel { listen: listen.unwrap_or_else(|| PANEL_LISTEN.parse().ok()) }
+}
+
+fn mqtt(mut section: Section<'_>) -> Mqtt {
+    let mqtt = Mqtt {
+        listen: section.setting("listen", listen).flatten(),
+        anonymous_read: section.setting("anonymous_read", flag).unwrap_or(false),
+    };
+    section.finish();
+    mqtt
+}
+
+/// An address to listen at; an empty one is none.
+fn listen(raw: Raw<'_>) -> Result<Option<SocketAddr>, Wrong> {
+    let address = text(raw)?;
+    if address.is_empty() {
+        return Ok(None);
+    }
+    address.parse().map(Some).map_err(|_| {
+        wrong(format!("`{address}` is no address to listen at"), "write it like 127.0.0.1:8080 or 0.0.0.0:8080")
+    })
+}

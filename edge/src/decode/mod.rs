@@ -1,0 +1,135 @@
+//! From words to values: what a device said at one poll, in the fixed units of its metrics.
+//! Pure and total: no words make it fail, and what has no value says so in its quality.
+
+mod image;
+mod number;
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use riverwatts_shared::metric::Metric;
+use riverwatts_shared::profile::{AlarmWhen, Computed, Feeds, Identity, Operation, Register};
+use riverwatts_shared::reading::Value;
+use riverwatts_shared::words::{Quality, Severity};
+
+pub use image::Image;
+use image::Raw;
+use number::{Outcome, Unit};
+
+use crate::plan::{Layout, Placed};
+
+/// What the words of one poll mean.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Decoded {
+    /// The values, in order of metric, each metric at most once.
+    pub values: Vec<Value>,
+    /// What the device says about itself; fields that it leaves empty are missing.
+    pub identity: BTreeMap<Identity, String>,
+    /// Its alarms, on and off; those that it does not tell are missing.
+    pub alarms: Vec<Alarm>,
+}
+
+/// One alarm of the device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    /// Its name in the profile.
+    pub name: String,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// Whether it is on.
+    pub active: bool,
+}
+
+/// Decodes the words that were read. A register whose words are missing gives nothing.
+pub fn decode(layout: &Layout, image: &Image) -> Decoded {
+    let mut decoded = Decoded::default();
+    let mut values = BTreeMap::new();
+    for placed in layout.areas() {
+        for (index, register) in placed.area.registers.iter().enumerate() {
+            match &register.feeds {
+                Feeds::Metric { metric, .. } => {
+                    let outcome = number::decode(placed, image, index, Unit::rounded(*metric, register));
+                    keep(&mut values, *metric, outcome, register.optional);
+                }
+                Feeds::Identity(field) => identify(&mut decoded, placed, image, register, *field),
+                Feeds::Alarms(_) => alarm(&mut decoded, placed, image, register),
+                Feeds::Others => {}
+            }
+        }
+        for computed in &placed.area.computed {
+            keep(&mut values, computed.metric, compute(placed, image, computed), true);
+        }
+    }
+    decoded.values = values.into_values().collect();
+    decoded
+}
+
+/// Keeps a value; the first that is one wins.
+fn keep(values: &mut BTreeMap<Metric, Value>, metric: Metric, outcome: Outcome, optional: bool) {
+    let value = match outcome {
+        Outcome::Missing => return,
+        Outcome::NotImplemented if optional => return,
+        Outcome::NotImplemented | Outcome::None => Value { metric, value: None, quality: Quality::Sentinel },
+        Outcome::Overflow => Value { metric, value: None, quality: Quality::Range },
+        Outcome::Number { stored, plausible: true } => Value::ok(metric, stored),
+        Outcome::Number { stored, plausible: false } => Value { metric, value: Some(stored), quality: Quality::Range },
+    };
+    let kept = values.entry(metric).or_insert(value);
+    if kept.value.is_none() && value.value.is_some() {
+        *kept = value;
+    }
+}
+
+/// The value of registers taken together, rounded once at the end.
+fn compute(placed: &Placed, image: &Image, computed: &Computed) -> Outcome {
+    let mut numbers: Vec<i128> = Vec::with_capacity(computed.from.len());
+    let mut plausible = true;
+    for &index in &computed.from {
+        match number::decode(placed, image, index, Unit::exact(computed.metric)) {
+            Outcome::Number { stored, plausible: this } => {
+                numbers.push(stored.into());
+                plausible &= this;
+            }
+            Outcome::NotImplemented => {}
+            other => return other,
+        }
+    }
+    let sum: i128 = numbers.iter().sum();
+    let (numerator, denominator) = match computed.operation {
+        Operation::Sum => (Some(sum), 1),
+        Operation::Mean => (Some(sum), numbers.len() as i128),
+        Operation::Max => (numbers.iter().copied().max(), 1),
+        Operation::Min => (numbers.iter().copied().min(), 1),
+    };
+    match numerator {
+        Some(numerator) if !numbers.is_empty() => {
+            number::quantise(numerator, denominator, Unit::stepped(computed.metric, computed.resolution), plausible)
+        }
+        _ => Outcome::NotImplemented,
+    }
+}
+
+fn identify(decoded: &mut Decoded, placed: &Placed, image: &Image, register: &Register, field: Identity) {
+    let text = match image.raw(placed, register) {
+        Raw::Text(text) => text,
+        Raw::Integer(number) => number.to_string(),
+        Raw::Missing | Raw::Float(_) | Raw::None(_) => return,
+    };
+    if !text.is_empty() {
+        decoded.identity.entry(field).or_insert(text);
+    }
+}
+
+fn alarm(decoded: &mut Decoded, placed: &Placed, image: &Image, register: &Register) {
+    let (Feeds::Alarms(alarms), Raw::Integer(raw)) = (&register.feeds, image.raw(placed, register)) else { return };
+    for alarm in alarms {
+        let active = match alarm.when {
+            AlarmWhen::Bit(bit) => raw >> bit & 1 == 1,
+            AlarmWhen::Is(number) => raw == i128::from(number),
+        };
+        decoded.alarms.push(Alarm { name: alarm.name.clone(), severity: alarm.severity, active });
+    }
+}
