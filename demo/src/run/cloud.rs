@@ -77,6 +77,7 @@ pub async fn create_admin(programs: &Programs, folder: &Folder) -> Result<(), Ch
 pub fn start(programs: &Programs, folder: &Folder, port: u16) -> Result<Child, ChildError> {
     let mut command = command(&programs.cloud);
     command.args(["serve", "--data"]).arg(folder.path().join("cloud")).env("PORT", port.to_string());
+    command.env("REGISTRATION", "on");
     Child::start("riverwatts-cloud", command, folder.log("cloud"))
 }
 
