@@ -51,6 +51,7 @@ pub enum ChildError {
 pub fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().envs(ENVIRONMENT.iter().filter_map(|&name| Some((name, std::env::var_os(name)?))));
+    command.env("NO_COLOR", "1"); // its output goes to a file
     command
 }
 
