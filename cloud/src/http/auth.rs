@@ -16,7 +16,7 @@ use super::answer::{created, single};
 use super::check::Check;
 use super::error::ApiError;
 use super::extract::{Peer, SignedIn};
-use super::request::{Body, parse_json, unreadable};
+use super::request::{Body, parse_object, unreadable};
 use crate::auth::sign_in::{self, SignedInTokens};
 use crate::db::column::Object;
 use crate::store::users::{self, NewUser, User};
@@ -108,7 +108,7 @@ pub async fn refresh(
     let token = if body.is_empty() {
         cookie(&headers).ok_or_else(ApiError::auth_required)?.to_owned()
     } else {
-        parse_json::<Refresh>(&body)?.refresh_token
+        parse_object::<Refresh>(&body)?.refresh_token
     };
     let tokens = sign_in::refresh(&app.auth, &app.db, &token, app.clock.wall()).await?;
     Ok(give(&app, tokens))

@@ -23,3 +23,8 @@ pub async fn script() -> impl IntoResponse {
 pub async fn style() -> impl IntoResponse {
     file("text/css; charset=utf-8", include_str!("../../web/style.css"))
 }
+
+/// `GET /icon.svg`.
+pub async fn icon() -> impl IntoResponse {
+    file("image/svg+xml", include_str!("../../web/icon.svg"))
+}

@@ -91,7 +91,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             return Err(ApiError::media_type("application/json"));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
-        parse_json(&bytes).map(Body)
+        parse_object(&bytes).map(Body)
     }
 }
 
@@ -107,6 +107,15 @@ pub fn unreadable(rejection: BytesRejection) -> ApiError {
         axum::http::StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(BODY_BYTES_MAX),
         _ => ApiError::malformed("The body ended before it was complete"),
     }
+}
+
+/// Reads a JSON object as the struct `T`.
+pub fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // serde takes an array for a struct, field by field; nobody means that.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::invalid("", "expected an object, found an array"));
+    }
+    parse_json(bytes)
 }
 
 /// Reads JSON bytes as `T`.
@@ -168,7 +177,7 @@ mod tests {
     use crate::store::sites::{NewSite, UpdateSite};
 
     fn check<T: DeserializeOwned + std::fmt::Debug>(body: &str, status: u16, field: &str) {
-        let error = parse_json::<T>(body.as_bytes()).unwrap_err();
+        let error = parse_object::<T>(body.as_bytes()).unwrap_err();
         let json = error.to_json("", UtcMs(0));
         assert_eq!(error.status().as_u16(), status, "{body}");
         let found = json["error"]["details"][0]["field"].as_str().unwrap_or_default();

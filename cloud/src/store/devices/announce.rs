@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use riverwatts_shared::batch::Announcement;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::{DeviceStatus, DeviceType};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Device, INSERT, NamedDevice, UPDATE, next_number, write};
@@ -150,11 +150,10 @@ fn fresh(gateway: &Gateway, from: &Announcement, serial_is_free: bool, first_see
         updated_at: At(now),
         metadata: Word(Object::default()),
     };
-    for field in ["capacity_kw", "manufacturer", "model", "serial_number"] {
-        now_unknown(&mut device.metadata.0, field);
-    }
+    let Object(metadata) = &mut device.metadata.0;
+    metadata.insert("unknown".to_owned(), json!(["capacity_kw", "manufacturer", "model", "serial_number"]));
     if let Some(kind) = &from.kind {
-        device.metadata.0.0.insert("kind".to_owned(), kind.as_str().into());
+        metadata.insert("kind".to_owned(), kind.as_str().into());
     }
     learn(&mut device, from, serial_is_free);
     device
@@ -162,8 +161,8 @@ fn fresh(gateway: &Gateway, from: &Announcement, serial_is_free: bool, first_see
 
 /// Takes what the announcement knows and the record does not; what a person wrote stays.
 fn learn(device: &mut Device, from: &Announcement, serial_is_free: bool) {
-    let metadata = &mut device.metadata.0;
-    metadata.0.insert("profile".to_owned(), from.profile.as_str().into());
+    let Object(metadata) = &mut device.metadata.0;
+    metadata.insert("profile".to_owned(), from.profile.as_str().into());
     if let Some(power_w) = from.rated_power_w.filter(|_| is_unknown(metadata, "capacity_kw")) {
         device.capacity_kw = power_w as f64 / 1_000.0;
         now_known(metadata, "capacity_kw");
@@ -186,11 +185,11 @@ fn learn(device: &mut Device, from: &Announcement, serial_is_free: bool) {
         Some(serial) if serial_is_free && is_unknown(metadata, "serial_number") => {
             device.serial_number = serial.clone();
             now_known(metadata, "serial_number");
-            metadata.0.remove("reported_serial");
+            metadata.remove("reported_serial");
         }
         // Held by another device, or another machine under the same key: shown, not believed.
         Some(serial) if *serial != device.serial_number => {
-            metadata.0.insert("reported_serial".to_owned(), serial.as_str().into());
+            metadata.insert("reported_serial".to_owned(), serial.as_str().into());
         }
         _ => {}
     }
@@ -202,23 +201,16 @@ fn stand_in_serial(site_id: Uuid, key: &str) -> String {
 }
 
 /// The list `metadata.unknown` names the fields whose value nobody has said yet.
-fn is_unknown(metadata: &Object, field: &str) -> bool {
-    metadata.0.get("unknown").and_then(Value::as_array).is_some_and(|fields| fields.iter().any(|name| name == field))
-}
-
-fn now_unknown(metadata: &mut Object, field: &str) {
-    let fields = metadata.0.entry("unknown").or_insert_with(|| Value::Array(Vec::new()));
-    if let Value::Array(fields) = fields {
-        fields.push(field.into());
-    }
+fn is_unknown(metadata: &Map<String, Value>, field: &str) -> bool {
+    metadata.get("unknown").and_then(Value::as_array).is_some_and(|fields| fields.iter().any(|name| name == field))
 }
 
 /// Takes a field off `metadata.unknown`.
-pub(super) fn now_known(metadata: &mut Object, field: &str) {
-    if let Some(Value::Array(fields)) = metadata.0.get_mut("unknown") {
+pub(super) fn now_known(metadata: &mut Map<String, Value>, field: &str) {
+    if let Some(Value::Array(fields)) = metadata.get_mut("unknown") {
         fields.retain(|name| name != field);
         if fields.is_empty() {
-            metadata.0.remove("unknown");
+            metadata.remove("unknown");
         }
     }
 }

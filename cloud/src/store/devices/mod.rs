@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::{DeviceStatus, DeviceType};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -141,9 +142,6 @@ impl UpdateDevice {
         }
         set(&mut device.device_name, change.device_name);
         set(&mut device.device_type.0, change.device_type);
-        set(&mut device.serial_number, change.serial_number);
-        set(&mut device.model, change.model);
-        set(&mut device.manufacturer, change.manufacturer);
         set(&mut device.installation_date, change.installation_date);
         set(&mut device.last_maintenance, change.last_maintenance);
         set(&mut device.next_maintenance, change.next_maintenance);
@@ -151,10 +149,19 @@ impl UpdateDevice {
         set(&mut device.firmware_version, change.firmware_version);
         set(&mut device.hardware_version, change.hardware_version);
         set(&mut device.metadata.0, change.metadata);
-        if let Some(capacity_kw) = change.capacity_kw {
-            device.capacity_kw = capacity_kw;
-            announce::now_known(&mut device.metadata.0, "capacity_kw");
-        }
+        // What a person says is known; announcements leave it alone from now on.
+        let Object(metadata) = &mut device.metadata.0;
+        set_known(metadata, "serial_number", &mut device.serial_number, change.serial_number);
+        set_known(metadata, "model", &mut device.model, change.model);
+        set_known(metadata, "manufacturer", &mut device.manufacturer, change.manufacturer);
+        set_known(metadata, "capacity_kw", &mut device.capacity_kw, change.capacity_kw);
+    }
+}
+
+fn set_known<T>(metadata: &mut Map<String, Value>, name: &str, field: &mut T, update: Option<T>) {
+    if let Some(value) = update {
+        *field = value;
+        announce::now_known(metadata, name);
     }
 }
 
