@@ -2,6 +2,7 @@
 //! a bus is polled, words are decoded and validated, readings are recorded, stored and uploaded.
 
 pub mod config;
+pub mod check;
 pub mod bus;
 pub mod plan;
 pub mod decode;
