@@ -15,3 +15,5 @@ pub mod enroll;
 pub mod panel;
 pub mod health;
 pub mod run;
+pub mod status;
+pub mod log;
