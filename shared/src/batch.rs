@@ -3,10 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use uuid::Uuid;
+
+use crate::bytes::{Malformed, Reader, Writer};
 use crate::reading::Gap;
 use crate::receipt::BatchId;
 use crate::segment::Segment;
-use crate::words::DeviceType;
+use crate::time::UtcMs;
+use crate::words::{DeviceType, GapReason};
 
 /// Media type of an encoded batch.
 pub const MEDIA_TYPE: &str = "application/vnd.riverwatts.batch";
@@ -16,6 +20,17 @@ pub const BYTES_MAX: usize = 4 << 20;
 pub const ITEMS_MAX: usize = 4_096;
 /// Most readings in one batch, over all its segments.
 pub const READINGS_MAX: usize = 100_000;
+/// Most values (readings × metrics) in one batch, over all its segments.
+pub const VALUES_MAX: usize = 1 << 22;
+/// Longest key of a device, in bytes.
+pub const KEY_MAX: usize = 64;
+
+const MAGIC: &[u8; 3] = b"RWB";
+const VERSION: u8 = 1;
+const ITEM_VERSION: u8 = 1;
+const ANNOUNCEMENT: u8 = 1;
+const SEGMENT: u8 = 2;
+const GAP: u8 = 3;
 
 /// What a gateway sends in one request.
 #[derive(Clone, PartialEq, Debug)]
@@ -67,4 +82,207 @@ pub struct Announcement {
     pub rated_power_w: Option<u64>,
     /// Marks a meter: `"meter"`.
     pub kind: Option<String>,
+}
+
+impl Batch {
+    /// The bytes of `docs/batch-format.md`.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.raw(MAGIC);
+        writer.u8(VERSION);
+        writer.raw(self.id.store.as_bytes());
+        writer.varint(self.id.sequence);
+        writer.varint(u64::from(self.revision));
+        writer.varint(self.items.len() as u64);
+        for item in &self.items {
+            let (kind, payload) = item.encode();
+            writer.u8(kind);
+            writer.u8(ITEM_VERSION);
+            writer.block(&payload);
+        }
+        writer.into_bytes()
+    }
+
+    /// Reads what [`Batch::encode`] wrote. Every count is checked against its bound before memory is taken.
+    pub fn decode(bytes: &[u8]) -> Result<Batch, Malformed> {
+        if bytes.len() > BYTES_MAX {
+            return Err(Malformed::TooLarge { what: "batch", found: bytes.len() as u64, max: BYTES_MAX as u64 });
+        }
+        let reader = &mut Reader::new(bytes);
+        if reader.raw("batch magic", MAGIC.len())? != MAGIC {
+            return Err(Malformed::Invalid("batch magic"));
+        }
+        check_version("batch", reader.u8("batch version")?, VERSION)?;
+        let store = Uuid::from_slice(reader.raw("store id", 16)?).map_err(|_| Malformed::Invalid("store id"))?;
+        let sequence = reader.varint("batch sequence")?;
+        let revision = reader.bounded("batch revision", u32::MAX as usize)? as u32;
+        let count = reader.bounded("batch items", ITEMS_MAX)?;
+        let mut items = Vec::with_capacity(count.min(64));
+        let (mut readings, mut values) = (0, 0);
+        for _ in 0..count {
+            let kind = reader.u8("item kind")?;
+            check_version("item", reader.u8("item version")?, ITEM_VERSION)?;
+            let item = Item::decode(kind, reader.block("item", BYTES_MAX)?)?;
+            if let Item::Segment { segment, .. } = &item {
+                readings += segment.rows();
+                values += segment.rows() * segment.columns.len();
+            }
+            for (what, found, max) in [("batch readings", readings, READINGS_MAX), ("batch values", values, VALUES_MAX)]
+            {
+                if found > max {
+                    return Err(Malformed::TooLarge { what, found: found as u64, max: max as u64 });
+                }
+            }
+            items.push(item);
+        }
+        if !reader.is_empty() {
+            return Err(Malformed::Invalid("end of a batch"));
+        }
+        Ok(Batch { id: BatchId { store, sequence }, revision, items })
+    }
+}
+
+impl Item {
+    fn encode(&self) -> (u8, Vec<u8>) {
+        match self {
+            Item::Announcement(announcement) => {
+                (ANNOUNCEMENT, serde_json::to_vec(announcement).expect("plain strings and numbers are JSON"))
+            }
+            Item::Segment { device, segment } => {
+                let mut writer = Writer::default();
+                writer.block(device.as_bytes());
+                writer.raw(&segment.encode());
+                (SEGMENT, writer.into_bytes())
+            }
+            Item::Gap(gap) => {
+                let mut writer = Writer::default();
+                writer.block(gap.device.as_bytes());
+                writer.signed(gap.from.0);
+                writer.signed(gap.to.0);
+                writer.varint(gap.rows.map_or(0, |rows| rows.saturating_add(1)));
+                writer.u8(gap.reason.number());
+                (GAP, writer.into_bytes())
+            }
+        }
+    }
+
+    fn decode(kind: u8, payload: &[u8]) -> Result<Item, Malformed> {
+        let reader = &mut Reader::new(payload);
+        match kind {
+            ANNOUNCEMENT => {
+                let announcement: Announcement =
+                    serde_json::from_slice(payload).map_err(|_| Malformed::Invalid("announcement"))?;
+                check_key(&announcement.key)?;
+                Ok(Item::Announcement(announcement))
+            }
+            SEGMENT => {
+                let device = key(reader)?;
+                let segment = Segment::decode(reader.rest())?;
+                Ok(Item::Segment { device, segment })
+            }
+            GAP => {
+                let device = key(reader)?;
+                let from = UtcMs(reader.signed("gap from")?);
+                let to = UtcMs(reader.signed("gap to")?);
+                let rows = reader.varint("gap rows")?.checked_sub(1);
+                let reason =
+                    GapReason::from_number(reader.u8("gap reason")?).ok_or(Malformed::Invalid("gap reason"))?;
+                if to < from || !reader.is_empty() {
+                    return Err(Malformed::Invalid("gap"));
+                }
+                Ok(Item::Gap(Gap { device, from, to, rows, reason }))
+            }
+            _ => Err(Malformed::Invalid("item kind")),
+        }
+    }
+}
+
+fn check_version(what: &'static str, found: u8, max: u8) -> Result<(), Malformed> {
+    if found == max { Ok(()) } else { Err(Malformed::Version { what, found, max }) }
+}
+
+fn key(reader: &mut Reader<'_>) -> Result<String, Malformed> {
+    let key = reader.text("device key", KEY_MAX)?;
+    check_key(key)?;
+    Ok(key.to_owned())
+}
+
+/// Ids of `edge.toml` are `[a-z0-9-]+`.
+fn check_key(key: &str) -> Result<(), Malformed> {
+    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if key.is_empty() || key.len() > KEY_MAX || !key.bytes().all(known) {
+        return Err(Malformed::Invalid("device key"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::metric::Metric;
+    use crate::reading::{Reading, Value};
+
+    fn example() -> Batch {
+        let reading = |ms, power| Reading { time: UtcMs(ms), values: vec![Value::ok(Metric::POWER, power)] };
+        let segment = Segment::from_readings(&[
+            reading(1_795_508_130_000, 12_300_000),
+            reading(1_795_508_131_000, 12_400_000),
+            reading(1_795_508_132_000, 12_100_000),
+        ]);
+        Batch {
+            id: BatchId { store: Uuid::from_u128(0x0102_0304_0506_4708_890a_0b0c_0d0e_0f10), sequence: 300 },
+            revision: 0,
+            items: vec![
+                Item::Announcement(Announcement {
+                    key: "turbine-1".into(),
+                    profile: "sunspec-inverter".into(),
+                    ..Default::default()
+                }),
+                Item::Segment { device: "turbine-1".into(), segment },
+                Item::Gap(Gap {
+                    device: "turbine-1".into(),
+                    from: UtcMs(1_795_508_120_000),
+                    to: UtcMs(1_795_508_130_000),
+                    rows: Some(9),
+                    reason: GapReason::UncleanStop,
+                }),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_batch_comes_back_from_its_bytes() {
+        let batch = example();
+        assert_eq!(Batch::decode(&batch.encode()), Ok(batch));
+    }
+
+    #[test]
+    fn every_cut_and_every_appended_byte_is_refused() {
+        let bytes = example().encode();
+        for end in 0..bytes.len() {
+            assert!(Batch::decode(&bytes[..end]).is_err(), "cut at {end}");
+        }
+        assert_eq!(Batch::decode(&[&bytes[..], &[0]].concat()), Err(Malformed::Invalid("end of a batch")));
+    }
+
+    #[test]
+    fn a_batch_that_unfolds_beyond_its_bounds_is_refused() {
+        let segment = Segment { times: (0..60_000).collect(), ..Default::default() };
+        let item = |key: &str| Item::Segment { device: key.into(), segment: segment.clone() };
+        let batch = Batch { items: vec![item("a"), item("b")], ..example() };
+        let refused = Malformed::TooLarge { what: "batch readings", found: 120_000, max: 100_000 };
+        assert_eq!(Batch::decode(&batch.encode()), Err(refused));
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_bytes_never_panic(at: prop::sample::Index, byte: u8) {
+            let mut bytes = example().encode();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let _ = Batch::decode(&bytes);
+        }
+    }
 }

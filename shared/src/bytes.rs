@@ -86,6 +86,11 @@ impl<'a> Reader<'a> {
         Reader { rest: bytes }
     }
 
+    /// What was not taken yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Whether everything was taken.
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()

@@ -6,7 +6,10 @@ use uuid::Uuid;
 use crate::time::UtcMs;
 use crate::words::RejectCode;
 
-/// Written after the database commit; settles everything that the batch carried.
+/// Largest receipt, in bytes: a gateway reads no further.
+pub const BYTES_MAX: usize = 8 << 20;
+
+/// Written after the database commit; settles everything that the batch carried. JSON on the wire.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Receipt {
     /// Which batch this answers.

@@ -1,1 +1,114 @@
-//! http
+//! The HTTP side: every URL of the service stands on this page. No rules here: handlers read the
+//! request, call the store or the work, and write the answer.
+
+pub mod answer;
+pub mod auth;
+pub mod check;
+pub mod devices;
+pub mod error;
+pub mod extract;
+pub mod frame;
+pub mod gateways;
+pub mod health;
+pub mod members;
+pub mod page;
+pub mod request;
+pub mod sites;
+pub mod subscriptions;
+pub mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use riverwatts_shared::time::Clock;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::auth::Auth;
+use crate::db::Db;
+use error::ApiError;
+
+/// Largest body of a request, in bytes; what takes more says so at its route.
+pub const BODY_BYTES_MAX: usize = 256 << 10;
+/// How long a request may take, reading its body included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What handlers work with; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AppState {
+    /// People, sites, devices, gateways.
+    pub db: Db,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Passwords, tokens, ended sessions.
+    pub auth: Auth,
+    /// How the HTTP side is set.
+    pub settings: Arc<HttpSettings>,
+}
+
+/// How the HTTP side is set.
+#[derive(Clone, Default)]
+pub struct HttpSettings {
+    /// Whether anybody may register as a customer.
+    pub registration: bool,
+    /// Whether the site is served by HTTPS, so that cookies are sent by it only.
+    pub secure_cookies: bool,
+    /// Lets callers read `/metrics` from elsewhere than this machine.
+    pub metrics_token: Option<String>,
+}
+
+impl std::fmt::Debug for HttpSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpSettings")
+            .field("registration", &self.registration)
+            .field("secure_cookies", &self.secure_cookies)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The whole service.
+pub fn router(app: AppState) -> Router {
+    let api = Router::new()
+        .route("/auth/login", post(auth::login))
+        .route("/auth/refresh", post(auth::refresh))
+        .route("/auth/logout", post(auth::logout))
+        .route("/auth/register", post(auth::register))
+        .route("/users", get(users::list_users).post(users::create_user))
+        .route("/users/{id}", get(users::get_user).put(users::update_user).delete(users::delete_user))
+        .route("/sites", get(sites::list_sites).post(sites::create_site))
+        .route("/sites/{id}", get(sites::get_site).put(sites::update_site).delete(sites::delete_site))
+        .route("/sites/{id}/members", get(members::list_members).post(members::add_member))
+        .route("/sites/{id}/members/{user_id}", delete(members::remove_member))
+        .route("/subscriptions", get(subscriptions::list_subscriptions).post(subscriptions::create_subscription))
+        .route("/subscriptions/{id}", delete(subscriptions::delete_subscription))
+        .route("/devices", get(devices::list_devices).post(devices::create_device))
+        .route("/devices/{id}", get(devices::get_device).put(devices::update_device).delete(devices::delete_device))
+        .route("/devices/{id}/gaps", get(devices::list_gaps))
+        .route("/gateways", get(gateways::list_gateways).post(gateways::create_gateway))
+        .route("/gateways/enroll", post(gateways::enroll_gateway))
+        .route("/gateways/{id}", get(gateways::get_gateway))
+        .route("/gateways/{id}/revoke", post(gateways::revoke_gateway))
+        .route("/gateways/{id}/rotate", post(gateways::rotate_gateway));
+
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/", get(page::index))
+        .route("/app.js", get(page::script))
+        .route("/style.css", get(page::style))
+        .route("/icon.svg", get(page::icon))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .fallback(|| async { ApiError::not_found() })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::panicked().into_response() }))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(from_fn_with_state(app.clone(), frame::frame))
+        .with_state(app)
+}

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use riverwatts_shared::metric::{Metric, VALUE_MAX};
 use riverwatts_shared::profile::sunspec::Model;
-use riverwatts_shared::profile::{Profile, builtin_names, parse};
+use riverwatts_shared::profile::{Identity, Poll, Profile, builtin_names, parse};
 use riverwatts_shared::reading::Value;
 use riverwatts_shared::words::Quality;
 
@@ -151,6 +151,42 @@ fn sentinels_say_no_value_unless_the_register_is_optional() {
 }
 
 #[test]
+fn a_fallback_stands_in_for_a_sentinel_only() {
+    let profile = with(
+        "{ name = \"a\", at = 0, type = \"u16\", metric = \"voltage_v\", sentinels = [{ raw = 0, reason = \"unavailable\" }] },
+         { name = \"b\", at = 1, type = \"u16\", metric = \"voltage_v\", fallback = true }",
+    );
+    let layout = Layout::fixed(&profile);
+    for (words, expected) in [([7, 9], 7_000_000), ([0, 9], 9_000_000)] {
+        let mut image = Image::new();
+        image.put(&layout.blocks(None)[0], &words);
+        let values = decode(&layout, &image).values;
+        assert_eq!(values.iter().map(|value| value.value).collect::<Vec<_>>(), [Some(expected)], "{words:?}");
+    }
+}
+
+#[test]
+fn text_ends_at_its_first_nul_and_holds_nothing_that_cannot_be_shown() {
+    let profile = with(
+        "{ name = \"s\", at = 0, type = \"text\", length = 4, identity = \"model\" },
+         { name = \"t\", at = 4, type = \"text\", length = 2, identity = \"manufacturer\", byte_order = \"low_first\" },
+         { name = \"n\", at = 6, type = \"u16\", identity = \"firmware_version\" },
+         { name = \"e\", at = 7, type = \"text\", length = 1, identity = \"serial_number\" }",
+    );
+    let layout = Layout::fixed(&profile);
+    let mut image = Image::new();
+    image.put(&layout.blocks(None)[0], &[0x2041, 0x0A42, 0x0043, 0x4444, 0x4241, 0x2020, 451, 0]);
+    let identity: Vec<_> = decode(&layout, &image).identity.into_iter().collect();
+    let expected = [
+        (Identity::Manufacturer, "AB".to_owned()),
+        (Identity::Model, "AB".to_owned()),
+        (Identity::FirmwareVersion, "451".to_owned()),
+    ];
+    // 0x0A is no character to show; what follows the NUL is left over from before.
+    assert_eq!(identity, expected);
+}
+
+#[test]
 fn a_register_whose_words_or_whose_helpers_are_missing_gives_nothing() {
     let layout = Layout::fixed(&profile("ott-svr100"));
     let mut image = Image::new();
@@ -162,4 +198,27 @@ fn a_register_whose_words_or_whose_helpers_are_missing_gives_nothing() {
     assert_eq!(speed.and_then(|value| value.value), Some(-2_087_000));
     image.clear();
     assert_eq!(decode(&layout, &image), super::Decoded::default());
+}
+
+#[test]
+fn the_example_of_the_guide_decodes_as_the_guide_says() {
+    let guide = include_str!("../../../docs/device-profiles.md");
+    let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let layout = Layout::fixed(&parse("example-flow-f1.toml", example).unwrap());
+    let blocks = layout.blocks(Poll::Fast);
+    assert_eq!(blocks.iter().map(|block| (block.start, block.count)).collect::<Vec<_>>(), [(100, 2), (109, 1)]);
+    for (speed, unit, expected) in [
+        (0xF830, Some(0), Some((Some(-2_000_000), Quality::Ok))),
+        (0x8000, Some(0), Some((None, Quality::Sentinel))),
+        (12_000, Some(0), Some((Some(12_000_000), Quality::Range))),
+        (2_000, Some(1), Some((None, Quality::Sentinel))),
+        (2_000, None, None),
+    ] {
+        let mut image = Image::new();
+        image.put(&blocks[0], &[speed, 1]);
+        unit.iter().for_each(|unit| image.put(&blocks[1], &[*unit]));
+        let decoded = decode(&layout, &image);
+        assert_eq!(decoded.values.first().map(|value| (value.value, value.quality)), expected, "{speed}");
+        assert!(decoded.alarms[0].active);
+    }
 }

@@ -141,6 +141,15 @@ fn a_sunspec_model_is_one_request_at_its_place() {
 }
 
 #[test]
+fn a_request_ends_with_its_model_and_alternatives_are_not_read() {
+    let profile = profile("sunspec-inverter");
+    let short = Layout::discovered(&profile, &[Model { id: 701, start: 40_070, length: 20 }]);
+    assert!(short.blocks(None).iter().all(|block| block.end() <= 40_092), "{:?}", short.blocks(None));
+    let both = [Model { id: 701, start: 40_070, length: 153 }, Model { id: 103, start: 40_225, length: 50 }];
+    assert_eq!(spans(&Layout::discovered(&profile, &both).blocks(Poll::Fast)), [(None, 40_228, 39)]);
+}
+
+#[test]
 fn a_slow_value_brings_its_scale_factor_along() {
     let mut profile = profile("sunspec-inverter");
     let area: &mut Area = profile.areas.iter_mut().find(|area| area.models.contains(&103)).unwrap();

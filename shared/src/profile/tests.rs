@@ -175,3 +175,15 @@ proptest! {
         }
     }
 }
+
+const GUIDE: &str = include_str!("../../../docs/device-profiles.md");
+
+#[test]
+fn the_example_of_the_guide_is_right_and_the_guide_lists_every_metric() {
+    let example = GUIDE.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let profile = parse("example-flow-f1.toml", example).unwrap();
+    assert_eq!(profile.areas[0].registers.len(), 4);
+    for metric in crate::metric::CATALOGUE {
+        assert!(GUIDE.contains(&format!("`{}`", metric.name)), "{}", metric.name);
+    }
+}

@@ -1,0 +1,138 @@
+//! `/gateways`: made by admins, enrolled by a one-time code, known by a credential.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use riverwatts_shared::time::UtcMs;
+use riverwatts_shared::words::UserRole;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::AppState;
+use super::answer::{created, listed, single};
+use super::auth::CallerAddress;
+use super::check::Check;
+use super::error::ApiError;
+use super::extract::{Admin, Caller, SignedIn};
+use super::request::{Body, Params, PathId, page};
+use super::users::ListQuery;
+use crate::auth::secret;
+use crate::db::DbError;
+use crate::store::gateways::{self, Gateway, HOLDS_MS};
+
+/// Wrong codes per caller in a quarter of an hour.
+const CODE_FAILURES_MAX: u32 = 30;
+
+/// Body of `POST /gateways`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewGateway {
+    site_id: Uuid,
+    name: String,
+}
+
+/// Body of `POST /gateways/enroll`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enroll {
+    code: String,
+}
+
+/// A new gateway with the code that is shown this once.
+#[derive(Serialize)]
+struct CreatedGateway {
+    #[serde(flatten)]
+    gateway: Gateway,
+    enrollment_code: String,
+    expires_at: UtcMs,
+}
+
+/// `GET /gateways`.
+pub async fn list_gateways(
+    person: SignedIn,
+    State(app): State<AppState>,
+    Params(query): Params<ListQuery>,
+) -> Result<Json<Value>, ApiError> {
+    let page = page(query.limit, query.cursor, query.sort.as_deref())?;
+    Ok(listed("gateways", &gateways::list(&app.db, person.sight(), &page).await?))
+}
+
+/// `POST /gateways`.
+pub async fn create_gateway(
+    _: Admin,
+    State(app): State<AppState>,
+    Body(new): Body<NewGateway>,
+) -> Result<Response, ApiError> {
+    let mut check = Check::default();
+    check.text("name", Some(&new.name), 200);
+    check.done()?;
+    let now = app.clock.wall();
+    let enrollment_code = secret::new_code();
+    let hash = secret::hash_code(&enrollment_code);
+    match gateways::create(&app.db, new.site_id, &new.name, &hash, now).await {
+        Err(DbError::MissingReference) => Err(ApiError::invalid("site_id", "no such site")),
+        done => {
+            let gateway = done?;
+            let place = format!("/gateways/{}", gateway.id);
+            let version = gateway.updated_at.0;
+            let body = CreatedGateway { gateway, enrollment_code, expires_at: now.plus_ms(HOLDS_MS) };
+            Ok(created(&place, single(version, &body)))
+        }
+    }
+}
+
+/// `GET /gateways/{id}`.
+pub async fn get_gateway(
+    person: SignedIn,
+    State(app): State<AppState>,
+    PathId(id): PathId,
+) -> Result<Response, ApiError> {
+    let gateway = gateways::find(&app.db, person.sight(), id).await?.ok_or_else(ApiError::not_found)?;
+    Ok(single(gateway.updated_at.0, &gateway))
+}
+
+/// `POST /gateways/enroll`: trades a code for a credential; no sign-in.
+pub async fn enroll_gateway(
+    State(app): State<AppState>,
+    caller: CallerAddress,
+    Body(Enroll { code }): Body<Enroll>,
+) -> Result<Json<Value>, ApiError> {
+    let now = app.clock.wall();
+    let key = format!("enroll {}", caller.as_str());
+    app.auth.throttle.attempt(&key, CODE_FAILURES_MAX, now)?;
+    let credential = secret::new_credential();
+    let enrolled = gateways::enroll(&app.db, &secret::hash_code(&code), &secret::hash(&credential), now).await?;
+    let gateway = enrolled.ok_or_else(ApiError::auth_invalid)?;
+    app.auth.throttle.succeed(&key);
+    Ok(Json(json!({"gateway_id": gateway.id, "credential": credential})))
+}
+
+/// `POST /gateways/{id}/revoke`: ends its access at once.
+pub async fn revoke_gateway(_: Admin, State(app): State<AppState>, PathId(id): PathId) -> Result<Response, ApiError> {
+    let gateway = gateways::revoke(&app.db, id, app.clock.wall()).await?.ok_or_else(ApiError::not_found)?;
+    Ok(single(gateway.updated_at.0, &gateway))
+}
+
+/// `POST /gateways/{id}/rotate`: a new credential, for an admin or the gateway itself.
+pub async fn rotate_gateway(
+    caller: Caller,
+    State(app): State<AppState>,
+    PathId(id): PathId,
+) -> Result<Json<Value>, ApiError> {
+    match caller {
+        Caller::Person(person) if person.role != UserRole::Admin => return Err(ApiError::permission_denied()),
+        Caller::Gateway(gateway) if gateway.id != id => return Err(ApiError::not_found()),
+        Caller::Person(_) | Caller::Gateway(_) => {}
+    }
+    let credential = secret::new_credential();
+    let rotated = gateways::rotate(&app.db, id, &secret::hash(&credential), app.clock.wall()).await?;
+    rotated.ok_or_else(ApiError::not_found)?;
+    Ok(Json(json!({"credential": credential})))
+}
+
+impl std::fmt::Debug for Enroll {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Enroll").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,94 @@
+//! A PostgreSQL cluster of the test's own: in a temporary folder, reachable by a socket in it only,
+//! ended with the test. PostgreSQL does not run as root, so root runs it as the user `postgres`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use riverwatts_cloud::db::Db;
+use tempfile::TempDir;
+
+/// How long the cluster may take to accept connections.
+const START_MAX: Duration = Duration::from_secs(60);
+
+/// A running cluster with one empty database.
+#[derive(Debug)]
+pub struct Cluster {
+    server: Child,
+    folder: TempDir,
+}
+
+impl Cluster {
+    /// Makes and starts a cluster.
+    ///
+    /// # Panics
+    /// When PostgreSQL is missing: the suite must not pass without it.
+    pub fn start() -> Cluster {
+        let programs = programs();
+        let folder = tempfile::Builder::new().prefix("riverwatts-pg-").tempdir_in("/tmp").unwrap();
+        if is_root() {
+            assert!(Command::new("chown").arg("postgres").arg(folder.path()).status().unwrap().success());
+        }
+        let data = folder.path().join("data");
+        let mut initdb = as_postgres(&programs.join("initdb"));
+        initdb.arg("-D").arg(&data).args(["--no-sync", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale"]);
+        let made = initdb.stdin(Stdio::null()).output().unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let mut server = as_postgres(&programs.join("postgres"));
+        server.arg("-D").arg(&data).arg("-k").arg(folder.path());
+        server.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"]);
+        let server = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        Cluster { server, folder }
+    }
+
+    /// Address of its database.
+    pub fn url(&self) -> String {
+        format!("postgresql://postgres@localhost/postgres?host={}", self.folder.path().display())
+    }
+
+    /// Connects as soon as it accepts connections.
+    pub async fn open(&self) -> Db {
+        let late = Instant::now() + START_MAX;
+        loop {
+            match Db::open_postgres(&self.url()).await {
+                Ok(db) => return db,
+                Err(error) if Instant::now() > late => panic!("PostgreSQL did not start: {error:?}"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // SIGQUIT is its immediate shutdown: it ends its children too and leaves nothing shared behind.
+        let pid = self.server.id().to_string();
+        let _ = Command::new("kill").args(["-QUIT", &pid]).status();
+        let _ = self.server.wait();
+    }
+}
+
+/// The folder of the programs, the newest version's.
+fn programs() -> PathBuf {
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path().join("bin"))).collect())
+        .unwrap_or_default();
+    versions.retain(|bin| bin.join("initdb").exists());
+    versions.sort();
+    versions.pop().expect("PostgreSQL is missing: apt-get install postgresql")
+}
+
+/// `program` as the user `postgres` when root, ended by the kernel should this test be killed.
+fn as_postgres(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    if is_root() {
+        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
+    }
+    command.args(["--pdeathsig", "QUIT"]).arg(program).current_dir("/");
+    command
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout.trim_ascii() == b"0"
+}

@@ -1,0 +1,204 @@
+// The plain page: signs in, then shows the latest value of every metric of every device in sight,
+// with unit, age and quality. It uses the public API only. Names come from people: they are set as
+// text, never as HTML. The refresh token stays in a cookie that this script cannot read.
+
+const API = "/api/v1";
+const REFRESH_EVERY_MS = 5_000;
+const STALE_AFTER_MS = 60_000;
+const PAGE_ROWS = 1_000;
+
+/** Units stand last in a metric's name; those without one are named here. */
+const UNITS = {
+  kw: "kW", v: "V", a: "A", hz: "Hz", percent: "%", c: "°C", mmps: "mm/s", mps: "m/s", m: "m", rpm: "rpm",
+  kwh: "kWh", kvarh: "kvarh", kva: "kVA", kvar: "kvar", g: "g", deg: "°", s: "s", ah: "Ah",
+};
+const UNITS_BY_NAME = { vibration_level: "mm/s", water_flow_rate: "m³/s", power_factor: "", signal_quality: "" };
+const NO_METRICS = new Set(["id", "device_id", "timestamp", "extra", "quality", "created_at"]);
+
+const element = (id) => document.getElementById(id);
+let accessToken = null;
+let timer = null;
+/** Difference of the server's clock to this machine's, in ms: ages are told by the server's. */
+let clockOffsetMs = 0;
+
+class ApiProblem extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function send(method, path, body) {
+  const headers = {};
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (accessToken !== null) headers.Authorization = `Bearer ${accessToken}`;
+  const response = await fetch(API + path, {
+    method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(20_000),
+  });
+  const date = Date.parse(response.headers.get("Date") ?? "");
+  if (!Number.isNaN(date)) clockOffsetMs = date - Date.now();
+  const answer = response.status === 204 ? null : await response.json();
+  if (!response.ok) throw new ApiProblem(response.status, answer?.error?.message ?? `Status ${response.status}`);
+  return answer;
+}
+
+/** New tokens by the cookie; one tab after the other, so that they do not spoil it for each other. */
+async function renew() {
+  const work = async () => {
+    accessToken = null;
+    const tokens = await send("POST", "/auth/refresh");
+    accessToken = tokens.access_token;
+    element("email").textContent = tokens.user.email;
+  };
+  return navigator.locks ? navigator.locks.request("riverwatts-refresh", work) : work();
+}
+
+async function get(path) {
+  try {
+    return await send("GET", path);
+  } catch (problem) {
+    if (problem.status !== 401) throw problem;
+    await renew();
+    return send("GET", path);
+  }
+}
+
+async function getAll(noun) {
+  const rows = [];
+  let cursor = null;
+  do {
+    const page = await get(`/${noun}?limit=${PAGE_ROWS}&sort=created_at${cursor === null ? "" : `&cursor=${cursor}`}`);
+    rows.push(...page[noun]);
+    cursor = page.next_cursor;
+  } while (cursor !== null);
+  return rows;
+}
+
+function make(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className !== undefined) made.className = className;
+  return made;
+}
+
+function unitOf(metric) {
+  return UNITS_BY_NAME[metric] ?? UNITS[metric.slice(metric.lastIndexOf("_") + 1)] ?? "";
+}
+
+function labelOf(metric) {
+  const cut = metric.lastIndexOf("_");
+  const bare = !(metric in UNITS_BY_NAME) && cut > 0 && metric.slice(cut + 1) in UNITS ? metric.slice(0, cut) : metric;
+  const words = bare.replace(/^x_/, "").replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+function ageText(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1_000));
+  if (seconds < 120) return `${seconds} s ago`;
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3_600)} h ago`;
+  return `${Math.floor(seconds / 86_400)} days ago`;
+}
+
+function deviceCard(device, reading) {
+  const card = make("article");
+  card.append(make("h3", device.device_name));
+  if (reading === undefined) {
+    card.append(make("p", "No reading yet", "age"));
+    return card;
+  }
+  const age = make("p", "", "age");
+  age.dataset.timestamp = reading.timestamp;
+  card.append(age);
+  const values = make("dl");
+  const canonical = Object.entries(reading).filter(([name]) => !NO_METRICS.has(name));
+  for (const [metric, value] of [...canonical, ...Object.entries(reading.extra ?? {})]) {
+    const quality = reading.quality?.[metric];
+    if (value === null && quality === undefined) continue;
+    values.append(make("dt", labelOf(metric)));
+    const shown = make("dd", value === null ? "–" : `${value.toLocaleString(undefined, { maximumFractionDigits: 3 })} ${unitOf(metric)}`);
+    if (quality !== undefined) shown.append(" ", make("span", quality.replaceAll("_", " "), "quality"));
+    values.append(shown);
+  }
+  card.append(values);
+  return card;
+}
+
+function showAges() {
+  for (const age of document.querySelectorAll("[data-timestamp]")) {
+    const ms = Date.now() + clockOffsetMs - Date.parse(age.dataset.timestamp);
+    age.textContent = ageText(ms);
+    age.parentElement.classList.toggle("stale", ms > STALE_AFTER_MS);
+  }
+}
+
+async function refresh() {
+  const state = element("state");
+  try {
+    const [sites, devices, latest] = await Promise.all([getAll("sites"), getAll("devices"), get("/readings/latest")]);
+    const readings = new Map(latest.readings.map((reading) => [reading.device_id, reading]));
+    const shown = sites.map((site) => {
+      const section = make("section");
+      section.append(make("h2", site.name));
+      const cards = make("div", undefined, "devices");
+      cards.append(...devices.filter((device) => device.site_id === site.id).map((device) => deviceCard(device, readings.get(device.id))));
+      section.append(cards.childElementCount > 0 ? cards : make("p", "No devices yet"));
+      return section;
+    });
+    element("sites").replaceChildren(...shown);
+    state.textContent = sites.length === 0 ? "You see no site yet; ask an administrator." : "";
+    state.classList.remove("problem");
+  } catch (problem) {
+    if (problem.status === 401) return showSignIn();
+    state.textContent = `Not up to date: ${problem.message}`;
+    state.classList.add("problem");
+  }
+  showAges();
+  timer = setTimeout(refresh, REFRESH_EVERY_MS);
+}
+
+function showSignIn() {
+  accessToken = null;
+  element("sites").replaceChildren();
+  element("latest").hidden = element("who").hidden = true;
+  element("sign-in").hidden = false;
+  element("sign-in").elements.email.focus();
+}
+
+function showLatest() {
+  element("sign-in").hidden = true;
+  element("latest").hidden = element("who").hidden = false;
+  clearTimeout(timer);
+  refresh();
+}
+
+element("sign-in").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.currentTarget;
+  const { email, password } = form.elements;
+  const problem = element("sign-in-problem");
+  problem.textContent = "";
+  try {
+    const tokens = await send("POST", "/auth/login", { email: email.value, password: password.value });
+    accessToken = tokens.access_token;
+    element("email").textContent = tokens.user.email;
+    form.reset();
+    showLatest();
+  } catch (error) {
+    problem.textContent = error.message;
+    password.focus();
+  }
+});
+
+element("sign-out").addEventListener("click", async () => {
+  clearTimeout(timer);
+  try {
+    await send("POST", "/auth/logout");
+  } catch {
+    // Without a connection the session ends by itself; this page forgets it in any case.
+  }
+  showSignIn();
+});
+
+setInterval(showAges, 1_000);
+renew().then(showLatest, showSignIn);

@@ -1,0 +1,194 @@
+//! `riverwatts-demo`: the virtual river site alone, or with gateway and cloud beside it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use riverwatts_demo::run::{DemoError, Options, PASSWORD, Ready, sign_ins};
+use riverwatts_demo::serve::{Bound, PLAIN_MAX, PlainBy, Plan};
+use riverwatts_demo::site::{Laws, Site};
+use riverwatts_shared::time::{SystemClock, parse_duration};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Exit codes of every RiverWatts program.
+const WRONG_ARGUMENTS: u8 = 64;
+const NEEDED_THING_MISSING: u8 = 69;
+const A_BUG: u8 = 70;
+
+/// A virtual river site: Modbus devices on a real river's record.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve virtual devices alone and print their addresses.
+    Devices(DevicesArgs),
+    /// Run virtual devices, a gateway and the cloud, and print addresses and sign-ins.
+    Run(RunArgs),
+}
+
+#[derive(Debug, Args)]
+struct DevicesArgs {
+    #[command(flatten)]
+    river: RiverArgs,
+    /// First TCP port of the virtual devices; 0 takes free ones.
+    #[arg(long, default_value_t = 5020)]
+    modbus_port: u16,
+    /// Put meter-1 on a pseudo-terminal under this name, instead of on TCP.
+    #[arg(long, value_name = "PATH")]
+    meter_line: Option<PathBuf>,
+    /// Serve this many plain devices of ten registers, too.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=i64::from(PLAIN_MAX)))]
+    count: u32,
+    /// How plain devices are told apart.
+    #[arg(long, value_enum, default_value = "unit")]
+    by: PlainBy,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Keep the demo here and continue it next time; without, a temporary folder is used.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// End by itself this long after everything is ready, such as 60s.
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    lifetime: Option<Duration>,
+    /// Port of the cloud; 0 takes a free one.
+    #[arg(long, default_value_t = 8000)]
+    cloud_port: u16,
+    /// Port of the technician's panel; 0 takes a free one.
+    #[arg(long, default_value_t = 8080)]
+    panel_port: u16,
+    /// First port of the virtual devices; 0 takes free ones.
+    #[arg(long, default_value_t = 5020)]
+    modbus_port: u16,
+    /// Port of the site's MQTT broker: accepted, but the gateway has no broker yet.
+    #[arg(long, default_value_t = 1883)]
+    mqtt_port: u16,
+    /// Folder of riverwatts-cloud and riverwatts-edge; without, that of this program.
+    #[arg(long, value_name = "DIR")]
+    bin_dir: Option<PathBuf>,
+    /// Seconds of the river's record that pass in one second; without, as before in this folder, or 1.
+    #[arg(long, value_parser = river_speed)]
+    speed: Option<f64>,
+    /// Same seed, same turbulence; without, as before in this folder, or 1.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct RiverArgs {
+    /// Seconds of the river's record that pass in one second.
+    #[arg(long, default_value_t = 1.0, value_parser = river_speed)]
+    speed: f64,
+    /// Same seed, same turbulence.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+fn river_speed(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(speed) if (0.0..=1e6).contains(&speed) => Ok(speed),
+        _ => Err("a number from 0 to 1000000".to_owned()),
+    }
+}
+
+/// One thread is enough for thousands of idle sockets, and children started by it end with it.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print(); // nowhere left to complain to
+            return ExitCode::from(if error.use_stderr() { WRONG_ARGUMENTS } else { 0 });
+        }
+    };
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let ended = match cli.command {
+        Command::Devices(args) => devices(args).await,
+        Command::Run(args) => run(args).await,
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("riverwatts-demo: {error:#}");
+            let broken = error.downcast_ref::<DemoError>().is_some_and(|error| !error.is_missing_thing());
+            ExitCode::from(if broken { A_BUG } else { NEEDED_THING_MISSING })
+        }
+    }
+}
+
+async fn run(args: RunArgs) -> anyhow::Result<()> {
+    let stop = stopped_by_signals()?;
+    // Nothing of the demo speaks TLS, but its HTTP client wants to know how.
+    let _ = rustls::crypto::ring::default_provider().install_default(); // an earlier one serves as well
+    let own_folder = || Ok(std::env::current_exe()?.parent().unwrap_or(Path::new("/")).to_owned());
+    let options = Options {
+        data: args.data,
+        bin_dir: args.bin_dir.map_or_else(own_folder, anyhow::Ok)?,
+        cloud_port: args.cloud_port,
+        panel_port: args.panel_port,
+        modbus_port: args.modbus_port,
+        speed: args.speed,
+        seed: args.seed,
+        lifetime: args.lifetime,
+    };
+    riverwatts_demo::run::run(&options, stop, announce).await?;
+    Ok(())
+}
+
+/// Addresses and sign-ins for people, then the one line for programs.
+fn announce(ready: &Ready) {
+    let devices: String = ready.devices.iter().map(|device| format!("    {device}\n")).collect();
+    let sign_ins: String = sign_ins().map(|email| format!("    {email}\n")).collect();
+    let text = format!(
+        "\n  Cloud    {}\n  Panel    {}\n  Devices\n{devices}  Sign-ins, password {PASSWORD}\n{sign_ins}\nready {}",
+        ready.cloud,
+        ready.panel,
+        serde_json::to_string(ready).expect("addresses become JSON")
+    );
+    if let Err(error) = print_line(&text) {
+        tracing::warn!(%error, "nobody reads the addresses");
+    }
+}
+
+async fn devices(args: DevicesArgs) -> anyhow::Result<()> {
+    let stop = stopped_by_signals()?;
+    let laws = Laws::new(args.river.seed, args.river.speed);
+    let site = Arc::new(Site::new(laws, Arc::new(SystemClock::default()), Duration::ZERO));
+    let plan = Plan { first_port: args.modbus_port, meter_line: args.meter_line, plain: args.count, plain_by: args.by };
+    let bound = Bound::open(&plan, &site).await?;
+    print_line(&format!("ready {}", serde_json::json!({ "devices": bound.places() })))?;
+    bound.serve(stop).await;
+    Ok(())
+}
+
+/// Cancelled at the first SIGINT or SIGTERM.
+fn stopped_by_signals() -> std::io::Result<CancellationToken> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stopping.cancel();
+    });
+    Ok(stop)
+}
+
+/// A line for whoever started us, who may read it through a pipe and wants it now.
+fn print_line(line: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}

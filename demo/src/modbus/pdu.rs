@@ -1,0 +1,67 @@
+//! One request, one answer (MODBUS Application Protocol V1.1b3, sections 6 and 7).
+
+use crate::devices::Device;
+
+/// Function code "read holding registers".
+pub const READ_HOLDING: u8 = 3;
+/// Function code "read input registers".
+pub const READ_INPUT: u8 = 4;
+/// Longest request or answer without its framing, in bytes.
+pub const PDU_MAX: usize = 253;
+
+const EXCEPTION: u8 = 0x80;
+const ILLEGAL_FUNCTION: u8 = 1;
+const ILLEGAL_DATA_ADDRESS: u8 = 2;
+const ILLEGAL_DATA_VALUE: u8 = 3;
+
+/// What `device` answers as `unit` to a request; `None` when it is too short to be one.
+pub fn answer(device: &Device, unit: u8, request: &[u8]) -> Option<Vec<u8>> {
+    let (&function, arguments) = request.split_first()?;
+    Some(read(device, unit, function, arguments).unwrap_or_else(|code| vec![function | EXCEPTION, code]))
+}
+
+fn read(device: &Device, unit: u8, function: u8, arguments: &[u8]) -> Result<Vec<u8>, u8> {
+    let image = device.registers(unit, function).ok_or(ILLEGAL_FUNCTION)?;
+    let &[a, b, c, d] = arguments else { return Err(ILLEGAL_DATA_VALUE) };
+    let (address, count) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    if count == 0 || count > device.kind().registers_max() {
+        return Err(ILLEGAL_DATA_VALUE);
+    }
+    let words = image.read(address, count).ok_or(ILLEGAL_DATA_ADDRESS)?;
+    let mut answer = vec![function, 2 * count as u8]; // at most 250: registers_max is 125
+    answer.extend(words.into_iter().flat_map(u16::to_be_bytes));
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use riverwatts_shared::time::{ManualClock, UtcMs};
+
+    use super::*;
+    use crate::devices::Kind;
+    use crate::site::{Laws, Site};
+
+    #[test]
+    fn requests_outside_the_map_get_the_right_exception() {
+        let site = Arc::new(Site::new(Laws::new(1, 1.0), Arc::new(ManualClock::at(UtcMs(0))), Duration::ZERO));
+        let check = |kind: Kind, request: &[u8], expected: &[u8]| {
+            let got = answer(&Device::new(kind, site.clone()), kind.units()[0], request).unwrap();
+            assert_eq!(got, expected, "{kind:?} {request:?}");
+        };
+        check(Kind::Turbine, &[3, 0x9C, 0x40, 0, 2], &[3, 4, 0x53, 0x75, 0x6E, 0x53]);
+        check(Kind::Turbine, &[3, 0, 0, 0, 2], &[0x83, 2]);
+        check(Kind::Turbine, &[3, 0xFF, 0xFF, 0, 2], &[0x83, 2]);
+        check(Kind::Turbine, &[4, 0x9C, 0x40, 0, 2], &[0x84, 1]);
+        check(Kind::Turbine, &[0x2B, 0x0E], &[0xAB, 1]);
+        check(Kind::Turbine, &[3, 0x9C, 0x40, 0, 0], &[0x83, 3]);
+        check(Kind::Turbine, &[3, 0x9C, 0x40, 0, 126], &[0x83, 3]);
+        check(Kind::Turbine, &[3, 0x9C, 0x40, 0], &[0x83, 3]);
+        check(Kind::Meter, &[4, 0, 0, 0, 81], &[0x84, 3]);
+        check(Kind::Meter, &[3, 0, 0, 0, 2], &[0x83, 1]);
+        check(Kind::Battery, &[4, 0x01, 0x08, 0, 1], &[4, 2, 0, 0]);
+        check(Kind::Battery, &[4, 0x03, 0x20, 0, 1], &[0x84, 2]);
+    }
+}

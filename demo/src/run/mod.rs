@@ -1,0 +1,190 @@
+//! The one-command demo: virtual devices in this program; gateway and cloud as programs of
+//! their own, set up through nothing but their commands and the public API.
+
+mod child;
+mod cloud;
+mod folder;
+mod gateway;
+mod programs;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use riverwatts_shared::time::{Clock, SystemClock};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::devices::SITE_DEVICES;
+use crate::serve::{Bound, OpenError, PlainBy, Plan};
+use crate::site::{Laws, Site};
+use child::Child;
+use cloud::Cloud;
+use folder::Folder;
+use programs::Programs;
+
+pub use child::ChildError;
+pub use cloud::{CloudError, sign_ins};
+pub use folder::FolderError;
+pub use programs::ProgramError;
+
+/// Password of every demo sign-in; only the demo makes them.
+pub const PASSWORD: &str = "demo-riverwatts";
+
+/// What the caller may choose.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Keeps the demo; none: a temporary folder, removed at the end.
+    pub data: Option<PathBuf>,
+    /// Where `riverwatts-cloud` and `riverwatts-edge` are.
+    pub bin_dir: PathBuf,
+    /// Port of the cloud; 0 takes a free one.
+    pub cloud_port: u16,
+    /// Port of the technician's panel; 0 takes a free one.
+    pub panel_port: u16,
+    /// First port of the virtual devices; 0 takes free ones.
+    pub modbus_port: u16,
+    /// The river's clock; none: as before in this folder, or 1.
+    pub speed: Option<f64>,
+    /// None: as before in this folder, or 1.
+    pub seed: Option<u64>,
+    /// How long to run once everything is ready; none: until stopped.
+    pub lifetime: Option<Duration>,
+}
+
+/// Where everything is, once the first readings went all the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ready {
+    /// Address of the cloud.
+    pub cloud: String,
+    /// Address of the technician's panel.
+    pub panel: String,
+    /// Address of the site's MQTT broker; there is none yet.
+    pub mqtt: Option<String>,
+    /// Addresses of the virtual devices.
+    pub devices: Vec<String>,
+}
+
+/// Why the demo could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A program or a port is missing.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// A virtual device cannot be served.
+    #[error(transparent)]
+    Devices(#[from] OpenError),
+    /// A program did not start, or ended by itself.
+    #[error(transparent)]
+    Child(#[from] ChildError),
+    /// The cloud did not do what the public API promises.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+}
+
+impl DemoError {
+    /// Whether something that the demo needs is missing or taken (exit code 69), rather than broken.
+    pub fn is_missing_thing(&self) -> bool {
+        matches!(self, DemoError::Folder(_) | DemoError::Program(_) | DemoError::Devices(_))
+    }
+}
+
+/// The programs of the demo, in the order in which they start.
+#[derive(Debug, Default)]
+struct Household {
+    cloud: Option<Child>,
+    gateway: Option<Child>,
+}
+
+impl Household {
+    /// Ends the gateway first, so that its last batch still finds the cloud.
+    async fn end(self) {
+        for child in [self.gateway, self.cloud].into_iter().flatten() {
+            child.end().await;
+        }
+    }
+}
+
+/// What stays the same while the demo runs.
+#[derive(Debug)]
+struct Demo {
+    folder: Folder,
+    programs: Programs,
+    cloud_port: u16,
+    ready: Ready,
+}
+
+/// Runs the demo until `stop`, or for its lifetime; calls `announce` when all of it works.
+pub async fn run(options: &Options, stop: CancellationToken, announce: impl FnOnce(&Ready)) -> Result<(), DemoError> {
+    let folder = Folder::open(options.data.as_deref(), options.seed, options.speed)?;
+    let programs = Programs::find(&options.bin_dir)?;
+    let laws = Laws::new(folder.story().seed, folder.story().speed);
+    let site = Arc::new(Site::new(laws, Arc::new(SystemClock::default()), folder.age()));
+    let plan = Plan {
+        first_port: options.modbus_port,
+        meter_line: Some(folder.path().join("meter-1.tty")),
+        plain: 0,
+        plain_by: PlainBy::Unit,
+    };
+    let bound = Bound::open(&plan, &site).await?;
+    let cloud_port = programs::free_port(options.cloud_port, "--cloud-port")?;
+    let panel_port = programs::free_port(options.panel_port, "--panel-port")?;
+    let ready = Ready {
+        cloud: format!("http://127.0.0.1:{cloud_port}"),
+        panel: format!("http://127.0.0.1:{panel_port}"),
+        mqtt: None,
+        devices: bound.places().iter().map(|place| place.address.clone()).collect(),
+    };
+    gateway::write_config(&folder, &ready.cloud, panel_port, bound.places())?;
+
+    let devices_stop = CancellationToken::new();
+    let devices = tokio::spawn(bound.serve(devices_stop.clone()));
+    let demo = Demo { folder, programs, cloud_port, ready };
+    let mut household = Household::default();
+    let ended = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        lived = demo.live(options.lifetime, &mut household, announce) => lived,
+    };
+    household.end().await;
+    devices_stop.cancel();
+    if let Err(error) = devices.await {
+        tracing::error!(%error, "virtual devices");
+    }
+    ended
+}
+
+impl Demo {
+    /// Starts everything in order, and stays with it; ends with the lifetime or the first program that dies.
+    async fn live(
+        &self,
+        lifetime: Option<Duration>,
+        household: &mut Household,
+        announce: impl FnOnce(&Ready),
+    ) -> Result<(), DemoError> {
+        let started = SystemClock::default().wall();
+        cloud::create_admin(&self.programs, &self.folder).await?;
+        let cloud = household.cloud.insert(cloud::start(&self.programs, &self.folder, self.cloud_port)?);
+        let api = cloud.during(Cloud::signed_in(&self.ready.cloud)).await??;
+        let site_id = cloud.during(api.prepare_site()).await??;
+        if !self.folder.story().enrolled {
+            let code = cloud.during(api.enrollment_code(&site_id)).await??;
+            gateway::enroll(&self.programs, &self.folder, &self.ready.cloud, &code).await?;
+            self.folder.remember_enrolled()?;
+        }
+        let gateway = household.gateway.insert(gateway::start(&self.programs, &self.folder)?);
+        let first_readings = api.first_readings(&site_id, SITE_DEVICES.len(), started);
+        cloud.during(gateway.during(first_readings)).await???;
+        announce(&self.ready);
+        let lifetime = async {
+            match lifetime {
+                Some(lifetime) => tokio::time::sleep(lifetime).await,
+                None => std::future::pending().await,
+            }
+        };
+        cloud.during(gateway.during(lifetime)).await??;
+        Ok(())
+    }
+}
