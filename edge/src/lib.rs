@@ -2,6 +2,7 @@
 //! a bus is polled, words are decoded and validated, readings are recorded, stored and uploaded.
 
 pub mod config;
+pub mod check;
 pub mod bus;
 pub mod plan;
 pub mod decode;
@@ -14,3 +15,5 @@ pub mod enroll;
 pub mod panel;
 pub mod health;
 pub mod run;
+pub mod status;
+pub mod log;

@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::status::{BusState, LOAD_WINDOW, Status};
+pub use self::unit::SLOW_EVERY;
 use self::unit::{Polled, SICK, Unit, back_off};
 use self::wire::{Pace, Wire};
 use crate::config::Config;

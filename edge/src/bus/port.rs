@@ -19,7 +19,8 @@ pub trait Port: AsyncRead + AsyncWrite + Unpin + Send + Sync + fmt::Debug {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + fmt::Debug> Port for T {}
 
-/// Opens the socket or port; what goes wrong is told in words a technician can use.
+/// Opens the socket or port; what goes wrong is told in words a technician can use. Addresses are
+/// left out: the words go to the log too.
 pub async fn open(link: &Link) -> Result<Box<dyn Port>, String> {
     match link {
         Link::Tcp { address } | Link::RtuTcp { address } => Ok(Box::new(connect(address).await?)),
@@ -30,10 +31,10 @@ pub async fn open(link: &Link) -> Result<Box<dyn Port>, String> {
 async fn connect(address: &str) -> Result<TcpStream, String> {
     let stream = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(format!("{address} cannot be reached: {error}")),
-        Err(_) => return Err(format!("{address} did not answer within {CONNECT_TIMEOUT:?}")),
+        Ok(Err(error)) => return Err(format!("cannot be reached: {error}")),
+        Err(_) => return Err(format!("cannot be reached: no connection within {CONNECT_TIMEOUT:?}")),
     };
-    stream.set_nodelay(true).map_err(|error| format!("{address}: {error}"))?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
     Ok(stream)
 }
 
@@ -45,7 +46,7 @@ fn open_serial(serial: &Serial) -> Result<SerialStream, String> {
     };
     let stop_bits = if serial.stop_bits == 2 { tokio_serial::StopBits::Two } else { tokio_serial::StopBits::One };
     let builder = tokio_serial::new(&serial.port, serial.baud).parity(parity).stop_bits(stop_bits);
-    let wrong = |error: &dyn fmt::Display| format!("{} cannot be opened: {error}", serial.port);
+    let wrong = |error: &dyn fmt::Display| format!("port cannot be opened: {error}");
     let stream = builder.open_native_async().map_err(|error| wrong(&error))?;
     if serial.rs485_rts {
         switch_by_rts(&stream).map_err(|error| wrong(&format!("rs485_rts is not possible here: {error}")))?;

@@ -16,6 +16,7 @@ use super::status::Outcome;
 use super::wire::{Failure, Pace, Wire};
 use crate::decode::{Image, decode};
 use crate::plan::{Block, Layout};
+use crate::validate::Validator;
 
 /// How often slow registers are read.
 pub const SLOW_EVERY: Duration = Duration::from_secs(10);
@@ -43,6 +44,7 @@ pub(super) struct Unit {
     pub(super) due: Instant,
     /// Silences in a row.
     pub(super) failures: u32,
+    validator: Validator,
     known: Option<Known>,
     image: Image,
 }
@@ -83,6 +85,7 @@ impl Unit {
             profile: Arc::clone(&device.profile),
             due,
             failures: 0,
+            validator: Validator::new(device.rated.power_w),
             known: None,
             image: Image::new(),
         }
@@ -134,7 +137,10 @@ impl Unit {
             // It may come back as another machine.
             self.known = None;
         }
-        let reading = reading.filter(|(_, values)| !values.is_empty());
+        let mut reading = reading.filter(|(_, values)| !values.is_empty());
+        if let Some((at, values)) = &mut reading {
+            self.validator.validate(*at, values);
+        }
         Polled { outcome, error, reading, identity, answers }
     }
 

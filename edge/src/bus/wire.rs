@@ -69,6 +69,8 @@ pub struct Wire {
     connections: u64,
     failed_attempts: u32,
     next_attempt: Instant,
+    /// Why the last attempt failed.
+    last_refusal: String,
     transaction: u16,
     silences: u32,
     last_unit: Option<u8>,
@@ -99,6 +101,7 @@ impl Wire {
             connections: 0,
             failed_attempts: 0,
             next_attempt: now,
+            last_refusal: String::new(),
             transaction: 0,
             silences: 0,
             last_unit: None,
@@ -145,7 +148,7 @@ impl Wire {
                 // An end of file may carry the words "Success (os error 0)".
                 let cause = error.raw_os_error().filter(|&code| code != 0).map(|_| error.to_string());
                 let cause = cause.unwrap_or_else(|| "closed by the other side".to_owned());
-                return Err(Failure::Lost(format!("{}: {cause}", self.link.target())));
+                return Err(Failure::Lost(format!("connection lost: {cause}")));
             }
         };
         self.last_unit = Some(request.unit);
@@ -177,7 +180,7 @@ impl Wire {
             return Ok(());
         }
         if Instant::now() < self.next_attempt {
-            return Err(Failure::Lost(format!("{}: waiting to connect again", self.link.target())));
+            return Err(Failure::Lost(self.last_refusal.clone()));
         }
         match open(&self.link).await {
             Ok(port) => {
@@ -194,6 +197,7 @@ impl Wire {
                 let pause = first.saturating_mul(1 << self.failed_attempts.min(16)).min(longest);
                 self.failed_attempts += 1;
                 self.next_attempt = Instant::now() + pause;
+                self.last_refusal.clone_from(&words);
                 Err(Failure::Lost(words))
             }
         }

@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
             return Ok(config);
         }
         let order = |problem: &Problem| (problem.file != self.file, problem.line);
-        problems.sort_by_key(|problem| order(problem));
+        problems.sort_by_key(order);
         problems.dedup();
         Err(problems)
     }

@@ -1,1 +1,157 @@
-//! panel
+//! The technician's page and the API under it, on the site's network. Read-only.
+//!
+//! Fed from memory; only history comes from the store. Every address is in [`router`].
+
+mod bodies;
+mod error;
+mod figures;
+mod metrics;
+mod web;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use riverwatts_shared::time::Clock;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::bus::status::Status;
+use crate::config::Config;
+use crate::health::{Finding, Health};
+
+pub use error::PanelError;
+pub use figures::{Figures, Latest, LinkState, StoreState};
+
+/// Readings of one answer, unless asked for fewer or more.
+const HISTORY_DEFAULT: usize = 50;
+/// Most readings of one answer.
+const HISTORY_MAX: usize = 1_000;
+/// How long open answers may take once the panel is to end.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What the panel shows.
+#[derive(Debug)]
+pub struct Panel {
+    /// What runs.
+    pub config: Arc<Config>,
+    /// By bus of [`Config::buses`].
+    pub buses: Vec<Arc<Status>>,
+    /// Recorder, store and uploader.
+    pub figures: Arc<dyn Figures>,
+    /// Whether polling and storing make progress.
+    pub health: Health,
+    /// The clock that readings are taken by.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Serves until `stop`; answers in the making get a moment.
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn serve(panel: Arc<Panel>, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
+    let ended = stop.clone();
+    let server = axum::serve(listener, router(panel)).with_graceful_shutdown(async move { ended.cancelled().await });
+    tokio::select! {
+        served = server => served,
+        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => Ok(()),
+    }
+}
+
+/// Every address of the panel.
+pub fn router(panel: Arc<Panel>) -> Router {
+    Router::new()
+        .route("/", get(web::page))
+        .route("/panel.css", get(web::style))
+        .route("/panel.js", get(web::script))
+        .route("/api/site", get(show_site))
+        .route("/api/devices", get(list_devices))
+        .route("/api/devices/{id}/readings", get(list_readings))
+        .route("/api/buses", get(list_buses))
+        .route("/api/link", get(show_link))
+        .route("/api/config", get(show_config))
+        .route("/metrics", get(show_metrics))
+        .route("/healthz", get(show_health))
+        .fallback(async || PanelError::NotFound)
+        .method_not_allowed_fallback(async || PanelError::Method)
+        .with_state(panel)
+}
+
+type Site = State<Arc<Panel>>;
+
+async fn show_site(State(panel): Site) -> Json<Value> {
+    Json(bodies::site(&panel))
+}
+
+async fn list_devices(State(panel): Site) -> Json<Value> {
+    Json(bodies::devices(&panel))
+}
+
+async fn list_buses(State(panel): Site) -> Json<Value> {
+    Json(bodies::buses(&panel))
+}
+
+async fn show_link(State(panel): Site) -> Json<Value> {
+    Json(bodies::link(&panel))
+}
+
+async fn show_config(State(panel): Site) -> Json<Value> {
+    Json(bodies::config(&panel.config))
+}
+
+async fn list_readings(
+    State(panel): Site,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, PanelError> {
+    let limit = limit(query.as_deref().unwrap_or(""))?;
+    let number = panel.config.devices.iter().position(|device| device.id == id).ok_or(PanelError::NotFound)?;
+    let figures = Arc::clone(&panel.figures);
+    let history = tokio::task::spawn_blocking(move || figures.history(number as u16, limit)).await;
+    let readings = history.map_err(|error| error.to_string()).and_then(|read| read).map_err(PanelError::Internal)?;
+    Ok(Json(json!({"readings": readings.iter().map(bodies::reading).collect::<Vec<_>>(), "next_cursor": null})))
+}
+
+/// The parameter `limit`, the only one there is.
+fn limit(query: &str) -> Result<usize, PanelError> {
+    let mut limit = HISTORY_DEFAULT;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let number = pair
+            .strip_prefix("limit=")
+            .ok_or_else(|| PanelError::Parameter("query", "the only parameter is limit".to_owned()))?;
+        limit =
+            number.parse().ok().filter(|limit| (1..=HISTORY_MAX).contains(limit)).ok_or_else(|| {
+                PanelError::Parameter("limit", format!("write a whole number from 1 to {HISTORY_MAX}"))
+            })?;
+    }
+    Ok(limit)
+}
+
+async fn show_metrics(State(panel): Site) -> Response {
+    let body = metrics::render(&panel);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body).into_response()
+}
+
+async fn show_health(State(panel): Site) -> Response {
+    let finding = panel.find();
+    let status = if finding.is_well() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({"status": if finding.is_well() { "ok" } else { "stuck" }, "polling": finding.polling, "storing": finding.storing}))).into_response()
+}
+
+impl Panel {
+    /// Whether polling and storing make progress.
+    pub fn find(&self) -> Finding {
+        let polls = self.buses.iter().map(|bus| bus.polls()).sum();
+        let store = self.figures.store();
+        self.health.observe(polls, store.flushes, store.unflushed_readings > 0, self.clock.monotonic())
+    }
+}
+
+#[cfg(test)]
+mod tests;

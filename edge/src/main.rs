@@ -1,0 +1,249 @@
+//! The command line of the gateway: one document on stdout, logs on stderr, exit codes as
+//! `sysexits.h` has them.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use riverwatts_edge::check::Report;
+use riverwatts_edge::config::{self, Config, EXAMPLE, Overrides};
+use riverwatts_edge::run::Listeners;
+use riverwatts_edge::{log, status};
+use riverwatts_shared::problem::Problem;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Wrong arguments.
+const USAGE: u8 = 64;
+/// A needed thing is missing: a running gateway, a cloud, a port.
+const UNAVAILABLE: u8 = 69;
+/// A bug.
+const SOFTWARE: u8 = 70;
+/// Wrong configuration.
+const CONFIG: u8 = 78;
+
+/// Threads for what blocks: SQLite for the panel, names to addresses.
+const BLOCKING_THREADS_MAX: usize = 4;
+/// Stack of each of them, in bytes.
+const STACK_BYTES: usize = 512 << 10;
+/// How long an idle one stays.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// RiverWatts gateway: polls the devices of a river site, keeps their readings, sends them to the cloud.
+#[derive(Debug, Parser)]
+#[command(name = "riverwatts-edge", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Poll, keep and send until SIGINT or SIGTERM.
+    Run {
+        #[command(flatten)]
+        source: Source,
+    },
+    /// Report every mistake of a configuration, and what its buses will be busy with.
+    Check {
+        #[command(flatten)]
+        source: Source,
+        /// As one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask the running gateway how it is.
+    Status {
+        #[command(flatten)]
+        source: Source,
+        /// As one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a commented configuration with every default.
+    DefaultConfig,
+}
+
+/// Where the settings come from.
+#[derive(Debug, Args)]
+struct Source {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "/etc/riverwatts/edge.toml")]
+    config: PathBuf,
+    /// A setting that wins over file and environment, like panel.listen=0.0.0.0:8080
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it like panel.listen=0.0.0.0:8080")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+/// Why the program ends with another code than 0.
+enum Failure {
+    Config(Vec<Problem>),
+    Unavailable(String),
+    Bug(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Failure::Bug(error)
+    }
+}
+
+fn unavailable(error: impl Display) -> Failure {
+    Failure::Unavailable(error.to_string())
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // Without stdout or stderr there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(if asked_for { 0 } else { USAGE });
+        }
+    };
+    let variable = |name: &str| std::env::var(name).ok();
+    if let Err(error) = log::begin(variable("LOG_FORMAT").as_deref(), variable("LOG_LEVEL").as_deref()) {
+        return end(USAGE, error);
+    }
+    keep_memory_together();
+    // Fails only when a provider is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match std::panic::catch_unwind(|| execute(cli.command)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(Failure::Config(problems))) => {
+            problems.iter().for_each(say);
+            end(CONFIG, format_args!("{} to mend; nothing was started", count(problems.len(), "mistake")))
+        }
+        Ok(Err(Failure::Unavailable(words))) => end(UNAVAILABLE, words),
+        Ok(Err(Failure::Bug(error))) => end(SOFTWARE, format_args!("{error:#}")),
+        Err(_) => end(SOFTWARE, "a bug ended the program; please report the lines above"),
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::DefaultConfig => print(&EXAMPLE.trim_end()),
+        Command::Check { source, json } => check(&source, json),
+        Command::Status { source, json } => {
+            let config = source.load()?;
+            let status = runtime()?.block_on(status::ask(&config)).map_err(unavailable)?;
+            if json { print(&status) } else { print(&status::told(&status)) }
+        }
+        Command::Run { source } => run(source.load()?),
+    }
+}
+
+impl Source {
+    fn overrides(&self) -> Overrides {
+        // Variables that are no text are none of ours.
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Overrides::new(variables, self.set.clone())
+    }
+
+    fn load(&self) -> Result<Config, Failure> {
+        config::load(&self.config, &self.overrides()).map_err(Failure::Config)
+    }
+}
+
+fn check(source: &Source, json: bool) -> Result<ExitCode, Failure> {
+    let config = config::load(&source.config, &source.overrides());
+    let report = Report::new(config.as_ref().map_err(Vec::as_slice), &source.config.display().to_string());
+    if json {
+        print(&serde_json::to_string_pretty(&report).context("a report is always JSON")?)?;
+    } else {
+        print(&report)?;
+    }
+    Ok(ExitCode::from(if report.problems.is_empty() { 0 } else { CONFIG }))
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_stack_size(STACK_BYTES)
+        .thread_keep_alive(KEEP_ALIVE)
+        .build();
+    Ok(runtime.context("the system gives no event queue")?)
+}
+
+/// One document on stdout.
+fn print(document: &dyn Display) -> Result<ExitCode, Failure> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{document}").and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        // A reader that has seen enough, like `head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(unavailable(format_args!("stdout cannot be written: {error}"))),
+    }
+}
+
+fn say(words: impl Display) {
+    // Without stderr there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{words}");
+}
+
+fn end(code: u8, words: impl Display) -> ExitCode {
+    say(format_args!("riverwatts-edge: {words}"));
+    ExitCode::from(code)
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+fn run(config: Config) -> Result<ExitCode, Failure> {
+    runtime()?.block_on(async {
+        let listeners = Listeners::bind(&config).await.map_err(unavailable)?;
+        let stop = CancellationToken::new();
+        tokio::spawn(cancel_on_signal(stop.clone()).context("the system gives no signals")?);
+        match riverwatts_edge::run::run(config, listeners, stop).await {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => Err(unavailable(error)),
+        }
+    })
+}
+
+/// Cancels `stop` at the first SIGINT or SIGTERM; a second one ends the program at once.
+fn cancel_on_signal(stop: CancellationToken) -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        for again in [false, true] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if again {
+                std::process::exit(0);
+            }
+            tracing::info!("stopping");
+            stop.cancel();
+        }
+    })
+}
+
+/// glibc gives each thread an arena of its own, megabytes that a gateway with its few small threads
+/// does not need, and keeps what was freed; one arena that gives back early is enough.
+#[expect(unsafe_code, reason = "the allocator's settings have no safe wrapper")]
+fn keep_memory_together() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: plain integers, before any other thread is started.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 64 << 10);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 64 << 10);
+    }
+}

@@ -1,0 +1,280 @@
+//! The bodies of the API.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use riverwatts_shared::metric::{CANONICAL, Metric};
+use riverwatts_shared::reading::{Reading, Value};
+use riverwatts_shared::time::UtcMs;
+use riverwatts_shared::words::Quality;
+use serde_json::{Map, Number, Value as Json, json};
+
+use super::Panel;
+use crate::bus::status::{BusState, Outcome, UnitState};
+use crate::config::{Config, Device, Link};
+
+/// A value is stale when it is older than so many intervals.
+const STALE_INTERVALS: u32 = 3;
+
+pub(super) fn site(panel: &Panel) -> Json {
+    let site = &panel.config.site;
+    let finding = panel.find();
+    let store = panel.figures.store();
+    json!({
+        "key": site.key,
+        "name": site.name,
+        "timezone": site.timezone,
+        "version": env!("CARGO_PKG_VERSION"),
+        "time": panel.figures.now(),
+        "polling": finding.polling,
+        "storing": finding.storing,
+        "unflushed_readings": store.unflushed_readings,
+        "bytes_written": store.bytes_written,
+        "devices": panel.config.devices.len(),
+        "buses": panel.config.buses.len(),
+    })
+}
+
+pub(super) fn devices(panel: &Panel) -> Json {
+    let now = panel.clock.monotonic();
+    let buses: Vec<BusState> = panel.buses.iter().map(|bus| bus.get()).collect();
+    let devices = panel.config.devices.iter().zip(0u16..).map(|(device, number)| {
+        let unit = buses[device.bus].units.iter().find(|unit| unit.device == number).cloned().unwrap_or_default();
+        device_body(panel, device, number, &unit, now)
+    });
+    json!({"devices": devices.collect::<Vec<_>>(), "next_cursor": null})
+}
+
+fn device_body(panel: &Panel, device: &Device, number: u16, unit: &UnitState, now: Duration) -> Json {
+    let latest = panel.figures.latest(number);
+    let age = latest.as_ref().map(|latest| now.saturating_sub(latest.monotonic));
+    let stale = age.is_none_or(|age| age > device.interval * STALE_INTERVALS);
+    let said: BTreeMap<String, &String> = unit
+        .identity
+        .iter()
+        .filter_map(|(field, text)| Some((serde_json::to_value(field).ok()?.as_str()?.to_owned(), text)))
+        .collect();
+    let values: Vec<Json> = latest.iter().flat_map(|latest| &latest.values).map(value).collect();
+    json!({
+        "id": device.id,
+        "bus": panel.config.buses[device.bus].id,
+        "unit": device.unit,
+        "profile": device.profile.name,
+        "device_type": device.profile.device,
+        "manufacturer": said.get("manufacturer").copied().unwrap_or(&device.profile.manufacturer),
+        "model": said.get("model").copied().unwrap_or(&device.profile.model),
+        "identity": said,
+        "interval_s": device.interval.as_secs_f64(),
+        "state": device_words(unit, age, stale),
+        "stale": stale,
+        "age_s": age.map(|age| age.as_secs_f64()),
+        "timestamp": latest.as_ref().and_then(|latest| latest.time),
+        "values": values,
+    })
+}
+
+/// The state of a device as a person would say it.
+fn device_words(unit: &UnitState, age: Option<Duration>, stale: bool) -> String {
+    match (age, stale, &unit.last_error) {
+        (Some(_), false, _) => "answers".to_owned(),
+        (Some(_), true, Some(error)) => format!("silent: {error}"),
+        (Some(_), true, None) => "silent".to_owned(),
+        (None, _, Some(error)) => format!("never reached: {error}"),
+        (None, _, None) => "not asked yet".to_owned(),
+    }
+}
+
+fn value(value: &Value) -> Json {
+    let info = value.metric.info();
+    json!({
+        "metric": info.name,
+        "unit": info.unit,
+        "value": value.value.and_then(|stored| number(value.metric, stored)),
+        "quality": value.quality,
+    })
+}
+
+fn number(metric: Metric, stored: i64) -> Option<Number> {
+    Number::from_f64(metric.to_unit(stored))
+}
+
+/// A reading in the form of the cloud's API; ids are the cloud's to give.
+pub(super) fn reading(reading: &Reading) -> Json {
+    let mut body = Map::new();
+    body.insert("id".to_owned(), Json::Null);
+    body.insert("device_id".to_owned(), Json::Null);
+    body.insert("timestamp".to_owned(), json!(reading.time));
+    for column in 0..CANONICAL {
+        body.insert(Metric::canonical(column).name().to_owned(), Json::Null);
+    }
+    let (mut extra, mut quality) = (Map::new(), Map::new());
+    for value in &reading.values {
+        let number = value.value.and_then(|stored| number(value.metric, stored)).map_or(Json::Null, Json::Number);
+        let place = if value.metric.canonical_column().is_some() { &mut body } else { &mut extra };
+        place.insert(value.metric.name().to_owned(), number);
+        if value.quality != Quality::Ok {
+            quality.insert(value.metric.name().to_owned(), json!(value.quality));
+        }
+    }
+    body.insert("extra".to_owned(), extra.into());
+    body.insert("quality".to_owned(), quality.into());
+    body.insert("created_at".to_owned(), Json::Null);
+    body.into()
+}
+
+pub(super) fn buses(panel: &Panel) -> Json {
+    let now = panel.clock.monotonic();
+    let bodies = panel.config.buses.iter().zip(&panel.buses).map(|(bus, status)| {
+        let state = status.get();
+        let unit = |unit: &UnitState| unit_body(&panel.config, unit, now);
+        json!({
+            "id": bus.id,
+            "kind": bus.link.word(),
+            "target": bus.link.target(),
+            "state": bus_words(&state),
+            "connected": state.connected,
+            "connections": state.connections,
+            "load": (state.load * 1_000.0).round() / 1_000.0,
+            "last_error": state.last_error,
+            "units": state.units.iter().map(unit).collect::<Vec<_>>(),
+        })
+    });
+    json!({"buses": bodies.collect::<Vec<_>>(), "next_cursor": null})
+}
+
+/// The state of a bus as a person would say it.
+fn bus_words(state: &BusState) -> String {
+    let ill = state.units.iter().filter(|unit| unit.failures > 0).count();
+    match (state.connected, state.units.len(), ill) {
+        (_, 0, _) => "no devices".to_owned(),
+        (false, ..) if state.connections == 0 => match &state.last_error {
+            Some(error) => format!("not connected: {error}"),
+            None => "connecting".to_owned(),
+        },
+        (false, ..) if ill == 0 => "between two connections".to_owned(),
+        (false, ..) => format!("not connected: {}", state.last_error.as_deref().unwrap_or("no device answers")),
+        (true, _, 0) => "all devices answer".to_owned(),
+        (true, all, ill) if all == ill => "no device answers".to_owned(),
+        (true, all, ill) => format!("{ill} of {all} devices silent"),
+    }
+}
+
+fn unit_body(config: &Config, unit: &UnitState, now: Duration) -> Json {
+    let age = |at: Option<Duration>| at.map(|at| now.saturating_sub(at).as_secs_f64());
+    let excluded: Vec<Json> =
+        unit.excluded.iter().map(|(start, count)| json!({"start": start, "count": count})).collect();
+    let mut body = json!({
+        "device": config.devices.get(usize::from(unit.device)).map(|device| &device.id),
+        "unit": unit.unit,
+        "polls": unit.polls(),
+        "overruns": unit.overruns,
+        "dropped": unit.dropped,
+        "silences": unit.failures,
+        "round_trip_ms": (unit.round_trip.as_secs_f64() * 10_000.0).round() / 10.0,
+        "last_ok_age_s": age(unit.last_ok_at),
+        "last_error": unit.last_error,
+        "last_error_age_s": age(unit.last_error_at),
+        "refused_registers": excluded,
+    });
+    for outcome in Outcome::ALL {
+        body[outcome.word()] = unit.count(outcome).into();
+    }
+    body
+}
+
+pub(super) fn link(panel: &Panel) -> Json {
+    let link = panel.figures.link();
+    let store = panel.figures.store();
+    let now = panel.clock.monotonic();
+    let state = match (&link.error, link.enrolled, link.last_receipt_at) {
+        (_, false, _) => "not enrolled: readings stay here".to_owned(),
+        (Some(error), ..) => format!("not reached: {error}"),
+        (None, true, None) => "not tried yet".to_owned(),
+        (None, true, Some(_)) => "connected".to_owned(),
+    };
+    json!({
+        "enrolled": link.enrolled,
+        "url": link.url.as_deref().map(without_secrets),
+        "state": state,
+        "error": link.error,
+        "last_receipt_age_s": link.last_receipt_at.map(|at| now.saturating_sub(at).as_secs_f64()),
+        "backlog_readings": store.backlog_readings,
+        "oldest_unsent_seconds": store.oldest_unsent.map(|age| age.as_secs_f64()),
+        "time": panel.figures.now().map(|time: UtcMs| time.to_string()),
+    })
+}
+
+/// What runs, in the shape of `edge.toml`.
+pub(super) fn config(config: &Config) -> Json {
+    let seconds = |duration: Duration| duration.as_secs_f64();
+    let buses = config.buses.iter().map(|bus| {
+        let mut body = json!({
+            "id": bus.id,
+            "kind": bus.link.word(),
+            "timeout_s": bus.timeout.map(seconds),
+            "quiet_s": seconds(bus.quiet),
+            "gap_s": seconds(bus.gap),
+        });
+        match &bus.link {
+            Link::Tcp { address } | Link::RtuTcp { address } => body["address"] = json!(address),
+            Link::Rtu(serial) => {
+                body["port"] = json!(serial.port);
+                body["baud"] = json!(serial.baud);
+                body["parity"] = json!(serial.parity);
+                body["stop_bits"] = json!(serial.stop_bits);
+                body["rs485_rts"] = json!(serial.rs485_rts);
+            }
+        }
+        body
+    });
+    let devices = config.devices.iter().map(|device| {
+        json!({
+            "id": device.id,
+            "bus": config.buses[device.bus].id,
+            "unit": device.unit,
+            "profile": device.profile.name,
+            "interval_s": seconds(device.interval),
+            "timeout_s": seconds(config.timeout(device)),
+            "quiet_s": seconds(config.quiet(device)),
+            "rated": {
+                "power_w": device.rated.power_w,
+                "rpm": device.rated.rpm,
+                "voltage_v": device.rated.voltage_v,
+                "cut_in_mps": device.rated.cut_in_mps,
+            },
+        })
+    });
+    json!({
+        "profiles": config.profiles,
+        "site": {"key": config.site.key, "name": config.site.name, "timezone": config.site.timezone},
+        "cloud": {"url": config.cloud.url.as_deref().map(without_secrets), "ca": config.cloud.ca},
+        "store": {
+            "dir": config.store.dir,
+            "flush_s": seconds(config.store.flush),
+            "max_bytes": config.store.max_bytes,
+        },
+        "upload": {
+            "every_s": seconds(config.upload.every),
+            "metered": config.upload.metered,
+            "bandwidth": config.upload.bandwidth_bytes_per_s,
+        },
+        "panel": {"listen": config.panel.listen},
+        "mqtt": {"listen": config.mqtt.listen, "anonymous_read": config.mqtt.anonymous_read},
+        "buses": buses.collect::<Vec<_>>(),
+        "devices": devices.collect::<Vec<_>>(),
+    })
+}
+
+/// An address without the name and password that it may carry.
+fn without_secrets(url: &str) -> String {
+    match reqwest::Url::parse(url) {
+        Ok(mut parsed) => {
+            // Refused only for addresses without a host, which carry no secret.
+            let _ = parsed.set_password(None);
+            let _ = parsed.set_username("");
+            parsed.set_query(None);
+            parsed.to_string()
+        }
+        Err(_) => String::new(),
+    }
+}

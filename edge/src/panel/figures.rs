@@ -1,0 +1,63 @@
+//! What the panel needs to know of recorder, store and uploader.
+
+use std::fmt;
+use std::time::Duration;
+
+use riverwatts_shared::reading::{Reading, Value};
+use riverwatts_shared::time::UtcMs;
+
+/// Answered from memory, except for [`Figures::history`].
+pub trait Figures: Send + Sync + fmt::Debug {
+    /// The newest reading of a device.
+    fn latest(&self, device: u16) -> Option<Latest>;
+    /// Its stored readings, newest first, dated ones only. May block.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    fn history(&self, device: u16, limit: usize) -> Result<Vec<Reading>, String>;
+    /// The store.
+    fn store(&self) -> StoreState;
+    /// The link to the cloud.
+    fn link(&self) -> LinkState;
+    /// The time in UTC; `None` while the clock is not trusted.
+    fn now(&self) -> Option<UtcMs>;
+}
+
+/// The newest reading of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Latest {
+    /// Monotonic time of the answer.
+    pub monotonic: Duration,
+    /// Its time in UTC; `None` while the clock is not trusted.
+    pub time: Option<UtcMs>,
+    /// What the device said.
+    pub values: Vec<Value>,
+}
+
+/// The store at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreState {
+    /// Readings in memory, to be committed with the next flush.
+    pub unflushed_readings: u64,
+    /// Commits since the start.
+    pub flushes: u64,
+    /// Committed readings that the cloud has not settled.
+    pub backlog_readings: u64,
+    /// Age of the oldest of them.
+    pub oldest_unsent: Option<Duration>,
+    /// Bytes handed to the disk since the start.
+    pub bytes_written: u64,
+}
+
+/// The link to the cloud at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LinkState {
+    /// Whether the gateway has a credential.
+    pub enrolled: bool,
+    /// Where it sends.
+    pub url: Option<String>,
+    /// Monotonic time of the last receipt.
+    pub last_receipt_at: Option<Duration>,
+    /// What went wrong last, while it is wrong.
+    pub error: Option<String>,
+}

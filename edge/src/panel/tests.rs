@@ -1,0 +1,225 @@
+//! The panel through HTTP, with figures of the test's own.
+
+use std::path::Path as FilePath;
+
+use riverwatts_shared::metric::Metric;
+use riverwatts_shared::reading::{Reading, Value as Measured};
+use riverwatts_shared::time::{ManualClock, UtcMs};
+use riverwatts_shared::words::Quality;
+
+use super::*;
+use crate::config::{Overrides, parse};
+
+const CONFIG: &str = r#"
+[site]
+key = "tanana"
+name = "<script>alert(1)</script>"
+[cloud]
+url = "https://name:hush@cloud.example/base?token=hush"
+[[bus]]
+id = "lan"
+kind = "tcp"
+address = "10.0.0.1"
+[[device]]
+id = "meter-1"
+bus = "lan"
+profile = "eastron-sdm630"
+interval = "2s"
+[[device]]
+id = "meter-2"
+bus = "lan"
+profile = "eastron-sdm630"
+unit = 2
+"#;
+
+/// One device with a reading of second 100, one without.
+#[derive(Debug)]
+struct Fake;
+
+fn values() -> Vec<Measured> {
+    let doubtful = Measured { quality: Quality::Range, ..Measured::ok(Metric::named("x_odd").unwrap(), 2_500_000) };
+    vec![Measured::ok(Metric::POWER, 12_345_000), doubtful]
+}
+
+impl Figures for Fake {
+    fn latest(&self, device: u16) -> Option<Latest> {
+        let latest = Latest { monotonic: Duration::from_secs(100), time: Some(UtcMs(1_000)), values: values() };
+        (device == 0).then_some(latest)
+    }
+
+    fn history(&self, device: u16, limit: usize) -> Result<Vec<Reading>, String> {
+        match device {
+            0 => Ok((0..limit.min(60)).map(|n| Reading { time: UtcMs(60_000 - n as i64), values: values() }).collect()),
+            _ => Err("the disk is on fire".to_owned()),
+        }
+    }
+
+    fn store(&self) -> StoreState {
+        StoreState {
+            backlog_readings: 42,
+            oldest_unsent: Some(Duration::from_secs(7)),
+            bytes_written: 4_096,
+            ..StoreState::default()
+        }
+    }
+
+    fn link(&self) -> LinkState {
+        LinkState { enrolled: true, url: Some("https://name:hush@cloud.example".to_owned()), ..LinkState::default() }
+    }
+
+    fn now(&self) -> Option<UtcMs> {
+        Some(UtcMs(61_000))
+    }
+}
+
+struct Client {
+    base: String,
+    clock: Arc<ManualClock>,
+    http: reqwest::Client,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+impl Client {
+    async fn start() -> Client {
+        let config = Arc::new(parse(CONFIG, "edge.toml", FilePath::new(""), &Overrides::default()).unwrap());
+        let clock = Arc::new(ManualClock::default());
+        clock.advance(Duration::from_secs(103));
+        let panel = Panel {
+            buses: vec![Arc::new(Status::new([(0, 1), (1, 2)]))],
+            figures: Arc::new(Fake),
+            health: Health::new(Some(Duration::from_secs(2)), config.store.flush, clock.monotonic()),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            config,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        tokio::spawn(serve(Arc::new(panel), listener, stop.clone()));
+        // The provider may have been installed by another test of this process.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Client { base, clock, http: reqwest::Client::new(), _stop: stop.drop_guard() }
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        let answer = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    async fn text(&self, path: &str) -> (String, String) {
+        let answer = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
+        let policy = answer.headers().get("content-security-policy").map(|policy| policy.to_str().unwrap().to_owned());
+        (policy.unwrap_or_default(), answer.text().await.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn devices_show_values_units_age_and_quality() {
+    let client = Client::start().await;
+    let (_, body) = client.get("/api/devices").await;
+    let device = &body["devices"][0];
+    assert_eq!(device["id"], "meter-1");
+    assert_eq!((&device["age_s"], &device["stale"], &device["state"]), (&json!(3.0), &json!(false), &json!("answers")));
+    assert_eq!(device["timestamp"], "1970-01-01T00:00:01.000Z");
+    assert_eq!(
+        device["values"][0],
+        json!({"metric": "power_output_kw", "unit": "kW", "value": 12.345, "quality": "ok"})
+    );
+    assert_eq!(device["values"][1]["quality"], "range");
+    let never = &body["devices"][1];
+    assert_eq!(
+        (&never["state"], &never["stale"], &never["age_s"]),
+        (&json!("not asked yet"), &json!(true), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn a_value_is_stale_after_three_intervals() {
+    let client = Client::start().await;
+    client.clock.advance(Duration::from_secs(3));
+    assert_eq!(client.get("/api/devices").await.1["devices"][0]["stale"], false);
+    client.clock.advance(Duration::from_millis(1));
+    assert_eq!(client.get("/api/devices").await.1["devices"][0]["stale"], true);
+}
+
+#[tokio::test]
+async fn history_has_the_form_of_the_cloud_and_a_limit() {
+    let client = Client::start().await;
+    let (_, body) = client.get("/api/devices/meter-1/readings").await;
+    assert_eq!(body["readings"].as_array().unwrap().len(), HISTORY_DEFAULT);
+    let reading = &body["readings"][0];
+    assert_eq!(reading["timestamp"], "1970-01-01T00:01:00.000Z");
+    assert_eq!((&reading["power_output_kw"], &reading["voltage_v"]), (&json!(12.345), &Value::Null));
+    assert_eq!((&reading["extra"], &reading["quality"]), (&json!({"x_odd": 2.5}), &json!({"x_odd": "range"})));
+    assert_eq!(client.get("/api/devices/meter-1/readings?limit=3").await.1["readings"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn every_refusal_has_the_one_shape() {
+    let client = Client::start().await;
+    for (path, status, code) in [
+        ("/nothing", 404, "RESOURCE_NOT_FOUND"),
+        ("/api/devices/ghost/readings", 404, "RESOURCE_NOT_FOUND"),
+        ("/api/devices/meter-1/readings?limit=0", 422, "VALIDATION_ERROR"),
+        ("/api/devices/meter-1/readings?limit=1001", 422, "VALIDATION_ERROR"),
+        ("/api/devices/meter-1/readings?order=up", 422, "VALIDATION_ERROR"),
+        ("/api/devices/meter-2/readings", 500, "INTERNAL_ERROR"),
+    ] {
+        let (found, body) = client.get(path).await;
+        assert_eq!((found, body["error"]["code"].as_str()), (status, Some(code)), "{path}");
+        assert!(body["error"]["details"].is_array() && body["error"]["request_id"].is_string(), "{path}");
+        assert!(!body.to_string().contains("fire"), "causes are not shown");
+    }
+    let answer = client.http.post(format!("{}/api/devices", client.base)).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "GET, HEAD"));
+    assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], "VALIDATION_ERROR");
+}
+
+#[tokio::test]
+async fn secrets_are_not_shown() {
+    let client = Client::start().await;
+    for path in ["/api/config", "/api/link", "/api/site", "/metrics"] {
+        let (_, body) = client.text(path).await;
+        assert!(!body.contains("hush"), "{path}: {body}");
+    }
+    assert_eq!(client.get("/api/config").await.1["cloud"]["url"], "https://cloud.example/base");
+    assert_eq!(client.get("/api/link").await.1["backlog_readings"], 42);
+}
+
+#[tokio::test]
+async fn the_page_needs_nothing_from_elsewhere() {
+    let client = Client::start().await;
+    for path in ["/", "/panel.css", "/panel.js"] {
+        let (policy, text) = client.text(path).await;
+        assert!(policy.starts_with("default-src 'none'"), "{path}");
+        for foreign in ["http://", "https://", "//cdn", "innerHTML", "insertAdjacentHTML", "document.write"] {
+            assert!(!text.contains(foreign), "{path} has {foreign}");
+        }
+    }
+    assert_eq!(
+        client.get("/api/site").await.1["name"],
+        "<script>alert(1)</script>",
+        "text for the page to show as text"
+    );
+}
+
+#[tokio::test]
+async fn metrics_have_the_promised_names() {
+    let client = Client::start().await;
+    let (_, text) = client.text("/metrics").await;
+    for line in [
+        "riverwatts_edge_polls_total{bus=\"lan\",unit=\"1\",outcome=\"ok\"} 0",
+        "riverwatts_edge_backlog_readings 42",
+        "riverwatts_edge_oldest_unsent_seconds 7.000",
+        "riverwatts_edge_bytes_written_total 4096",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn health_tells_when_polling_stands_still() {
+    let client = Client::start().await;
+    assert_eq!(client.get("/healthz").await, (200, json!({"status": "ok", "polling": true, "storing": true})));
+    client.clock.advance(Duration::from_secs(120));
+    assert_eq!(client.get("/healthz").await.0, 503);
+}

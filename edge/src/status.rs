@@ -1,0 +1,130 @@
+//! `status`: asks the running gateway's panel, since only it knows what is in memory.
+
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::config::Config;
+
+/// How long the panel may take for an answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest answer of the panel, in bytes.
+const ANSWER_MAX: u64 = 8 << 20;
+
+/// Why there is no status.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// Nobody to ask.
+    #[error("the panel is off, and status asks it; set panel.listen in the configuration")]
+    NoPanel,
+    /// It does not run.
+    #[error("the gateway is not running: nothing answers at {address}; start it with `riverwatts-edge run`")]
+    NotRunning {
+        /// Where the panel should be.
+        address: SocketAddr,
+    },
+    /// Something else answers there.
+    #[error("what answers at {address} is no gateway's panel: {cause}")]
+    Strange {
+        /// Where it was asked.
+        address: SocketAddr,
+        /// What was wrong.
+        cause: String,
+    },
+}
+
+/// `{site, devices, buses, link}` of the running gateway.
+///
+/// # Errors
+/// When it does not run, or has no panel.
+pub async fn ask(config: &Config) -> Result<Value, StatusError> {
+    let address = reachable(config.panel.listen.ok_or(StatusError::NoPanel)?);
+    let strange = |error: &dyn std::fmt::Display| StatusError::Strange { address, cause: error.to_string() };
+    let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().map_err(|error| strange(&error))?;
+    let mut status = json!({});
+    for part in ["site", "devices", "buses", "link"] {
+        let asked = http.get(format!("http://{address}/api/{part}")).send().await;
+        let answer = asked.and_then(reqwest::Response::error_for_status).map_err(|error| match error.is_connect() {
+            true => StatusError::NotRunning { address },
+            false => strange(&error),
+        })?;
+        if answer.content_length().is_some_and(|length| length > ANSWER_MAX) {
+            return Err(strange(&"its answer is too long"));
+        }
+        let mut body: Value = answer.json().await.map_err(|error| strange(&error))?;
+        status[part] = match body.get_mut(part) {
+            Some(list) => list.take(),
+            None => body,
+        };
+    }
+    Ok(status)
+}
+
+/// The status for a person.
+pub fn told(status: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
+    let list = |key: &str| status[key].as_array().cloned().unwrap_or_default();
+    let mut told = String::new();
+    let (site, link) = (&status["site"], &status["link"]);
+    let time = site["time"].as_str().unwrap_or("clock not trusted yet");
+    let mut line = |line: String| writeln!(told, "{line}").expect("a String takes everything");
+    line(format!("{} ({}), version {}, {time}", text(&site["name"]), text(&site["key"]), text(&site["version"])));
+    line(format!("cloud: {}, {} readings wait", text(&link["state"]), link["backlog_readings"]));
+    for bus in list("buses") {
+        let load = bus["load"].as_f64().unwrap_or_default() * 100.0;
+        line(format!("bus {}: {}, {load:.0} % busy", text(&bus["id"]), text(&bus["state"])));
+    }
+    for device in list("devices") {
+        let age = device["age_s"].as_f64().map_or("never".to_owned(), |age| format!("{age:.1} s ago"));
+        line(format!("device {}: {}, last reading {age}", text(&device["id"]), text(&device["state"])));
+        for value in device["values"].as_array().into_iter().flatten() {
+            let shown = if value["value"].is_null() { "-".to_owned() } else { value["value"].to_string() };
+            let doubt = value["quality"].as_str().filter(|word| *word != "ok").map(|word| format!("  ({word})"));
+            let (metric, unit) = (text(&value["metric"]), text(&value["unit"]));
+            line(format!("  {metric:32} {shown:>14} {unit}{}", doubt.unwrap_or_default()));
+        }
+    }
+    told.truncate(told.trim_end().len());
+    told
+}
+
+/// Where a panel that listens at `listen` is reached from this machine.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Overrides, parse};
+
+    #[test]
+    fn a_panel_for_everyone_is_asked_on_loopback() {
+        for (listen, asked) in
+            [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80"), ("192.168.1.2:8080", "192.168.1.2:8080")]
+        {
+            assert_eq!(reachable(listen.parse().unwrap()), asked.parse().unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_is_not_running_is_told_so() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let read = |listen: &str| {
+            parse(&format!("[panel]\nlisten = \"{listen}\"\n"), "f", Path::new(""), &Overrides::default()).unwrap()
+        };
+        let error = ask(&read(&free.to_string())).await.unwrap_err();
+        assert!(matches!(error, StatusError::NotRunning { .. }), "{error}");
+        assert!(matches!(ask(&read("")).await.unwrap_err(), StatusError::NoPanel));
+    }
+}
