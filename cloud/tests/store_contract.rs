@@ -1,5 +1,7 @@
 //! What the store promises, held to on SQLite and on PostgreSQL alike.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
 #[path = "support/postgres.rs"]
 mod postgres;
 
