@@ -155,7 +155,7 @@ impl fmt::Display for Report {
         }
         for bus in &self.buses {
             let load = bus.load.map(|load| format!(", at least {:.0} % busy", load * 100.0)).unwrap_or_default();
-            writeln!(f, "bus {} ({}): {} devices{load}", bus.id, bus.kind, bus.devices.len())?;
+            writeln!(f, "bus {} ({}): {}{load}", bus.id, bus.kind, count(bus.devices.len() as u32, "device"))?;
             for device in &bus.devices {
                 let DeviceReport { id, unit, profile, interval_s, blocks, registers, .. } = device;
                 write!(
@@ -173,10 +173,14 @@ impl fmt::Display for Report {
         }
         match self.problems.len() {
             0 => f.write_str("no problems"),
-            1 => f.write_str("1 problem"),
-            count => write!(f, "{count} problems"),
+            problems => f.write_str(&count(problems as u32, "problem")),
         }
     }
+}
+
+/// `1 device`, `2 devices`.
+fn count(number: u32, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

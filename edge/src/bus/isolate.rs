@@ -159,9 +159,9 @@ mod tests {
     fn a_bad_value_and_a_smaller_limit_together_come_to_rest() {
         let (layout, mut requests) = meter();
         for _ in 0..3 {
-            learn(&mut requests, &layout, &[6], 10);
+            learn(&mut requests, &layout, &[6], 4);
         }
-        assert_eq!(learn(&mut requests, &layout, &[6], 10), requests.len());
+        assert_eq!(learn(&mut requests, &layout, &[6], 4), requests.len());
         assert_eq!(requests.excluded().len(), 1);
     }
 

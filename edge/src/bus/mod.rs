@@ -7,6 +7,7 @@
 pub mod frame;
 mod isolate;
 mod port;
+mod schedule;
 pub mod status;
 mod unit;
 pub mod wire;
@@ -22,9 +23,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use self::schedule::{SICK, back_off};
 use self::status::{BusState, LOAD_WINDOW, Status};
 pub use self::unit::SLOW_EVERY;
-use self::unit::{Polled, SICK, Unit, back_off};
+use self::unit::{Polled, Unit};
 use self::wire::{Pace, Wire};
 use crate::config::Config;
 use crate::record::{self, FromBus};
@@ -96,11 +98,11 @@ impl Bus {
     /// Polls until `stop`.
     pub async fn drive(mut self, stop: CancellationToken) {
         let mut load = Load::new(Instant::now());
-        while let Some(next) = (0..self.units.len()).min_by_key(|&index| self.units[index].due) {
+        while let Some(next) = (0..self.units.len()).min_by_key(|&index| self.units[index].schedule.due) {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = sleep_until(self.units[next].due) => {}
+                () = sleep_until(self.units[next].schedule.due) => {}
             }
             let started = Instant::now();
             let timeout = self.timeout(next, started);
@@ -125,7 +127,7 @@ impl Bus {
         if unit.failures < SICK || unit.failures.is_multiple_of(PROBE_WHOLE_EVERY) {
             return whole;
         }
-        let living = self.units.iter().filter(|other| other.failures == 0).map(|other| other.due).min();
+        let living = self.units.iter().filter(|other| other.failures == 0).map(|other| other.schedule.due).min();
         let free = living.map_or(whole, |due| due.saturating_duration_since(now));
         free.max(PROBE_TIMEOUT_MIN).min(whole)
     }
@@ -134,8 +136,8 @@ impl Bus {
     fn settle(&mut self, index: usize, now: Instant, polled: Polled, load: &Load) {
         let Polled { outcome, error, reading, identity, answers } = polled;
         let unit = &mut self.units[index];
-        let pause = back_off(unit.failures, unit.interval, unit.pace.timeout);
-        let overruns = unit.schedule(now, pause);
+        let pause = back_off(unit.failures, unit.schedule.interval, unit.pace.timeout);
+        let overruns = unit.schedule.advance(now, pause);
         let answered_at = reading.as_ref().map(|(at, _)| *at);
         let mut dropped = 0;
         if let Some(fields) = &identity {

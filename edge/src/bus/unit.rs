@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::frame::Request;
 use super::isolate::{Requests, Split};
+use super::schedule::{SICK, Schedule};
 use super::status::Outcome;
 use super::wire::{Failure, Pace, Wire};
 use crate::decode::{Image, decode};
@@ -24,10 +25,6 @@ pub const SLOW_EVERY: Duration = Duration::from_secs(10);
 pub const RETRY_EXCLUDED_EVERY: Duration = Duration::from_secs(600);
 /// Most requests that one poll spends on isolating bad addresses.
 pub const ISOLATE_MAX: usize = 32;
-/// Longest pause between two attempts to reach a silent device.
-pub const BACK_OFF_MAX: Duration = Duration::from_secs(60);
-/// Silences in a row after which a device counts as sick: it is then asked ever less often.
-pub const SICK: u32 = 2;
 
 /// A device as its bus sees it.
 #[derive(Debug)]
@@ -37,11 +34,10 @@ pub(super) struct Unit {
     /// Its key, for the log.
     pub(super) id: String,
     pub(super) unit: u8,
-    pub(super) interval: Duration,
     pub(super) pace: Pace,
     pub(super) profile: Arc<Profile>,
-    /// When it is to be polled next.
-    pub(super) due: Instant,
+    /// When it is polled.
+    pub(super) schedule: Schedule,
     /// Silences in a row.
     pub(super) failures: u32,
     validator: Validator,
@@ -80,10 +76,9 @@ impl Unit {
             number,
             id: device.id.clone(),
             unit: device.unit,
-            interval: device.interval,
             pace,
             profile: Arc::clone(&device.profile),
-            due,
+            schedule: Schedule { interval: device.interval, due },
             failures: 0,
             validator: Validator::new(device.rated.power_w),
             known: None,
@@ -95,25 +90,6 @@ impl Unit {
     pub(super) fn excluded(&self) -> Vec<(u16, u16)> {
         let known = self.known.iter().flat_map(|known| [&known.fast, &known.slow]);
         known.flat_map(|requests| requests.excluded()).map(|block| (block.start, block.count)).collect()
-    }
-
-    /// Sets the time of the next poll: on the grid of the interval, behind `pause`. Counts the
-    /// polls that the bus was too busy for.
-    pub(super) fn schedule(&mut self, now: Instant, pause: Duration) -> u64 {
-        let mut overruns = 0;
-        self.due += self.interval;
-        // One late poll is caught up with; more are given up.
-        while self.due + self.interval <= now {
-            self.due += self.interval;
-            overruns += 1;
-        }
-        let earliest = now + pause;
-        if self.due < earliest && !pause.is_zero() {
-            let behind = earliest - self.due;
-            let steps = behind.as_nanos().div_ceil(self.interval.as_nanos().max(1));
-            self.due += self.interval.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
-        }
-        overruns
     }
 
     /// Reads the device once. `timeout` may be shorter than its own.
@@ -192,15 +168,6 @@ impl Known {
             slow_due: now,
             retry_excluded: now + RETRY_EXCLUDED_EVERY,
         }
-    }
-}
-
-/// How long to leave a device alone that was silent `failures` times in a row.
-pub(super) fn back_off(failures: u32, interval: Duration, timeout: Duration) -> Duration {
-    match failures.checked_sub(SICK) {
-        // What is on its way may still arrive; it must not be taken for the next answer.
-        None => timeout * failures,
-        Some(steps) => interval.max(timeout).saturating_mul(2 << steps.min(16)).min(BACK_OFF_MAX.max(interval)),
     }
 }
 
@@ -357,19 +324,5 @@ const fn wrong_device(error: DiscoveryError) -> &'static str {
         }
         DiscoveryError::Endless { .. } => "its list of SunSpec models does not end; the firmware is at fault",
         DiscoveryError::Silent | DiscoveryError::Broken { .. } => "it fell silent in its list of SunSpec models",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pause_of_a_silent_device_doubles_up_to_a_minute() {
-        let second = Duration::from_secs(1);
-        let pauses: Vec<u64> = (0..12).map(|failures| back_off(failures, second, second).as_secs()).collect();
-        assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60]);
-        assert_eq!(back_off(u32::MAX, second, second), BACK_OFF_MAX);
-        assert_eq!(back_off(30, 600 * second, second), 600 * second);
     }
 }

@@ -27,6 +27,8 @@ enum Answer {
     Late(Duration),
     /// Noise before nothing.
     Noise,
+    /// Noise, and after a moment more of it.
+    Babble,
     /// An answer of which the last byte is missing.
     Torn,
     /// An answer with a wrong check sum.
@@ -83,6 +85,11 @@ impl Line {
                         far.write_all(&good(&|_| 666)).await.unwrap();
                     }
                     Answer::Noise => far.write_all(&[0, 0xFF, 0x55]).await.unwrap(),
+                    Answer::Babble => {
+                        far.write_all(&[0, 0xFF]).await.unwrap();
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                        far.write_all(&[0x55; 40]).await.unwrap();
+                    }
                     Answer::Torn => {
                         let bytes = good(&|at| at);
                         far.write_all(&bytes[..bytes.len() - 1]).await.unwrap();
@@ -171,6 +178,7 @@ async fn a_late_answer_on_a_serial_line_is_never_taken_for_the_next() {
 async fn what_is_no_frame_is_told_and_the_next_request_succeeds() {
     for (wrong, told) in [
         (Answer::Noise, "answer of another unit, or noise"),
+        (Answer::Babble, "answer of another unit, or noise"),
         (Answer::Torn, "answer that broke off"),
         (Answer::Wrong, "answer with a wrong check sum"),
     ] {

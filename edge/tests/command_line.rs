@@ -1,0 +1,167 @@
+//! The program itself: its documents, its exit codes, its end.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long the program may take to end once it is told to.
+const END_WITHIN: Duration = Duration::from_secs(10);
+
+fn edge() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_riverwatts-edge"));
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+fn ends(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = edge().args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+fn config(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("edge.toml");
+    std::fs::write(&path, text).unwrap();
+    let path = path.display().to_string();
+    (folder, path)
+}
+
+#[test]
+fn wrong_arguments_are_64() {
+    for arguments in [&[][..], &["fly"], &["run", "--cofig", "x"], &["run", "--set", "panel"], &["enroll"]] {
+        let (code, stdout, stderr) = ends(arguments);
+        assert_eq!((code, stdout.as_str()), (64, ""), "{arguments:?}");
+        assert!(!stderr.is_empty());
+    }
+    assert_eq!(ends(&["--version"]).0, 0);
+    assert_eq!(ends(&["run", "--help"]).0, 0);
+    let output = edge().args(["default-config"]).env("LOG_LEVEL", "loud").output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn the_default_configuration_is_one_that_check_likes() {
+    let (code, example, stderr) = ends(&["default-config"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let (_folder, path) = config(&example);
+    let (code, stdout, _) = ends(&["check", "--config", &path, "--json"]);
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (code, &report["problems"], &report["buses"]),
+        (0, &Value::from(Vec::<Value>::new()), &Value::from(Vec::<Value>::new()))
+    );
+}
+
+#[test]
+fn a_wrong_configuration_is_78_everywhere_and_starts_nothing() {
+    let store = tempfile::tempdir().unwrap();
+    let dir = store.path().join("store");
+    let (_folder, path) = config(&format!("[store]\ndir = \"{}\"\nflush = 3\n[panel]\nlisen = \"x\"\n", dir.display()));
+    let (code, stdout, _) = ends(&["check", "--json", "--config", &path]);
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, report["problems"].as_array().unwrap().len()), (78, 2));
+    let problem = &report["problems"][1];
+    assert_eq!((problem["file"].as_str(), problem["line"].as_u64()), (Some(path.as_str()), Some(5)));
+    assert_eq!(
+        (problem["key"].as_str(), problem["remedy"].as_str()),
+        (Some("panel.lisen"), Some("did you mean `listen`?"))
+    );
+    for command in ["run", "status"] {
+        let (code, stdout, stderr) = ends(&[command, "--config", &path]);
+        assert_eq!((code, stdout.as_str()), (78, ""), "{command}");
+        assert!(
+            stderr.contains("edge.toml:3: store.flush: ") && stderr.contains("edge.toml:5: panel.lisen: "),
+            "{stderr}"
+        );
+    }
+    assert!(!dir.exists(), "nothing was started");
+}
+
+#[test]
+fn what_is_missing_is_69() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store").display().to_string();
+    let (_folder, path) =
+        config(&format!("[store]\ndir = \"{store}\"\n[panel]\nlisten = \"{}\"\n", taken.local_addr().unwrap()));
+    let (code, _, stderr) = ends(&["run", "--config", &path]);
+    assert_eq!(code, 69, "{stderr}");
+    assert!(stderr.contains("panel cannot listen at"), "{stderr}");
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, _, stderr) = ends(&["status", "--config", &path, "--set", &format!("panel.listen={free}")]);
+    assert_eq!(code, 69);
+    assert!(stderr.contains("the gateway is not running"), "{stderr}");
+}
+
+struct Running {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Ended already, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts the gateway and waits until its panel answers.
+fn start(path: &str) -> Running {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = edge();
+    command.args(["run", "--config", path]).env("RIVERWATTS_PANEL_LISTEN", free.to_string()).env("LOG_FORMAT", "json");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let running = Running { child, address: free.to_string() };
+    let deadline = Instant::now() + END_WITHIN;
+    while get(&running.address, "/healthz").is_none() {
+        assert!(Instant::now() < deadline, "the panel never answered");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running
+}
+
+fn get(address: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+#[test]
+fn a_signal_ends_the_gateway_with_0_and_stdout_stays_empty() {
+    for signal in ["-INT", "-TERM"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (_folder, path) = config(&format!(
+            "[store]\ndir = \"{}\"\n[[bus]]\nid = \"lan\"\nkind = \"tcp\"\naddress = \"127.0.0.1:1\"\n\
+             [[device]]\nid = \"meter-1\"\nbus = \"lan\"\nprofile = \"eastron-sdm630\"\n",
+            folder.path().join("store").display()
+        ));
+        let mut running = start(&path);
+        let (code, stdout, _) =
+            ends(&["status", "--json", "--config", &path, "--set", &format!("panel.listen={}", running.address)]);
+        let status: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!((code, status["devices"][0]["id"].as_str()), (0, Some("meter-1")));
+
+        let told = Instant::now();
+        let kill = Command::new("kill").args([signal, &running.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+        let code = running.child.wait().unwrap().code();
+        assert_eq!(code, Some(0), "{signal}");
+        assert!(told.elapsed() < END_WITHIN);
+        let mut stdout = String::new();
+        running.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        assert_eq!(stdout, "");
+        for line in BufReader::new(running.child.stderr.take().unwrap()).lines() {
+            let line: Value = serde_json::from_str(&line.unwrap()).expect("each line of the log is JSON");
+            for key in ["timestamp", "level", "target", "message"] {
+                assert!(line[key].is_string(), "{key} is missing in {line}");
+            }
+        }
+    }
+}
