@@ -65,22 +65,30 @@ pub struct Announcement {
     /// Key in `edge.toml`, unique within the site.
     pub key: String,
     /// Kind of machine, from the profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_type: Option<DeviceType>,
     /// Name of the profile.
     pub profile: String,
     /// As the device or the profile says.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub manufacturer: Option<String>,
     /// As the device or the profile says.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// As the device says.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub serial_number: Option<String>,
     /// As the device says.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub firmware_version: Option<String>,
     /// As the device says.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hardware_version: Option<String>,
     /// `rated.power_w` of `edge.toml`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rated_power_w: Option<u64>,
     /// Marks a meter: `"meter"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
 }
 
@@ -256,6 +264,21 @@ mod tests {
     fn a_batch_comes_back_from_its_bytes() {
         let batch = example();
         assert_eq!(Batch::decode(&batch.encode()), Ok(batch));
+    }
+
+    /// The example of the document, written as hex with spaces, decodes to [`example`] and is what we write.
+    #[test]
+    fn the_documented_example_is_what_is_written() {
+        let document = include_str!("../../docs/batch-format.md");
+        let example_hex = document.split("```hex").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let digits: String = example_hex
+            .lines()
+            .filter_map(|line| line.split('#').next())
+            .flat_map(str::chars)
+            .filter(char::is_ascii_hexdigit)
+            .collect();
+        let written: String = example().encode().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digits, written);
     }
 
     #[test]
