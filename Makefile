@@ -1,5 +1,5 @@
 # Thin calls only: what a target does stands in the script that it names.
-.PHONY: demo test lint bench soak tools
+.PHONY: demo test lint fuzz
 
 # Ctrl-C ends it; DEMO_ARGS="--for 60s" lets it end by itself.
 demo:
@@ -16,3 +16,8 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	scripts/cargo-deny check bans licenses sources
+
+# Every fuzz target for SECONDS each.
+SECONDS_EACH ?= 60
+fuzz:
+	scripts/fuzz $(SECONDS_EACH)
