@@ -87,6 +87,9 @@ pub struct Announcement {
     /// `rated.power_w` of `edge.toml`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rated_power_w: Option<u64>,
+    /// How often the gateway polls it, in ms; readings further apart than three intervals have a hole between them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval_ms: Option<u64>,
     /// Marks a meter: `"meter"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,

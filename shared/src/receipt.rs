@@ -18,6 +18,9 @@ pub struct Receipt {
     pub epoch: Uuid,
     /// The ids of the devices that the batch named by key.
     pub devices: Vec<NamedDevice>,
+    /// Keys whose readings were not taken and stay with the gateway, unsettled: another active gateway
+    /// of the site holds them, until an admin confirms the move.
+    pub waiting: Vec<String>,
     /// What is now stored of the batch, duplicates included.
     pub stored: Vec<StoredSpan>,
     /// Readings stored now.
