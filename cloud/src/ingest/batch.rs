@@ -51,7 +51,8 @@ impl Ingest {
 impl Inner {
     async fn store_batch(&self, gateway: &Gateway, decoded: Decoded, now: UtcMs) -> Result<Receipt, IngestError> {
         let Decoded { id, announcements, gaps, segments, .. } = decoded;
-        let keys = segments.iter().map(|segment| segment.key.as_str()).chain(gaps.iter().map(|gap| gap.device.as_str()));
+        let keys =
+            segments.iter().map(|segment| segment.key.as_str()).chain(gaps.iter().map(|gap| gap.device.as_str()));
         let known = Keys::look_up(self, gateway, &announcements, keys, now).await?;
 
         let mut answer = Answer::default();

@@ -80,7 +80,8 @@ mod tests {
     #[test]
     fn only_what_may_be_stored_stays() {
         let reading = |time: UtcMs, value| Reading { time, values: vec![Value::ok(Metric::POWER, value)] };
-        let good = [reading(NOW.plus_ms(-HORIZON_MS), 1), reading(NOW, VALUE_MAX), reading(NOW.plus_ms(AHEAD_MS), -VALUE_MAX)];
+        let good =
+            [reading(NOW.plus_ms(-HORIZON_MS), 1), reading(NOW, VALUE_MAX), reading(NOW.plus_ms(AHEAD_MS), -VALUE_MAX)];
         let all = [
             reading(good[0].time.plus_ms(-1), 1),
             good[0].clone(),

@@ -67,11 +67,17 @@ impl Posted {
             Json::Array(items) => items,
             Json::Object(mut object) if object.contains_key("readings") => match object.remove("readings") {
                 Some(Json::Array(items)) if object.is_empty() => items,
-                Some(Json::Array(_)) => return Err(IngestError::Unreadable("`readings` stands alone in the body".to_owned())),
+                Some(Json::Array(_)) => {
+                    return Err(IngestError::Unreadable("`readings` stands alone in the body".to_owned()));
+                }
                 _ => return Err(IngestError::Unreadable("`readings` is a list".to_owned())),
             },
             object @ Json::Object(_) => vec![object],
-            _ => return Err(IngestError::Unreadable("expected a reading, a list of readings or {\"readings\": […]}".to_owned())),
+            _ => {
+                return Err(IngestError::Unreadable(
+                    "expected a reading, a list of readings or {\"readings\": […]}".to_owned(),
+                ));
+            }
         };
         if items.len() > READINGS_MAX {
             return Err(IngestError::Unreadable(format!("more than {READINGS_MAX} readings; send them in parts")));
@@ -175,7 +181,8 @@ fn read_item(index: usize, json: Json, now: UtcMs) -> Result<Item, Refusal> {
     };
     let device_id = text(&mut fields, "device_id")?;
     let device_id = device_id.parse().map_err(|_| invalid("device_id: is no UUID"))?;
-    let time: UtcMs = text(&mut fields, "timestamp")?.parse().map_err(|error| invalid(format!("timestamp: {error}")))?;
+    let time: UtcMs =
+        text(&mut fields, "timestamp")?.parse().map_err(|error| invalid(format!("timestamp: {error}")))?;
     fields.remove("id");
     fields.remove("created_at");
     let uncertainty = fields.remove("time_uncertainty_s").filter(|value| !value.is_null());
@@ -294,7 +301,10 @@ mod tests {
         check(json!({"device_id": 3}), Err((invalid, "device_id: is no text")));
         check(json!({"device_id": "3"}), Err((invalid, "device_id: is no UUID")));
         check(json!({"power_output_kw": "3"}), Err((invalid, "power_output_kw: is no number")));
-        check(json!({"power_output_kw": 1e12}), Err((RejectCode::OutOfRange, "power_output_kw: is too large to be exact")));
+        check(
+            json!({"power_output_kw": 1e12}),
+            Err((RejectCode::OutOfRange, "power_output_kw: is too large to be exact")),
+        );
         check(json!({"pwer": 3}), Err((invalid, "unknown field `pwer`")));
         check(json!({"extra": []}), Err((invalid, "extra: is no object")));
         check(json!({"extra": {"voltage_v": 3}}), Err((invalid, "extra.voltage_v: stands beside `extra`, not in it")));

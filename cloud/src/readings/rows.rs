@@ -230,12 +230,11 @@ impl StoredRow {
             .map(|column| Value::ok(Metric::canonical(column), self.canonical[column]))
             .collect();
         read_extra(&self.extra, |metric, value| values.push(Value::ok(metric, value)))?;
-        let time_uncertainty_s = read_flags(&self.flags, |metric, quality| {
-            match values.iter_mut().find(|value| value.metric == metric) {
+        let time_uncertainty_s =
+            read_flags(&self.flags, |metric, quality| match values.iter_mut().find(|value| value.metric == metric) {
                 Some(value) => value.quality = quality,
                 None => values.push(Value { metric, value: None, quality }),
-            }
-        })?;
+            })?;
         Ok((values, time_uncertainty_s))
     }
 }

@@ -44,12 +44,7 @@ pub struct Reading<'r> {
 
 impl Readers {
     pub fn new(months: Arc<Months>, series: PathBuf) -> Readers {
-        Readers(Arc::new(Inner {
-            months,
-            series,
-            idle: Mutex::new(Vec::new()),
-            free: Semaphore::new(QUERIES_MAX),
-        }))
+        Readers(Arc::new(Inner { months, series, idle: Mutex::new(Vec::new()), free: Semaphore::new(QUERIES_MAX) }))
     }
 
     /// Runs `query` where it may block.

@@ -90,13 +90,7 @@ fn keep<'b>(connection: &mut Connection, batches: impl Iterator<Item = &'b Answe
         for batch in batches {
             // SQLite's integers are signed; the bits are what counts.
             let sequence = batch.id.sequence as i64;
-            insert.execute(params![
-                batch.id.store.as_bytes(),
-                sequence,
-                batch.hash,
-                batch.receipt,
-                batch.at.0
-            ])?;
+            insert.execute(params![batch.id.store.as_bytes(), sequence, batch.hash, batch.receipt, batch.at.0])?;
             newest = newest.max(batch.at);
         }
         let mut forget = transaction.prepare_cached(

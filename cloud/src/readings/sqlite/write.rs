@@ -101,8 +101,7 @@ impl Writer {
 
     /// One transaction per month that has rows.
     fn store(&mut self, requests: &[Vec<Rows>]) -> rusqlite::Result<Vec<Vec<Written>>> {
-        let mut written: Vec<Vec<Written>> =
-            requests.iter().map(|rows| vec![Written::default(); rows.len()]).collect();
+        let mut written: Vec<Vec<Written>> = requests.iter().map(|rows| vec![Written::default(); rows.len()]).collect();
         let mut parts: Vec<(Month, Part<'_>)> = Vec::new();
         for (request, all) in requests.iter().enumerate() {
             for (index, rows) in all.iter().enumerate() {
