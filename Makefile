@@ -24,5 +24,5 @@ compiler:
 
 # Every fuzz target for SECONDS each.
 SECONDS_EACH ?= 60
-fuzz:
+fuzz: compiler
 	scripts/fuzz $(SECONDS_EACH)

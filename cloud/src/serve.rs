@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -148,7 +148,9 @@ async fn keep_numbers(stop: CancellationToken) {
 }
 
 fn make_folder(data: &Path) -> Result<(), ServeError> {
-    fs::create_dir_all(data).map_err(|source| ServeError::Data { path: data.display().to_string(), source })
+    // Whoever reads the records reads password hashes too.
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.map_err(|source| ServeError::Data { path: data.display().to_string(), source })
 }
 
 /// The secret in the data folder; made when there is none, readable by the owner only.

@@ -170,6 +170,7 @@ create table idempotency_keys (
     request_hash text not null,
     status integer not null,
     location text,
+    etag text,
     body text not null,
     created_at integer not null,
     primary key (user_id, key)

@@ -10,6 +10,7 @@ pub mod extract;
 pub mod frame;
 pub mod gateways;
 pub mod health;
+pub mod idempotency;
 pub mod members;
 pub mod page;
 pub mod request;
@@ -74,23 +75,27 @@ impl std::fmt::Debug for HttpSettings {
 
 /// The whole service.
 pub fn router(app: AppState) -> Router {
+    let once = || from_fn_with_state(app.clone(), idempotency::once);
     let api = Router::new()
         .route("/auth/login", post(auth::login))
         .route("/auth/refresh", post(auth::refresh))
         .route("/auth/logout", post(auth::logout))
         .route("/auth/register", post(auth::register))
-        .route("/users", get(users::list_users).post(users::create_user))
+        .route("/users", post(users::create_user).layer(once()).get(users::list_users))
         .route("/users/{id}", get(users::get_user).put(users::update_user).delete(users::delete_user))
-        .route("/sites", get(sites::list_sites).post(sites::create_site))
+        .route("/sites", post(sites::create_site).layer(once()).get(sites::list_sites))
         .route("/sites/{id}", get(sites::get_site).put(sites::update_site).delete(sites::delete_site))
-        .route("/sites/{id}/members", get(members::list_members).post(members::add_member))
+        .route("/sites/{id}/members", post(members::add_member).layer(once()).get(members::list_members))
         .route("/sites/{id}/members/{user_id}", delete(members::remove_member))
-        .route("/subscriptions", get(subscriptions::list_subscriptions).post(subscriptions::create_subscription))
+        .route(
+            "/subscriptions",
+            post(subscriptions::create_subscription).layer(once()).get(subscriptions::list_subscriptions),
+        )
         .route("/subscriptions/{id}", delete(subscriptions::delete_subscription))
-        .route("/devices", get(devices::list_devices).post(devices::create_device))
+        .route("/devices", post(devices::create_device).layer(once()).get(devices::list_devices))
         .route("/devices/{id}", get(devices::get_device).put(devices::update_device).delete(devices::delete_device))
         .route("/devices/{id}/gaps", get(devices::list_gaps))
-        .route("/gateways", get(gateways::list_gateways).post(gateways::create_gateway))
+        .route("/gateways", post(gateways::create_gateway).layer(once()).get(gateways::list_gateways))
         .route("/gateways/enroll", post(gateways::enroll_gateway))
         .route("/gateways/{id}", get(gateways::get_gateway))
         .route("/gateways/{id}/revoke", post(gateways::revoke_gateway))

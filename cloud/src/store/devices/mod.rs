@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::sites::set;
 use super::{Sight, check_version, next_version};
-use crate::db::column::{At, Object, Word, present};
+use crate::db::column::{At, Object, Word, present, shortest};
 use crate::db::page::{Listed, Page};
 use crate::db::{Db, DbError, Tx, on, read, transact};
 
@@ -42,6 +42,7 @@ pub struct Device {
     pub model: String,
     pub manufacturer: String,
     /// 0 and named in `metadata.unknown` when nobody said.
+    #[serde(serialize_with = "shortest")]
     pub capacity_kw: f64,
     pub installation_date: Word<Date>,
     pub last_maintenance: Option<Word<Date>>,
