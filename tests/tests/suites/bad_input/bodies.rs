@@ -76,7 +76,6 @@ async fn a_body_that_is_no_json_object_of_this_shape() {
             (format!("{text} {text}"), 400, "two of them"),
             ("\u{feff}{}".to_owned(), 400, "a byte order mark"),
             ("[".repeat(100_000), 422, "an array"),
-            (format!("{{\"{first}\": {}", "[".repeat(100_000)), 400, "too deep"),
             (format!("[{text}]"), 422, "an array"),
             ("null".to_owned(), 422, "null"),
             ("3".to_owned(), 422, "a number"),
@@ -98,6 +97,10 @@ async fn a_body_that_is_no_json_object_of_this_shape() {
                 body.remove(field.name);
                 asked.assert(&asked.json(&Value::Object(body)).await, 422, field.name, "missing");
                 asked.assert(&asked.json(&with(field.name, Value::Null)).await, 422, field.name, "null");
+            }
+            if let Kind::Object = field.kind {
+                let deep = format!("{{\"{}\": {}", field.name, "{\"a\": ".repeat(10_000));
+                asked.assert(&asked.text(deep).await, 400, "", "too deep");
             }
             for wrong in wrong_types(field.kind) {
                 asked.assert(&asked.json(&with(field.name, wrong.clone())).await, 422, field.name, &wrong.to_string());
