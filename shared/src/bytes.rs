@@ -43,6 +43,11 @@ impl Writer {
         self.bytes
     }
 
+    /// How many bytes were written.
+    pub fn written(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// One byte.
     pub fn u8(&mut self, byte: u8) {
         self.bytes.push(byte);

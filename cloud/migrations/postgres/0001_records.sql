@@ -140,6 +140,8 @@ create table devices (
     status text not null default 'active' check (status in ('active', 'maintenance', 'offline', 'error', 'warning')),
     firmware_version text,
     hardware_version text,
+    -- How often its gateway polls it; readings three intervals apart have a hole between them.
+    interval_ms bigint,
     created_at bigint not null,
     updated_at bigint not null,
     metadata text not null default '{}'

@@ -13,9 +13,11 @@ pub mod health;
 pub mod idempotency;
 pub mod members;
 pub mod page;
+pub mod readings;
 pub mod request;
 pub mod sites;
 pub mod subscriptions;
+pub mod sync;
 pub mod users;
 
 use std::sync::Arc;
@@ -33,6 +35,8 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::auth::Auth;
 use crate::db::Db;
+use crate::ingest::Ingest;
+use crate::readings::Readings;
 use error::ApiError;
 
 /// Largest body of a request, in bytes; what takes more says so at its route.
@@ -45,6 +49,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct AppState {
     /// People, sites, devices, gateways.
     pub db: Db,
+    /// What devices measured.
+    pub readings: Readings,
+    /// Takes what gateways send.
+    pub ingest: Ingest,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Passwords, tokens, ended sessions.
@@ -95,11 +103,18 @@ pub fn router(app: AppState) -> Router {
         .route("/devices", post(devices::create_device).layer(once()).get(devices::list_devices))
         .route("/devices/{id}", get(devices::get_device).put(devices::update_device).delete(devices::delete_device))
         .route("/devices/{id}/gaps", get(devices::list_gaps))
+        .route("/devices/{id}/readings", get(readings::list_device_readings))
+        .route(
+            "/readings",
+            post(sync::post_readings).layer(DefaultBodyLimit::max(sync::BODY_BYTES_MAX)).get(readings::list_readings),
+        )
+        .route("/readings/latest", get(readings::list_latest))
         .route("/gateways", post(gateways::create_gateway).layer(once()).get(gateways::list_gateways))
         .route("/gateways/enroll", post(gateways::enroll_gateway))
         .route("/gateways/{id}", get(gateways::get_gateway))
         .route("/gateways/{id}/revoke", post(gateways::revoke_gateway))
-        .route("/gateways/{id}/rotate", post(gateways::rotate_gateway));
+        .route("/gateways/{id}/rotate", post(gateways::rotate_gateway))
+        .route("/sync/batches", post(sync::take_batch).layer(DefaultBodyLimit::max(sync::BODY_BYTES_MAX)));
 
     Router::new()
         .nest("/api/v1", api)
