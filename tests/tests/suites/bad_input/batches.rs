@@ -58,7 +58,6 @@ async fn an_unreadable_batch_stores_nothing() {
     for (bytes, told) in [
         ([good.as_slice(), &[0]].concat(), "a byte too many"),
         (with(0, b'X'), "no magic"),
-        (with(3, 2), "a version of the future"),
         (json!({"readings": []}).to_string().into_bytes(), "JSON"),
         (vec![0xff; 1_000], "noise"),
     ] {
@@ -66,13 +65,14 @@ async fn an_unreadable_batch_stores_nothing() {
         assert_eq!(answer.refusal(), invalid(400), "{told}");
     }
     let future = api.send_batch_bytes(with(3, 2)).await;
-    assert!(future.body.contains("version"), "{future:?}");
+    assert_eq!(future.refusal(), invalid(422));
+    assert!(future.details()[0].starts_with("version: "), "{future:?}");
     assert_eq!(api.send_batch_bytes(vec![b'R'; BYTES_MAX + 1]).await.refusal(), invalid(413));
     // Small on the wire, and more readings than a batch may have.
     let many = Segment { times: (0..60_000).collect(), ..Segment::default() };
     let item = |device: &str| Item::Segment { device: device.to_owned(), segment: many.clone() };
     let unfolding = batch(vec![item("turbine-1"), item("turbine-2")]).encode();
-    assert!(unfolding.len() < 10_000);
+    assert!(unfolding.len() < BYTES_MAX / 10);
     assert_eq!(api.send_batch_bytes(unfolding).await.refusal(), invalid(400));
     // Items of kinds that there are not, and keys that no device can have.
     let bad_key =
@@ -91,7 +91,7 @@ async fn corrupt_bytes_are_refused_or_readable_and_never_a_failure() {
         let mut bytes = good.clone();
         bytes[at] ^= 0x55;
         let answer = rig.gateway.api.send_batch_bytes(bytes).await;
-        assert!([200, 400, 409].contains(&answer.status), "byte {at}: {answer:?}");
+        assert!([200, 400, 409, 422].contains(&answer.status), "byte {at}: {answer:?}");
     }
 }
 
@@ -213,7 +213,7 @@ async fn posted_readings_are_taken_one_by_one_and_an_unreadable_body_not_at_all(
         ("null".to_owned(), 422),
         (json!({"readings": good}).to_string(), 422),
         (json!({"readings": [good], "colour": "red"}).to_string(), 422),
-        (format!("[{}]", vec![text.as_str(); 200_000].join(",")), 413),
+        (text.clone() + &" ".repeat(BYTES_MAX), 413),
     ] {
         let request = api.request(Method::POST, "/readings").header("Content-Type", "application/json");
         let answer = api.send(request.body(body.clone())).await;
