@@ -1,0 +1,127 @@
+//! The cloud away for a while, then back; and a link that swallows everything.
+
+use std::time::Duration;
+
+use riverwatts_shared::time::{Clock, SystemClock, UtcMs};
+use riverwatts_tests::deadline::{SOON, over, until};
+use riverwatts_tests::link::Mode;
+use riverwatts_tests::reading::missing_counts;
+use riverwatts_tests::river::{River, device};
+use serde_json::Value;
+
+/// How long the cloud is away.
+const AWAY: Duration = Duration::from_secs(12);
+
+fn now() -> UtcMs {
+    SystemClock::default().wall()
+}
+
+/// When a reading was measured, and when the cloud took it.
+fn times(reading: &Value) -> (UtcMs, UtcMs) {
+    let time = |key: &str| reading[key].as_str().unwrap().parse().unwrap();
+    (time("timestamp"), time("created_at"))
+}
+
+#[tokio::test]
+async fn after_an_outage_every_reading_is_there_once_the_newest_first_then_the_oldest() {
+    let mut river = River::new(&[1, 2], "100ms").await;
+    river.gateway.start().await;
+    river.flows(1).await;
+    let gone = now();
+    river.cloud.stop().await;
+    over(AWAY).await;
+    let waiting = river.gateway.backlog().await;
+    assert!(waiting > 100, "{waiting} readings wait");
+    let back = now();
+    river.cloud.start_again().await;
+    // The live lane goes first, whatever waits.
+    let device_id = river.cloud.device(&river.site_id, &device(1)).await;
+    until(SOON, async || {
+        let newest = times(river.cloud.readings(&device_id).await.last().unwrap()).0;
+        if newest > back { Ok(()) } else { Err(format!("the newest is of {newest}")) }
+    })
+    .await;
+    river.run_dry().await;
+
+    for points in river.assert_complete().await {
+        assert_eq!(missing_counts(&points), 0, "polls that were answered and are not there");
+    }
+    let readings = river.cloud.readings(&device_id).await;
+    let mut missed: Vec<_> = readings.iter().map(times).filter(|(_, created)| *created >= back).collect();
+    missed.sort_by_key(|(measured, created)| (*created, *measured));
+    let first = missed[0].0;
+    assert!(first.since_ms(back) > -3_000, "the first that arrived was measured at {first}, long before {back}");
+    let arrived_with_first = missed[0].1;
+    let backlog = missed.iter().filter(|(measured, created)| *measured < first && *created > arrived_with_first);
+    let backlog: Vec<UtcMs> = backlog.map(|(measured, _)| *measured).collect();
+    assert!(backlog.first().is_some_and(|oldest| oldest.since_ms(gone) < 2_000), "the backlog is {backlog:?}");
+    assert!(backlog.is_sorted(), "the backlog came as {backlog:?}");
+    assert_eq!(river.cloud.gaps(&device_id).await, [], "nothing was lost");
+    river.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn polling_does_not_notice_a_link_that_swallows_everything() {
+    let mut river = River::new(&[1, 2], "100ms").await;
+    river.gateway.start().await;
+    river.flows(1).await;
+    river.link.set(Mode::BlackHole);
+    let span = Duration::from_secs(10);
+    let before = [river.gateway.unit("counter-1", "polls").await, river.gateway.unit("counter-2", "polls").await];
+    over(span).await;
+    for (unit, before) in ["counter-1", "counter-2"].into_iter().zip(before) {
+        let polls = river.gateway.unit(unit, "polls").await - before;
+        assert!((95..=110).contains(&polls), "{unit}: {polls} polls in {span:?} at 10 a second");
+        for key in ["overruns", "dropped", "timeout", "lost"] {
+            assert_eq!(river.gateway.unit(unit, key).await, 0, "{unit}: {key}");
+        }
+    }
+    let site = river.gateway.panel("/api/site").await;
+    assert!(site["unflushed_readings"].as_u64().unwrap() < 20, "storing waits for nobody: {site}");
+    let link = river.gateway.panel("/api/link").await;
+    assert!(link["backlog_readings"].as_u64().unwrap() > 150, "{link}");
+
+    river.link.set(Mode::Pass);
+    river.run_dry().await;
+    for points in river.assert_complete().await {
+        assert_eq!(missing_counts(&points), 0);
+    }
+    river.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_that_breaks_in_the_midst_of_everything_costs_nothing() {
+    let mut river = River::new(&[1, 2], "100ms").await;
+    river.gateway.start().await;
+    river.flows(1).await;
+    for (mode, rounds) in [(Mode::CutAfter(40), 3), (Mode::CutAfter(400), 2), (Mode::LoseAnswers, 3), (Mode::Refuse, 2)]
+    {
+        for _ in 0..rounds {
+            river.link.set(mode);
+            let carried = river.link.to_cloud_bytes();
+            if mode == Mode::Refuse {
+                until(SOON, async || {
+                    let link = river.gateway.panel("/api/link").await;
+                    if link["error"].is_string() { Ok(()) } else { Err(link.to_string()) }
+                })
+                .await;
+            } else {
+                until(SOON, async || {
+                    let now = river.link.to_cloud_bytes();
+                    if now > carried { Ok(()) } else { Err(format!("{carried} bytes carried")) }
+                })
+                .await;
+            }
+            river.link.set(Mode::Pass);
+        }
+    }
+    river.link.set(Mode::LoseAnswers);
+    let lost = river.link.answers_lost();
+    until(SOON, async || if river.link.answers_lost() > lost { Ok(()) } else { Err("no answer".to_owned()) }).await;
+    river.link.set(Mode::Pass);
+    river.run_dry().await;
+    for points in river.assert_complete().await {
+        assert_eq!(missing_counts(&points), 0);
+    }
+    river.gateway.stop().await;
+}
