@@ -5,34 +5,37 @@
 #![allow(clippy::unwrap_used, reason = "a bench ends where something is not as it must be")]
 
 mod devices;
+mod edge;
+mod ingest;
 mod report;
 mod wire;
 
 use report::Report;
 
-/// A name, and what fills its report.
-type Suite = (&'static str, fn(&mut Report));
-
 /// The suites, in the order in which they run.
-const SUITES: [Suite; 1] = [("spine", spine)];
+const SUITES: [&str; 1] = ["spine"];
 
-fn main() -> anyhow::Result<()> {
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
     // Cargo adds --bench.
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    if let Some(unknown) = named.iter().find(|name| SUITES.iter().all(|(suite, _)| suite != name)) {
-        anyhow::bail!("no suite `{unknown}`; one of: {}", SUITES.map(|(suite, _)| suite).join(", "));
+    if let Some(unknown) = named.iter().find(|name| !SUITES.contains(&name.as_str())) {
+        anyhow::bail!("no suite `{unknown}`; one of: {}", SUITES.join(", "));
     }
-    for (suite, measure) in
-        SUITES.iter().filter(|(suite, _)| named.is_empty() || named.iter().any(|name| name == suite))
-    {
+    for suite in SUITES.into_iter().filter(|&suite| named.is_empty() || named.iter().any(|name| name == suite)) {
         let mut report = Report::of(suite);
-        measure(&mut report);
+        match suite {
+            "spine" => spine(&mut report).await,
+            _ => unreachable!("every suite stands above"),
+        }
         report.print();
         report.append()?;
     }
     Ok(())
 }
 
-fn spine(report: &mut Report) {
+async fn spine(report: &mut Report) {
     wire::measure(report);
+    ingest::measure(report).await;
+    edge::measure(report).await;
 }

@@ -25,7 +25,15 @@ pub struct Figure {
     pub beside: BTreeMap<&'static str, f64>,
     /// How many runs the value stands on.
     pub runs: usize,
-    command: String,
+    /// How to measure it again.
+    pub command: String,
+}
+
+/// The middle one; of an even number the upper of the two.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// Which direction is good.
@@ -33,6 +41,7 @@ pub struct Figure {
 #[serde(rename_all = "lowercase")]
 pub enum Better {
     Lower,
+    Higher,
 }
 
 /// The numbers of one suite.
@@ -62,7 +71,8 @@ impl Report {
     pub fn print(&self) {
         println!("\n{:<40} {:>10}  {:<10} {:>9}  beside", self.suite, "value", "unit", "target");
         for figure in &self.figures {
-            let target = figure.target.map_or_else(String::new, |target| format!("≤ {target}"));
+            let sign = if figure.better == Better::Lower { "≤" } else { "≥" };
+            let target = figure.target.map_or_else(String::new, |target| format!("{sign} {target}"));
             let beside: Vec<String> = figure.beside.iter().map(|(name, value)| format!("{name} {value:.2}")).collect();
             let Figure { name, value, unit, .. } = figure;
             println!("{name:<40} {value:>10.3}  {unit:<10} {target:>9}  {}", beside.join(", "));

@@ -40,12 +40,17 @@ pub fn measure(report: &mut Report) {
 
 /// The batch that a gateway makes of one interval.
 pub fn batch(sequence: usize, upload: &[&[Reading]]) -> Batch {
-    let items = upload.iter().zip(1..).map(|(readings, number)| Item::Segment {
-        device: format!("plain-{number}"),
-        segment: Segment::from_readings(readings),
-    });
+    let items = upload
+        .iter()
+        .zip(1..)
+        .map(|(readings, number)| Item::Segment { device: key(number), segment: Segment::from_readings(readings) });
     let store = reading_id(Uuid::nil(), START); // any id will do, and always the same
     Batch { id: BatchId { store, sequence: sequence as u64 + 1 }, revision: 0, items: items.collect() }
+}
+
+/// Key of a device in `edge.toml`.
+pub fn key(number: u32) -> String {
+    format!("plain-{number}")
 }
 
 /// The body of `POST /readings` for the same.
