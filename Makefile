@@ -1,23 +1,28 @@
 # Thin calls only: what a target does stands in the script that it names.
-.PHONY: demo test lint fuzz
+.PHONY: demo test lint fuzz compiler
 
 # Ctrl-C ends it; DEMO_ARGS="--for 60s" lets it end by itself.
-demo:
+demo: compiler
 	cargo build --release --bin riverwatts-demo --bin riverwatts-edge --bin riverwatts-cloud
 	$${CARGO_TARGET_DIR:-target}/release/riverwatts-demo run $(DEMO_ARGS)
 
 # Installs what the tests need (Debian packages, when root; otherwise names them) and runs everything.
-test:
+test: compiler
 	scripts/test-packages
 	cargo build --workspace --bins
 	cargo test --workspace
 
-lint:
+lint: compiler
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	scripts/cargo-deny check bans licenses sources
+	scripts/check-js
+
+# Native code (SQLite, ring) is built by the system's C compiler, which also links.
+compiler:
+	@command -v cc > /dev/null || scripts/packages gcc libc6-dev
 
 # Every fuzz target for SECONDS each.
 SECONDS_EACH ?= 60
-fuzz:
+fuzz: compiler
 	scripts/fuzz $(SECONDS_EACH)

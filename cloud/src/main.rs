@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 done, 64 wrong arguments, 69 a needed thing is missing, 70 a bug, 78 wrong settings.
 
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -208,6 +208,7 @@ async fn create_admin(config: &Config, email: String) -> Result<(), Failure> {
 
 fn start_logging(config: LogConfig) {
     let logging = tracing_subscriber::fmt().with_max_level(config.level).with_writer(std::io::stderr);
+    let logging = logging.with_ansi(std::io::stderr().is_terminal());
     if config.json {
         logging.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
     } else {

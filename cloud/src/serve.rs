@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,11 +25,15 @@ use crate::db::migrate::migrate;
 use crate::db::{Db, DbError};
 use crate::http::extract::Peer;
 use crate::http::{AppState, HttpSettings, health, router};
+use crate::ingest::Ingest;
+use crate::readings::{Readings, ReadingsError};
 
 /// Most connections at once; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 2_048;
 /// How long requests may go on after the signal to stop; the contract allows 10 s in all.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
+/// How long what waits to be written may go on after that.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// How often the recorder of numbers tidies up, which bounds its memory when nobody reads them.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Name of the file with the secret that was made at the first start.
@@ -53,6 +57,9 @@ pub enum ServeError {
         #[from]
         error: DbError,
     },
+    /// The files of readings cannot be used.
+    #[error(transparent)]
+    Readings(#[from] ReadingsError),
     /// The server ended by itself.
     #[error("serving ended: {0}")]
     Io(#[from] io::Error),
@@ -103,7 +110,9 @@ pub async fn open(config: &Config) -> Result<AppState, ServeError> {
         secure_cookies: config.frontend_url.as_ref().is_some_and(|url| url.starts_with("https://")),
         metrics_token: config.metrics_token.clone(),
     };
-    Ok(AppState { db, clock, auth, settings: Arc::new(settings) })
+    let readings = Readings::open_sqlite(&config.data)?;
+    let ingest = Ingest::new(db.clone(), readings.clone()).await?;
+    Ok(AppState { db, readings, ingest, clock, auth, settings: Arc::new(settings) })
 }
 
 /// Serves on `listener` until `stop`; requests in hand may finish within 8 s.
@@ -134,9 +143,9 @@ pub async fn serve(app: AppState, listener: TcpListener, stop: CancellationToken
     };
     stop.cancel();
     let _ = upkeep.await; // it ends by the same signal and returns nothing
-    let closed = tokio::time::timeout(Duration::from_secs(1), app.db.close()).await;
-    if closed.is_err() {
-        tracing::warn!("database connections were cut off at the end");
+    let close = async { tokio::join!(app.readings.close(), app.db.close()) };
+    if tokio::time::timeout(CLOSE_WITHIN, close).await.is_err() {
+        tracing::warn!("databases were cut off at the end");
     }
     Ok(result?)
 }
@@ -148,7 +157,9 @@ async fn keep_numbers(stop: CancellationToken) {
 }
 
 fn make_folder(data: &Path) -> Result<(), ServeError> {
-    fs::create_dir_all(data).map_err(|source| ServeError::Data { path: data.display().to_string(), source })
+    // Whoever reads the records reads password hashes too.
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.map_err(|source| ServeError::Data { path: data.display().to_string(), source })
 }
 
 /// The secret in the data folder; made when there is none, readable by the owner only.

@@ -4,20 +4,56 @@
 const EVERY_MS = 2000;
 const TIMEOUT_MS = 8000;
 
-/** An element with attributes and children; strings become text. */
+/**
+ * @typedef {{metric: string, unit: string, value: number|null, quality: string}} Value
+ * @typedef {{id: string, bus: string, unit: number, manufacturer: string, model: string, state: string,
+ *   stale: boolean, age_s: number|null, values: Value[]}} Device
+ * @typedef {{device: string, unit: number, polls: number, ok: number, exception: number, timeout: number,
+ *   bad_frame: number, lost: number, silences: number, round_trip_ms: number, last_error: string|null,
+ *   refused_registers: object[]}} Unit
+ * @typedef {{id: string, kind: string, target: string, state: string, load: number, units: Unit[]}} Bus
+ * @typedef {{enrolled: boolean, state: string, backlog_readings: number}} Link
+ * @typedef {{name: string, timezone: string, version: string, time: string|null, polling: boolean,
+ *   storing: boolean}} Site
+ */
+
+/**
+ * The element of the page with this id; it is in index.html.
+ * @param {string} id
+ */
+const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/**
+ * An element with attributes and children; strings become text.
+ * @param {string} tag
+ * @param {Record<string, string>} attributes
+ * @param {(Node|string|null)[]} children
+ */
 function make(tag, attributes, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children.filter((child) => child !== null));
+  for (const child of children) if (child !== null) element.append(child);
   return element;
 }
 
+/**
+ * Aborts what takes longer.
+ * @param {number} ms
+ */
+function within(ms) {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new Error(`no answer within ${ms / 1_000} s`)), ms);
+  return controller.signal;
+}
+
+/** @param {string} path */
 async function ask(path) {
-  const answer = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT_MS), cache: "no-store" });
+  const answer = await fetch(path, { signal: within(TIMEOUT_MS), cache: "no-store" });
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   return answer.json();
 }
 
+/** @param {number|null} seconds */
 function age(seconds) {
   if (seconds === null) return "never";
   if (seconds < 1) return "now";
@@ -29,12 +65,16 @@ function age(seconds) {
 
 const figures = new Intl.NumberFormat(undefined, { maximumFractionDigits: 4 });
 
-/** `water_speed_mps` as "water speed": the unit stands beside the number. */
+/**
+ * `water_speed_mps` as "water speed": the unit stands beside the number.
+ * @param {string} metric
+ */
 function spoken(metric) {
   const name = metric.replace(/^x_/, "").replace(/_(kw|v|a|hz|percent|c|mmps|kwh|kvarh|kva|kvar|mps|m|rpm|s|ah|g|deg)$/, "");
   return name.replaceAll("_", " ");
 }
 
+/** @param {Value} value */
 function valueRow(value) {
   const shown = value.value === null ? "–" : figures.format(value.value);
   const doubt = value.quality === "ok" ? null : make("span", { class: "chip warn doubt" }, value.quality.replaceAll("_", " "));
@@ -42,6 +82,7 @@ function valueRow(value) {
   return make("tr", {}, make("th", { scope: "row", title: value.metric }, spoken(value.metric)), make("td", {}, shown, unit, doubt));
 }
 
+/** @param {Device} device */
 function deviceCard(device) {
   const state = device.stale ? (device.age_s === null ? "bad" : "warn") : "good";
   return make("article", { class: device.stale ? "card stale" : "card" },
@@ -51,6 +92,7 @@ function deviceCard(device) {
     device.values.length ? make("table", {}, make("tbody", {}, ...device.values.map(valueRow))) : null);
 }
 
+/** @param {Unit} unit */
 function unitRow(unit) {
   const failed = unit.exception + unit.timeout + unit.bad_frame + unit.lost;
   const text = `${unit.ok} of ${unit.polls} polls, ${unit.round_trip_ms} ms`;
@@ -58,6 +100,7 @@ function unitRow(unit) {
   return make("tr", {}, make("th", { scope: "row", title: `${failed} failed` }, `${unit.device} (${unit.unit})`), make("td", {}, text, doubt));
 }
 
+/** @param {Bus} bus */
 function busCard(bus) {
   const well = bus.state === "all devices answer";
   const units = bus.units.filter((unit) => unit.silences > 0 || unit.refused_registers.length > 0);
@@ -70,21 +113,23 @@ function busCard(bus) {
     make("table", {}, make("tbody", {}, ...bus.units.map(unitRow))));
 }
 
+/** @param {Link} link */
 function showLink(link) {
-  const chip = document.getElementById("link");
+  const chip = byId("link");
   const waiting = link.backlog_readings > 0 ? ` · ${figures.format(link.backlog_readings)} readings wait` : "";
   chip.textContent = `Cloud: ${link.state}${waiting}`;
   chip.className = `chip ${link.state === "connected" ? "good" : link.enrolled ? "warn" : ""}`;
 }
 
+/** @param {Site} site */
 function showSite(site) {
   document.title = `${site.name} · RiverWatts`;
-  document.getElementById("site").textContent = site.name;
-  document.getElementById("version").textContent = site.version;
+  byId("site").textContent = site.name;
+  byId("version").textContent = site.version;
   const time = site.time === null ? "clock not trusted yet"
     : new Date(site.time).toLocaleString(undefined, { timeZone: site.timezone, dateStyle: "medium", timeStyle: "medium" });
   const stuck = [site.polling ? "" : "polling stands still", site.storing ? "" : "storing stands still"].filter(Boolean);
-  document.getElementById("clock").textContent = [`${time} (${site.timezone})`, ...stuck].join(" · ");
+  byId("clock").textContent = [`${time} (${site.timezone})`, ...stuck].join(" · ");
 }
 
 async function refresh() {
@@ -92,11 +137,11 @@ async function refresh() {
     const [site, devices, buses, link] = await Promise.all(["site", "devices", "buses", "link"].map((name) => ask(`/api/${name}`)));
     showSite(site);
     showLink(link);
-    document.getElementById("devices").replaceChildren(...devices.devices.map(deviceCard));
-    document.getElementById("buses").replaceChildren(...buses.buses.map(busCard));
-    document.getElementById("lost").hidden = true;
+    byId("devices").replaceChildren(...devices.devices.map(deviceCard));
+    byId("buses").replaceChildren(...buses.buses.map(busCard));
+    byId("lost").hidden = true;
   } catch {
-    document.getElementById("lost").hidden = false;
+    byId("lost").hidden = false;
     for (const card of document.querySelectorAll("#devices .card")) card.classList.add("stale");
   }
   setTimeout(refresh, document.hidden ? EVERY_MS * 5 : EVERY_MS);

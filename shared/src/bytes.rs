@@ -43,6 +43,11 @@ impl Writer {
         self.bytes
     }
 
+    /// How many bytes were written.
+    pub fn written(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// One byte.
     pub fn u8(&mut self, byte: u8) {
         self.bytes.push(byte);
@@ -50,6 +55,15 @@ impl Writer {
 
     /// LEB128, 1 to 10 bytes.
     pub fn varint(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.bytes.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.bytes.push(number as u8);
+    }
+
+    /// LEB128 of 128 bits, 1 to 19 bytes.
+    pub fn wide(&mut self, mut number: u128) {
         while number >= 0x80 {
             self.bytes.push(number as u8 | 0x80);
             number >>= 7;
@@ -120,6 +134,23 @@ impl<'a> Reader<'a> {
         Err(Malformed::Invalid(what))
     }
 
+    /// LEB128 of at most 19 bytes.
+    pub fn wide(&mut self, what: &'static str) -> Result<u128, Malformed> {
+        let mut number = 0u128;
+        for shift in (0..133).step_by(7) {
+            let byte = self.u8(what)?;
+            let bits = u128::from(byte & 0x7f);
+            if shift == 126 && bits > 3 {
+                return Err(Malformed::Invalid(what));
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(Malformed::Invalid(what))
+    }
+
     /// A number of at most `max`.
     pub fn bounded(&mut self, what: &'static str, max: usize) -> Result<usize, Malformed> {
         let found = self.varint(what)?;
@@ -174,13 +205,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn integers_come_back(unsigned: u64, signed: i64) {
+        fn integers_come_back(unsigned: u64, signed: i64, wide: u128) {
             let mut writer = Writer::default();
             writer.varint(unsigned);
+            writer.wide(wide);
             writer.signed(signed);
             let bytes = writer.into_bytes();
             let mut reader = Reader::new(&bytes);
             prop_assert_eq!(reader.varint("a"), Ok(unsigned));
+            prop_assert_eq!(reader.wide("w"), Ok(wide));
             prop_assert_eq!(reader.signed("b"), Ok(signed));
             prop_assert!(reader.is_empty());
         }

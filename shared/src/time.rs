@@ -26,8 +26,8 @@ impl UtcMs {
 
     /// The same instant for calendar arithmetic; clamps to the range of [`Timestamp`] (years -9999 to 9999).
     pub fn to_timestamp(self) -> Timestamp {
-        let range = Timestamp::MIN.as_millisecond() + 1..=Timestamp::MAX.as_millisecond() - 1;
-        let ms = self.0.clamp(*range.start(), *range.end());
+        // Whole seconds: the milliseconds of the last one are refused.
+        let ms = self.0.clamp(Timestamp::MIN.as_second() * 1_000, Timestamp::MAX.as_second() * 1_000);
         Timestamp::from_millisecond(ms).expect("clamped to the range of Timestamp")
     }
 }
@@ -181,6 +181,12 @@ mod tests {
             assert_eq!(UtcMs(ms).to_string(), text);
             assert_eq!(text.parse::<UtcMs>(), Ok(UtcMs(ms)));
         }
+    }
+
+    #[test]
+    fn times_beyond_the_calendar_are_its_ends() {
+        assert_eq!(UtcMs(i64::MAX).to_string(), "9999-12-30T22:00:00.000Z");
+        assert_eq!(UtcMs(i64::MIN).to_string(), "-009999-01-02T01:59:59.000Z");
     }
 
     #[test]

@@ -135,6 +135,23 @@ words! {
     }
 }
 words! {
+    /// What a machine does or why it does not, after the categories of IEC 61400-26-1.
+    OperatingState {
+        FullPerformance = 0 "full_performance",
+        PartialPerformance = 1 "partial_performance",
+        TechnicalStandby = 2 "technical_standby",
+        OutOfEnvironmental = 3 "out_of_environmental_specification",
+        RequestedShutdown = 4 "requested_shutdown",
+        OutOfElectrical = 5 "out_of_electrical_specification",
+        ScheduledMaintenance = 6 "scheduled_maintenance",
+        PlannedCorrectiveAction = 7 "planned_corrective_action",
+        ForcedOutage = 8 "forced_outage",
+        Suspended = 9 "suspended",
+        ForceMajeure = 10 "force_majeure",
+        InformationUnavailable = 11 "information_unavailable",
+    }
+}
+words! {
     /// What a signed-in person may do.
     UserRole { Admin = 0 "admin", Customer = 1 "customer", Technician = 2 "technician", Viewer = 3 "viewer" }
 }

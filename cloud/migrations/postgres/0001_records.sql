@@ -140,6 +140,8 @@ create table devices (
     status text not null default 'active' check (status in ('active', 'maintenance', 'offline', 'error', 'warning')),
     firmware_version text,
     hardware_version text,
+    -- How often its gateway polls it; readings three intervals apart have a hole between them.
+    interval_ms bigint,
     created_at bigint not null,
     updated_at bigint not null,
     metadata text not null default '{}'
@@ -170,6 +172,7 @@ create table idempotency_keys (
     request_hash text not null,
     status bigint not null,
     location text,
+    etag text,
     body text not null,
     created_at bigint not null,
     primary key (user_id, key)

@@ -140,6 +140,8 @@ create table devices (
     status text not null default 'active' check (status in ('active', 'maintenance', 'offline', 'error', 'warning')),
     firmware_version text,
     hardware_version text,
+    -- How often its gateway polls it; readings three intervals apart have a hole between them.
+    interval_ms integer,
     created_at integer not null,
     updated_at integer not null,
     metadata text not null default '{}'
@@ -170,6 +172,7 @@ create table idempotency_keys (
     request_hash text not null,
     status integer not null,
     location text,
+    etag text,
     body text not null,
     created_at integer not null,
     primary key (user_id, key)

@@ -45,7 +45,12 @@ pub fn hash_code(typed: &str) -> String {
 
 /// SHA-256 in hexadecimal.
 pub fn hash(secret: &str) -> String {
-    hex(&Sha256::digest(secret.as_bytes()))
+    hash_bytes(secret.as_bytes())
+}
+
+/// SHA-256 of bytes in hexadecimal.
+pub fn hash_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {

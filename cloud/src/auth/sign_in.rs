@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::throttle::Throttled;
 use super::token::TokenError;
 use super::{Auth, secret};
+use crate::db::column::At;
 use crate::db::{Db, DbError};
 use crate::store::sessions::{self, NewToken, Refreshed};
 use crate::store::users::{self, User};
@@ -63,6 +64,7 @@ pub async fn sign_in(
     auth.throttle.succeed(&account);
     let (refresh_token, stored) = new_refresh_token(auth, user.id, now);
     let session_id = sessions::start(db, user.id, &stored, now).await?;
+    let user = User { last_login: Some(At(now)), ..user };
     let access_token = auth.tokens.issue_access(&user, session_id, now);
     Ok(SignedInTokens { user, access_token, refresh_token })
 }

@@ -135,6 +135,24 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
+/// Writes a number in its shortest exact form: `25`, not `25.0`.
+pub fn shortest<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    const EXACT: f64 = (1i64 << 53) as f64;
+    if number.fract() == 0.0 && number.abs() <= EXACT {
+        serializer.serialize_i64(*number as i64)
+    } else {
+        serializer.serialize_f64(*number)
+    }
+}
+
+/// The same for a number that may be absent.
+pub fn shortest_or_null<S: Serializer>(number: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match number {
+        Some(number) => shortest(number, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// For fields of a partial update: absent is `None`, anything else, `null` too, is `Some`. So a
 /// `null` clears an `Option<Option<T>>` and is refused by an `Option<T>`.
 pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {

@@ -11,12 +11,12 @@ use axum::response::{IntoResponse, Response};
 use riverwatts_shared::words::UserRole;
 use serde::{Deserialize, Serialize};
 
-use super::AppState;
 use super::answer::{created, single};
 use super::check::Check;
 use super::error::ApiError;
 use super::extract::{Peer, SignedIn};
 use super::request::{Body, parse_object, unreadable};
+use super::{AppState, BODY_BYTES_MAX};
 use crate::auth::sign_in::{self, SignedInTokens};
 use crate::db::column::Object;
 use crate::store::users::{self, NewUser, User};
@@ -104,7 +104,7 @@ pub async fn refresh(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let body = body.map_err(unreadable)?;
+    let body = body.map_err(|rejection| unreadable(&rejection, BODY_BYTES_MAX))?;
     let token = if body.is_empty() {
         cookie(&headers).ok_or_else(ApiError::auth_required)?.to_owned()
     } else {

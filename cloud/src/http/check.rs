@@ -61,7 +61,7 @@ impl Check {
         self.number("capacity_kw", value, 0.0, CAPACITY_KW_MAX);
     }
 
-    /// An e-mail address, roughly: something, `@`, something with a dot or `localhost`.
+    /// An e-mail address, roughly: something, `@`, something that neither begins nor ends with a dot.
     pub fn email(&mut self, value: Option<&String>) {
         let Some(value) = value else { return };
         let plain = !value.chars().any(|c| c.is_whitespace() || c.is_control());

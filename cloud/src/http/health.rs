@@ -31,9 +31,10 @@ pub async fn healthz() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
-/// `GET /readyz`: the database answers too.
+/// `GET /readyz`: records and readings answer too.
 pub async fn readyz(State(app): State<AppState>) -> Result<Json<Value>, ApiError> {
     app.db.ping().await.map_err(ApiError::unavailable)?;
+    app.readings.ping().await.map_err(ApiError::unavailable)?;
     Ok(Json(json!({"status": "ready"})))
 }
 

@@ -10,11 +10,14 @@ pub mod extract;
 pub mod frame;
 pub mod gateways;
 pub mod health;
+pub mod idempotency;
 pub mod members;
 pub mod page;
+pub mod readings;
 pub mod request;
 pub mod sites;
 pub mod subscriptions;
+pub mod sync;
 pub mod users;
 
 use std::sync::Arc;
@@ -32,6 +35,8 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::auth::Auth;
 use crate::db::Db;
+use crate::ingest::Ingest;
+use crate::readings::Readings;
 use error::ApiError;
 
 /// Largest body of a request, in bytes; what takes more says so at its route.
@@ -44,6 +49,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct AppState {
     /// People, sites, devices, gateways.
     pub db: Db,
+    /// What devices measured.
+    pub readings: Readings,
+    /// Takes what gateways send.
+    pub ingest: Ingest,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Passwords, tokens, ended sessions.
@@ -74,27 +83,38 @@ impl std::fmt::Debug for HttpSettings {
 
 /// The whole service.
 pub fn router(app: AppState) -> Router {
+    let once = || from_fn_with_state(app.clone(), idempotency::once);
     let api = Router::new()
         .route("/auth/login", post(auth::login))
         .route("/auth/refresh", post(auth::refresh))
         .route("/auth/logout", post(auth::logout))
         .route("/auth/register", post(auth::register))
-        .route("/users", get(users::list_users).post(users::create_user))
+        .route("/users", post(users::create_user).layer(once()).get(users::list_users))
         .route("/users/{id}", get(users::get_user).put(users::update_user).delete(users::delete_user))
-        .route("/sites", get(sites::list_sites).post(sites::create_site))
+        .route("/sites", post(sites::create_site).layer(once()).get(sites::list_sites))
         .route("/sites/{id}", get(sites::get_site).put(sites::update_site).delete(sites::delete_site))
-        .route("/sites/{id}/members", get(members::list_members).post(members::add_member))
+        .route("/sites/{id}/members", post(members::add_member).layer(once()).get(members::list_members))
         .route("/sites/{id}/members/{user_id}", delete(members::remove_member))
-        .route("/subscriptions", get(subscriptions::list_subscriptions).post(subscriptions::create_subscription))
+        .route(
+            "/subscriptions",
+            post(subscriptions::create_subscription).layer(once()).get(subscriptions::list_subscriptions),
+        )
         .route("/subscriptions/{id}", delete(subscriptions::delete_subscription))
-        .route("/devices", get(devices::list_devices).post(devices::create_device))
+        .route("/devices", post(devices::create_device).layer(once()).get(devices::list_devices))
         .route("/devices/{id}", get(devices::get_device).put(devices::update_device).delete(devices::delete_device))
         .route("/devices/{id}/gaps", get(devices::list_gaps))
-        .route("/gateways", get(gateways::list_gateways).post(gateways::create_gateway))
+        .route("/devices/{id}/readings", get(readings::list_device_readings))
+        .route(
+            "/readings",
+            post(sync::post_readings).layer(DefaultBodyLimit::max(sync::BODY_BYTES_MAX)).get(readings::list_readings),
+        )
+        .route("/readings/latest", get(readings::list_latest))
+        .route("/gateways", post(gateways::create_gateway).layer(once()).get(gateways::list_gateways))
         .route("/gateways/enroll", post(gateways::enroll_gateway))
         .route("/gateways/{id}", get(gateways::get_gateway))
         .route("/gateways/{id}/revoke", post(gateways::revoke_gateway))
-        .route("/gateways/{id}/rotate", post(gateways::rotate_gateway));
+        .route("/gateways/{id}/rotate", post(gateways::rotate_gateway))
+        .route("/sync/batches", post(sync::take_batch).layer(DefaultBodyLimit::max(sync::BODY_BYTES_MAX)));
 
     Router::new()
         .nest("/api/v1", api)

@@ -87,24 +87,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        if !is_json(&request) {
+        if !is_of_type(&request, "application/json") {
             return Err(ApiError::media_type("application/json"));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        let bytes = Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|rejection| unreadable(&rejection, BODY_BYTES_MAX))?;
         parse_object(&bytes).map(Body)
     }
 }
 
-/// Whether the body says that it is JSON.
-fn is_json(request: &Request) -> bool {
+/// Whether the body says that it is of this media type.
+pub fn is_of_type(request: &Request, media_type: &str) -> bool {
     let value = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(media_type))
 }
 
-/// A body that was not read: too large, or cut off.
-pub fn unreadable(rejection: BytesRejection) -> ApiError {
+/// A body that was not read: larger than `bytes_max`, or cut off.
+pub fn unreadable(rejection: &BytesRejection, bytes_max: usize) -> ApiError {
     match rejection.status() {
-        axum::http::StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(BODY_BYTES_MAX),
+        axum::http::StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(bytes_max),
         _ => ApiError::malformed("The body ended before it was complete"),
     }
 }

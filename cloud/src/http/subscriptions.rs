@@ -18,6 +18,7 @@ use super::request::{Body, Params, PathId, page};
 use super::users::ListQuery;
 use crate::db::DbError;
 use crate::db::column::Word;
+use crate::store::sites;
 use crate::store::subscriptions::{self, SubscriptionType};
 
 /// Body of `POST /subscriptions`.
@@ -44,7 +45,7 @@ pub async fn list_subscriptions(
 
 /// `POST /subscriptions`.
 pub async fn create_subscription(
-    _: Admin,
+    Admin(admin): Admin,
     State(app): State<AppState>,
     Body(new): Body<NewSubscription>,
 ) -> Result<Response, ApiError> {
@@ -52,7 +53,10 @@ pub async fn create_subscription(
     let today = now.to_timestamp().to_zoned(TimeZone::UTC).date();
     let start_date = new.start_date.unwrap_or(Word(today));
     match subscriptions::create(&app.db, new.user_id, new.site_id, new.subscription_type, start_date, now).await {
-        Err(DbError::MissingReference) => Err(ApiError::invalid("user_id", "no such user, or `site_id` no such site")),
+        Err(DbError::MissingReference) => Err(match sites::find(&app.db, admin.sight(), new.site_id).await? {
+            Some(_) => ApiError::invalid("user_id", "no such user"),
+            None => ApiError::invalid("site_id", "no such site"),
+        }),
         done => {
             let subscription = done?;
             let place = format!("/subscriptions/{}", subscription.id);

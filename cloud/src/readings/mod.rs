@@ -1,1 +1,119 @@
-//! readings
+//! The store of readings: a closed enum of engines, written for speed. It knows devices by their
+//! number, keeps what it is given once, and has no rules of its own beyond the identity of a reading.
+
+pub mod list;
+pub mod rows;
+pub mod sqlite;
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use riverwatts_shared::receipt::BatchId;
+use riverwatts_shared::time::UtcMs;
+
+pub use list::ListQuery;
+pub use rows::{Packed, Rows, StoredRow};
+
+/// Why an operation on readings was not done. A write that failed stored nothing of its rows, or
+/// rows that a repeat finds as duplicates.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadingsError {
+    /// More is waiting than may wait: try later.
+    #[error("too many writes are waiting")]
+    Busy,
+    /// The files cannot be used now, or the service is stopping: try later.
+    #[error("readings unavailable: {0}")]
+    Unavailable(#[source] Arc<dyn Error + Send + Sync>),
+    /// A bug, or a damaged file.
+    #[error("readings failed: {0}")]
+    Failed(#[source] Arc<dyn Error + Send + Sync>),
+}
+
+/// What became of one [`Rows`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Rows stored now.
+    pub accepted: u64,
+    /// Rows that were there before, with the same values.
+    pub duplicates: u64,
+    /// Indices, ascending, of rows under whose identity other values are stored.
+    pub conflicts: Vec<u32>,
+}
+
+/// A batch that was answered, as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnsweredBatch {
+    /// Its identity.
+    pub id: BatchId,
+    /// SHA-256 of its bytes.
+    pub hash: [u8; 32],
+    /// The receipt, byte for byte.
+    pub receipt: Vec<u8>,
+    /// When it was answered.
+    pub at: UtcMs,
+}
+
+/// The engine in hand; cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Readings {
+    /// Files in the data folder.
+    Sqlite(Arc<sqlite::Engine>),
+}
+
+impl Readings {
+    /// Opens (and makes, when absent) the files in `folder`.
+    pub fn open_sqlite(folder: &Path) -> Result<Readings, ReadingsError> {
+        Ok(Readings::Sqlite(Arc::new(sqlite::Engine::open(folder)?)))
+    }
+
+    /// Stores rows and waits for the commit; gives them back, each with what became of it, in the
+    /// same order. The same rows again change nothing.
+    pub async fn write(&self, rows: Vec<Rows>) -> Result<Vec<(Rows, Written)>, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.write(rows).await,
+        }
+    }
+
+    /// What the ledger knows of a batch.
+    pub async fn find_batch(&self, id: BatchId) -> Result<Option<AnsweredBatch>, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.find_batch(id).await,
+        }
+    }
+
+    /// Puts an answered batch into the ledger and waits for the commit; one that is there stays.
+    pub async fn keep_batch(&self, batch: AnsweredBatch) -> Result<(), ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.keep_batch(batch).await,
+        }
+    }
+
+    /// The newest reading, by time, of each device that has one.
+    pub async fn latest(&self, devices: Vec<i64>) -> Result<Vec<Arc<StoredRow>>, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.latest(devices).await,
+        }
+    }
+
+    /// The readings that `query` asks for, in its order, at most its limit.
+    pub async fn list(&self, query: ListQuery) -> Result<Vec<StoredRow>, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.list(query).await,
+        }
+    }
+
+    /// Whether the store answers and takes writes.
+    pub async fn ping(&self) -> Result<(), ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.ping().await,
+        }
+    }
+
+    /// Ends the writers after what waits; later calls are [`ReadingsError::Unavailable`].
+    pub async fn close(&self) {
+        match self {
+            Readings::Sqlite(engine) => engine.close().await,
+        }
+    }
+}

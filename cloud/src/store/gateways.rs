@@ -103,7 +103,8 @@ pub async fn revoke(db: &Db, id: Uuid, now: UtcMs) -> Result<Option<Gateway>, Db
     transact!(db, |tx| {
         Ok(on!(tx, |conn| {
             sqlx::query_as(
-                "update gateways set revoked_at = coalesce(revoked_at, $1), updated_at = $1, credential_hash = null,
+                "update gateways set revoked_at = coalesce(revoked_at, $1),
+                    updated_at = case when revoked_at is null then $1 else updated_at end, credential_hash = null,
                     previous_credential_hash = null, previous_until = null, enrollment_code_hash = null,
                     enrollment_expires_at = null
                 where id = $2 returning *",

@@ -34,6 +34,8 @@ pub struct Answer {
     pub status: i64,
     /// The header `Location`.
     pub location: Option<String>,
+    /// The header `ETag`.
+    pub etag: Option<String>,
     /// The body.
     pub body: String,
 }
@@ -87,22 +89,17 @@ pub async fn begin(db: &Db, user_id: Uuid, key: &str, request_hash: &str, now: U
 }
 
 /// Keeps the answer of a request that was done.
-pub async fn finish(
-    db: &Db,
-    user_id: Uuid,
-    key: &str,
-    status: u16,
-    location: Option<&str>,
-    body: &str,
-) -> Result<(), DbError> {
+pub async fn finish(db: &Db, user_id: Uuid, key: &str, answer: &Answer) -> Result<(), DbError> {
     transact!(db, |tx| {
         on!(tx, |conn| {
             sqlx::query(
-                "update idempotency_keys set status = $1, location = $2, body = $3 where user_id = $4 and key = $5",
+                "update idempotency_keys set status = $1, location = $2, etag = $3, body = $4
+                where user_id = $5 and key = $6",
             )
-            .bind(i64::from(status))
-            .bind(location)
-            .bind(body)
+            .bind(answer.status)
+            .bind(&answer.location)
+            .bind(&answer.etag)
+            .bind(&answer.body)
             .bind(user_id)
             .bind(key)
             .execute(conn)

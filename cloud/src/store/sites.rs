@@ -8,7 +8,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{Sight, check_version, next_version};
-use crate::db::column::{At, Object, Word, present};
+use crate::db::column::{At, Object, Word, present, shortest, shortest_or_null};
 use crate::db::page::{Listed, Page};
 use crate::db::{Db, DbError, Tx, on, read, transact};
 
@@ -20,11 +20,17 @@ pub struct Site {
     pub name: String,
     pub region: String,
     pub river_name: String,
+    #[serde(serialize_with = "shortest")]
     pub latitude: f64,
+    #[serde(serialize_with = "shortest")]
     pub longitude: f64,
+    #[serde(serialize_with = "shortest_or_null")]
     pub elevation: Option<f64>,
+    #[serde(serialize_with = "shortest_or_null")]
     pub water_depth: Option<f64>,
+    #[serde(serialize_with = "shortest_or_null")]
     pub flow_rate: Option<f64>,
+    #[serde(serialize_with = "shortest")]
     pub capacity_kw: f64,
     pub installation_date: Option<Word<Date>>,
     pub status: Word<SiteStatus>,

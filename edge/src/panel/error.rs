@@ -37,7 +37,7 @@ impl IntoResponse for PanelError {
         let request_id = Uuid::new_v4();
         let details = match &self {
             PanelError::Parameter(field, message) => json!([{"field": field, "message": message}]),
-            _ => json!([]),
+            _ => serde_json::Value::Null,
         };
         if let PanelError::Internal(cause) = &self {
             tracing::error!(%request_id, cause, "a request to the panel failed");

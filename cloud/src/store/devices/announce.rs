@@ -51,6 +51,7 @@ pub async fn announce(
                     site_id: device.site_id,
                     key: device.key,
                     gateway_id: device.gateway_id,
+                    interval_ms: device.interval_ms,
                     timezone: timezone.clone(),
                 }),
                 None => announced.waiting.push(announcement.key.clone()),
@@ -146,6 +147,7 @@ fn fresh(gateway: &Gateway, from: &Announcement, serial_is_free: bool, first_see
         status: Word(DeviceStatus::Active),
         firmware_version: None,
         hardware_version: None,
+        interval_ms: None,
         created_at: At(now),
         updated_at: At(now),
         metadata: Word(Object::default()),
@@ -180,6 +182,9 @@ fn learn(device: &mut Device, from: &Announcement, serial_is_free: bool) {
     }
     if let Some(version) = &from.hardware_version {
         device.hardware_version = Some(version.clone());
+    }
+    if let Some(interval_ms) = from.interval_ms {
+        device.interval_ms = Some(i64::try_from(interval_ms).unwrap_or(i64::MAX));
     }
     match &from.serial_number {
         Some(serial) if serial_is_free && is_unknown(metadata, "serial_number") => {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::sites::set;
 use super::{Sight, check_version, next_version};
-use crate::db::column::{At, Object, Word, present};
+use crate::db::column::{At, Object, Word, present, shortest};
 use crate::db::page::{Listed, Page};
 use crate::db::{Db, DbError, Tx, on, read, transact};
 
@@ -42,6 +42,7 @@ pub struct Device {
     pub model: String,
     pub manufacturer: String,
     /// 0 and named in `metadata.unknown` when nobody said.
+    #[serde(serialize_with = "shortest")]
     pub capacity_kw: f64,
     pub installation_date: Word<Date>,
     pub last_maintenance: Option<Word<Date>>,
@@ -49,6 +50,9 @@ pub struct Device {
     pub status: Word<DeviceStatus>,
     pub firmware_version: Option<String>,
     pub hardware_version: Option<String>,
+    /// How often its gateway polls it.
+    #[serde(skip)]
+    pub interval_ms: Option<i64>,
     pub created_at: At,
     pub updated_at: At,
     pub metadata: Word<Object>,
@@ -67,6 +71,8 @@ pub struct NamedDevice {
     pub key: Option<String>,
     /// The gateway whose readings are taken.
     pub gateway_id: Option<Uuid>,
+    /// How often its gateway polls it, where that is known.
+    pub interval_ms: Option<i64>,
     /// IANA zone of the site, whose calendar makes its days.
     pub timezone: String,
 }
@@ -167,7 +173,7 @@ fn set_known<T>(metadata: &mut Map<String, Value>, name: &str, field: &mut T, up
 
 const SEEN: &str = "select * from devices where site_id in (select site_id from sight where user_id = $3)
     and ($4 or site_id = $5)";
-const NAMED: &str = "select d.id, d.number, d.site_id, d.key, d.gateway_id, s.timezone
+const NAMED: &str = "select d.id, d.number, d.site_id, d.key, d.gateway_id, d.interval_ms, s.timezone
     from devices d join sites s on s.id = d.site_id";
 
 /// A page of the devices in sight, of one site or of all.
@@ -275,6 +281,7 @@ pub async fn create(db: &Db, new: &NewDevice, now: UtcMs) -> Result<Device, DbEr
         status: Word(new.status.unwrap_or(DeviceStatus::Active)),
         firmware_version: new.firmware_version.clone(),
         hardware_version: new.hardware_version.clone(),
+        interval_ms: None,
         created_at: At(now),
         updated_at: At(now),
         metadata: Word(new.metadata.clone()),
@@ -350,13 +357,13 @@ async fn next_number(tx: &mut Tx) -> Result<i64, DbError> {
 const INSERT: &str =
     "insert into devices (key, gateway_id, pending_gateway_id, device_name, device_type, serial_number,
         model, manufacturer, capacity_kw, installation_date, last_maintenance, next_maintenance, status,
-        firmware_version, hardware_version, updated_at, metadata, id, number, site_id, created_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+        firmware_version, hardware_version, interval_ms, updated_at, metadata, id, number, site_id, created_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
 const UPDATE: &str = "update devices set key = $1, gateway_id = $2, pending_gateway_id = $3, device_name = $4,
         device_type = $5, serial_number = $6, model = $7, manufacturer = $8, capacity_kw = $9,
         installation_date = $10, last_maintenance = $11, next_maintenance = $12, status = $13,
-        firmware_version = $14, hardware_version = $15, updated_at = $16, metadata = $17
-    where id = $18 and number = $19 and site_id = $20 and created_at = $21";
+        firmware_version = $14, hardware_version = $15, interval_ms = $16, updated_at = $17, metadata = $18
+    where id = $19 and number = $20 and site_id = $21 and created_at = $22";
 
 /// Writes every column by [`INSERT`] or [`UPDATE`].
 async fn write(tx: &mut Tx, device: &Device, sql: &'static str) -> Result<(), DbError> {
@@ -377,6 +384,7 @@ async fn write(tx: &mut Tx, device: &Device, sql: &'static str) -> Result<(), Db
             .bind(device.status)
             .bind(&device.firmware_version)
             .bind(&device.hardware_version)
+            .bind(device.interval_ms)
             .bind(device.updated_at)
             .bind(&device.metadata)
             .bind(device.id)

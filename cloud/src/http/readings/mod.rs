@@ -1,0 +1,160 @@
+//! Readings as people and programs ask for them, by sight.
+
+mod json;
+
+use std::collections::HashMap;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use riverwatts_shared::metric::Metric;
+use riverwatts_shared::time::UtcMs;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::AppState;
+use super::error::ApiError;
+use super::extract::SignedIn;
+use super::request::{Params, PathId, checked_limit, checked_range};
+use crate::readings::{ListQuery, StoredRow};
+use crate::store::devices::{self, NamedDevice};
+use crate::store::sites;
+
+/// Most metrics that one query names.
+const METRICS_MAX: usize = 64;
+
+/// Query of `GET /readings`; the two ids are not taken where the path has one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadingsQuery {
+    device_id: Option<Uuid>,
+    site_id: Option<Uuid>,
+    metric: Option<String>,
+    from: Option<UtcMs>,
+    to: Option<UtcMs>,
+    order: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// Query of `GET /readings/latest`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LatestQuery {
+    site_id: Option<Uuid>,
+}
+
+/// `GET /readings`: newest first.
+pub async fn list_readings(
+    person: SignedIn,
+    State(app): State<AppState>,
+    Params(query): Params<ReadingsQuery>,
+) -> Result<Response, ApiError> {
+    let devices = match query.device_id {
+        Some(id) => {
+            let device = find_device(&app, person, id).await?;
+            Vec::from_iter(query.site_id.is_none_or(|site_id| site_id == device.site_id).then_some(device))
+        }
+        None => devices_of(&app, person, query.site_id).await?,
+    };
+    page(&app, devices, query).await
+}
+
+/// `GET /devices/{id}/readings`: the same for one device.
+pub async fn list_device_readings(
+    person: SignedIn,
+    State(app): State<AppState>,
+    PathId(id): PathId,
+    Params(query): Params<ReadingsQuery>,
+) -> Result<Response, ApiError> {
+    for (field, given) in [("device_id", query.device_id), ("site_id", query.site_id)] {
+        if given.is_some() {
+            return Err(ApiError::invalid(field, "the path names the device"));
+        }
+    }
+    page(&app, vec![find_device(&app, person, id).await?], query).await
+}
+
+/// `GET /readings/latest`: the newest reading of every device in sight, by its time.
+pub async fn list_latest(
+    person: SignedIn,
+    State(app): State<AppState>,
+    Params(query): Params<LatestQuery>,
+) -> Result<Response, ApiError> {
+    let devices = devices_of(&app, person, query.site_id).await?;
+    let latest = app.readings.latest(devices.iter().map(|device| device.number).collect()).await?;
+    answer(&devices, latest.iter().map(AsRef::as_ref), &[], None)
+}
+
+async fn find_device(app: &AppState, person: SignedIn, id: Uuid) -> Result<NamedDevice, ApiError> {
+    devices::find_named(&app.db, person.sight(), id).await?.ok_or_else(ApiError::not_found)
+}
+
+/// The devices in sight, of one site or of all.
+async fn devices_of(app: &AppState, person: SignedIn, site_id: Option<Uuid>) -> Result<Vec<NamedDevice>, ApiError> {
+    if let Some(id) = site_id {
+        sites::find(&app.db, person.sight(), id).await?.ok_or_else(ApiError::not_found)?;
+    }
+    Ok(devices::in_sight(&app.db, person.sight(), site_id).await?)
+}
+
+async fn page(app: &AppState, devices: Vec<NamedDevice>, query: ReadingsQuery) -> Result<Response, ApiError> {
+    let limit = checked_limit(query.limit)? as usize;
+    let (from, to) = checked_range(query.from, query.to)?;
+    let shown = metrics(query.metric.as_deref())?;
+    let descending = match query.order.as_deref() {
+        None | Some("desc") => true,
+        Some("asc") => false,
+        Some(_) => return Err(ApiError::invalid("order", "is `asc` or `desc`")),
+    };
+    let after = query.cursor.as_deref().map(read_cursor).transpose()?;
+    let numbers = devices.iter().map(|device| device.number).collect();
+    let list = ListQuery { devices: numbers, from, to, descending, after, limit: limit + 1 };
+    let mut rows = app.readings.list(list).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|row| format!("{}.{}", row.time.0, row.device));
+    answer(&devices, rows.iter(), &shown, next.as_deref())
+}
+
+/// Metrics by name, separated by commas.
+fn metrics(text: Option<&str>) -> Result<Vec<Metric>, ApiError> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    if text.split(',').count() > METRICS_MAX {
+        return Err(ApiError::invalid("metric", format!("names more than {METRICS_MAX} metrics")));
+    }
+    let named = text.split(',').map(Metric::named).collect::<Result<_, _>>();
+    named.map_err(|error| ApiError::invalid("metric", error.to_string()))
+}
+
+/// Time and device number of the last reading of the page before.
+fn read_cursor(text: &str) -> Result<(UtcMs, i64), ApiError> {
+    text.split_once('.')
+        .and_then(|(time, device)| Some((UtcMs(time.parse().ok()?), device.parse().ok()?)))
+        .ok_or_else(|| ApiError::invalid("cursor", "is no cursor of this list"))
+}
+
+fn answer<'r>(
+    devices: &[NamedDevice],
+    rows: impl Iterator<Item = &'r StoredRow>,
+    shown: &json::Shown,
+    next: Option<&str>,
+) -> Result<Response, ApiError> {
+    let ids: HashMap<i64, Uuid> = devices.iter().map(|device| (device.number, device.id)).collect();
+    let mut out = br#"{"readings":["#.to_vec();
+    for (place, row) in rows.enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        let id = ids.get(&row.device).copied().unwrap_or_default();
+        json::write_reading(&mut out, id, row, shown).map_err(ApiError::internal)?;
+    }
+    out.extend_from_slice(br#"],"next_cursor":"#);
+    match next {
+        Some(next) => out.extend_from_slice(format!("\"{next}\"}}").as_bytes()),
+        None => out.extend_from_slice(b"null}"),
+    }
+    let mut response = out.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}

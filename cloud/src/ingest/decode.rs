@@ -1,0 +1,64 @@
+//! From the bytes of a batch to rows that only lack their device: all the work that needs no database.
+
+use riverwatts_shared::batch::{Announcement, Batch, Item};
+use riverwatts_shared::bytes::Malformed;
+use riverwatts_shared::reading::Gap;
+use riverwatts_shared::receipt::BatchId;
+use riverwatts_shared::time::UtcMs;
+use sha2::{Digest, Sha256};
+
+use super::check::{Refused, check};
+use crate::readings::Rows;
+
+/// A batch, unfolded and checked.
+#[derive(Debug)]
+pub struct Decoded {
+    pub id: BatchId,
+    /// SHA-256 of its bytes.
+    pub hash: [u8; 32],
+    pub announcements: Vec<Announcement>,
+    pub gaps: Vec<Gap>,
+    pub segments: Vec<KeyedRows>,
+}
+
+/// The readings of one segment.
+#[derive(Debug)]
+pub struct KeyedRows {
+    /// Key of the device in `edge.toml`.
+    pub key: String,
+    /// Those that may be stored; their device is not known yet.
+    pub rows: Rows,
+    /// The others.
+    pub refused: Vec<Refused>,
+}
+
+/// Unfolds and checks a batch that was received at `now`.
+pub fn decode(bytes: &[u8], now: UtcMs) -> Result<Decoded, Malformed> {
+    let batch = Batch::decode(bytes)?;
+    let mut decoded = Decoded {
+        id: batch.id,
+        hash: Sha256::digest(bytes).into(),
+        announcements: Vec::new(),
+        gaps: Vec::new(),
+        segments: Vec::new(),
+    };
+    for item in batch.items {
+        match item {
+            Item::Announcement(announcement) => decoded.announcements.push(announcement),
+            Item::Gap(gap) => decoded.gaps.push(gap),
+            Item::Segment { device: key, segment } => {
+                let (segment, refused) = check(segment, now);
+                let rows = Rows::new(segment, now, batch.revision);
+                decoded.segments.push(KeyedRows { key, rows, refused });
+            }
+        }
+    }
+    Ok(decoded)
+}
+
+impl Decoded {
+    /// How many values it unfolded to.
+    pub fn values(&self) -> usize {
+        self.segments.iter().map(|segment| segment.rows.segment.columns.len() * segment.rows.count()).sum()
+    }
+}

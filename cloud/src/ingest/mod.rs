@@ -1,0 +1,119 @@
+//! What gateways send becomes records and readings: decode, check, register, store, answer. The order
+//! of writing is month files, gaps, ledger, answer; a crash in between ends in a repeat that heals.
+
+mod batch;
+mod check;
+mod decode;
+mod in_hand;
+mod posted;
+
+use std::sync::Arc;
+
+use riverwatts_shared::bytes::Malformed;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use uuid::Uuid;
+
+use crate::db::{Db, DbError};
+use crate::readings::{Readings, ReadingsError, Rows, Written};
+use crate::store::meta;
+use in_hand::InHand;
+
+pub use posted::{PostedAnswer, PostedRejection};
+
+/// Requests that may be in hand at once; further ones are told to come later.
+const REQUESTS_MAX: usize = 256;
+/// Bodies that are unfolded at once: one per core that a gateway may keep busy.
+const DECODES_MAX: usize = 2;
+/// Values (of 8 bytes) that may be unfolded and not yet stored; one batch may take half of it.
+const VALUES_MAX: usize = 2 * riverwatts_shared::batch::VALUES_MAX;
+
+/// Why what a gateway sent was not taken. It may send it again.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The bytes are no batch that this version reads.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// The bytes are no JSON.
+    #[error("{0}")]
+    NoJson(String),
+    /// The JSON is no list of readings, or too long a one.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Another batch was answered under this identity.
+    #[error("another batch was stored under this identity")]
+    StoreForked,
+    /// More is in hand than may be: try later.
+    #[error("too much is in hand")]
+    Busy,
+    /// Of the records.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// Of the readings.
+    #[error(transparent)]
+    Readings(#[from] ReadingsError),
+}
+
+/// Takes what gateways send; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Ingest(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    db: Db,
+    readings: Readings,
+    epoch: Uuid,
+    requests: Semaphore,
+    decodes: Semaphore,
+    values: Semaphore,
+    in_hand: InHand,
+}
+
+impl Ingest {
+    /// Ready to take; reads the epoch, which holds until the service stops.
+    pub async fn new(db: Db, readings: Readings) -> Result<Ingest, DbError> {
+        let epoch = meta::epoch(&db).await?;
+        Ok(Ingest(Arc::new(Inner {
+            db,
+            readings,
+            epoch,
+            requests: Semaphore::new(REQUESTS_MAX),
+            decodes: Semaphore::new(DECODES_MAX),
+            values: Semaphore::new(VALUES_MAX),
+            in_hand: InHand::default(),
+        })))
+    }
+}
+
+impl Inner {
+    /// A place among the requests in hand.
+    fn place(&self) -> Result<SemaphorePermit<'_>, IngestError> {
+        self.requests.try_acquire().map_err(|_| IngestError::Busy)
+    }
+
+    /// Runs `work`, which unfolds a body, where it may block, and books the values that came of it.
+    async fn unfold<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, IngestError> + Send + 'static,
+        values: impl FnOnce(&T) -> usize,
+    ) -> Result<(T, SemaphorePermit<'_>), IngestError> {
+        let _decode = self.decodes.acquire().await.expect("never closed");
+        let unfolded = tokio::task::spawn_blocking(work).await.expect("decoding never panics")?;
+        let values = values(&unfolded).min(VALUES_MAX) as u32;
+        let booked = self.values.acquire_many(values).await.expect("never closed");
+        Ok((unfolded, booked))
+    }
+
+    /// Stores rows and counts what became of them.
+    async fn store(&self, rows: Vec<Rows>) -> Result<Vec<(Rows, Written)>, IngestError> {
+        let written = if rows.is_empty() { Vec::new() } else { self.readings.write(rows).await? };
+        let sum = |count: fn(&Written) -> u64| written.iter().map(|(_, written)| count(written)).sum();
+        count_outcomes("accepted", sum(|written| written.accepted));
+        count_outcomes("duplicate", sum(|written| written.duplicates));
+        Ok(written)
+    }
+}
+
+/// Counts readings by what became of them.
+fn count_outcomes(outcome: &'static str, readings: u64) {
+    metrics::counter!("riverwatts_ingest_readings_total", "outcome" => outcome).increment(readings);
+}

@@ -1,0 +1,80 @@
+//! Which hours of which devices have roll-ups that do not know yet what stands in the rows. The marks
+//! stand in the month files, written together with the rows; this is their index in memory.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
+
+use rusqlite::{Connection, params};
+
+use super::super::ReadingsError;
+use super::month::{Month, Months};
+use riverwatts_shared::time::UtcMs;
+
+/// One hour, in ms.
+pub const HOUR_MS: i64 = 3_600_000;
+
+/// An hour (since 1970) of a device.
+pub type DeviceHour = (i64, i64);
+
+/// The marks of all month files.
+#[derive(Debug, Default)]
+pub struct Dirty {
+    marks: Mutex<HashMap<DeviceHour, Mark>>,
+}
+
+#[derive(Debug)]
+struct Mark {
+    /// Grows with every write that touches the hour.
+    version: u64,
+    touched: Instant,
+    /// The files that it stands in: those of the rows, not of the hour.
+    months: Vec<Month>,
+}
+
+impl Dirty {
+    /// The marks that are there.
+    pub fn read(months: &Months) -> Result<Dirty, ReadingsError> {
+        let dirty = Dirty::default();
+        for month in months.within(UtcMs(i64::MIN), UtcMs(i64::MAX)) {
+            let connection = months.open_to_read(month)?;
+            let mut statement = connection.prepare("select device, hour from dirty")?;
+            let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let found = found.collect::<Result<Vec<DeviceHour>, _>>()?;
+            dirty.touch(month, &found);
+        }
+        Ok(dirty)
+    }
+
+    /// Writes those of `hours` that the file of `month` does not have, in the caller's transaction.
+    pub fn write(&self, connection: &Connection, month: Month, hours: &[DeviceHour]) -> rusqlite::Result<()> {
+        let missing: Vec<DeviceHour> = {
+            let marks = self.lock();
+            let stands = |hour: &DeviceHour| marks.get(hour).is_some_and(|mark| mark.months.contains(&month));
+            hours.iter().copied().filter(|hour| !stands(hour)).collect()
+        };
+        let mut insert = connection.prepare_cached("insert or ignore into dirty (device, hour) values (?1, ?2)")?;
+        for (device, hour) in missing {
+            insert.execute(params![device, hour])?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a write to `month`, now committed, touched these hours.
+    pub fn touch(&self, month: Month, hours: &[DeviceHour]) {
+        let now = Instant::now();
+        let mut marks = self.lock();
+        for &hour in hours {
+            let mark = marks.entry(hour).or_insert(Mark { version: 0, touched: now, months: Vec::new() });
+            mark.version += 1;
+            mark.touched = now;
+            if !mark.months.contains(&month) {
+                mark.months.push(month);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceHour, Mark>> {
+        self.marks.lock().expect("never poisoned: nothing panics inside")
+    }
+}
