@@ -29,6 +29,8 @@ pub(super) fn site(panel: &Panel) -> Json {
         "polling": finding.polling,
         "storing": finding.storing,
         "unflushed_readings": store.unflushed_readings,
+        "dead_letters": store.dead_letters,
+        "store_error": store.error,
         "bytes_written": store.bytes_written,
         "devices": panel.config.devices.len(),
         "buses": panel.config.buses.len(),
