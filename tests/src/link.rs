@@ -17,7 +17,7 @@ const BUFFER_BYTES: usize = 4 << 10;
 pub enum Mode {
     /// Carries everything.
     Pass,
-    /// Closes every connection.
+    /// Closes every connection and listens no more.
     Refuse,
     /// Takes connections and carries nothing.
     BlackHole,
@@ -103,9 +103,22 @@ impl Drop for Link {
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, acceptor: Option<TlsAcceptor>) {
+    let address = listener.local_addr().unwrap();
+    let mut listener = Some(listener);
+    let mut mode = shared.mode.subscribe();
     let mut carrying = JoinSet::new();
     loop {
-        let (gateway, _) = listener.accept().await.unwrap();
+        let refuses = *mode.borrow_and_update() == Mode::Refuse;
+        if refuses {
+            listener = None;
+        } else if listener.is_none() {
+            listener = Some(TcpListener::bind(address).await.unwrap());
+        }
+        let gateway = tokio::select! {
+            Ok(()) = mode.changed() => continue,
+            Some(accepted) = async { Some(listener.as_ref()?.accept().await) } => accepted.unwrap().0,
+            else => return,
+        };
         gateway.set_nodelay(true).unwrap();
         let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
         carrying.spawn(async move {
