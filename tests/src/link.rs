@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +18,8 @@ const BUFFER_BYTES: usize = 4 << 10;
 pub enum Mode {
     /// Carries everything.
     Pass,
+    /// Carries everything, answers only after this time.
+    Slow(Duration),
     /// Closes every connection and listens no more.
     Refuse,
     /// Takes connections and carries nothing.
@@ -174,6 +177,9 @@ impl Shared {
                     if now == Mode::LoseAnswers {
                         self.answers_lost.fetch_add(1, Ordering::SeqCst);
                         return;
+                    }
+                    if let Mode::Slow(delay) = now {
+                        tokio::time::sleep(delay).await;
                     }
                     if gateway.write_all(&answer[..length]).await.is_err() || gateway.flush().await.is_err() {
                         return;
