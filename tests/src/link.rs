@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +18,9 @@ const BUFFER_BYTES: usize = 4 << 10;
 pub enum Mode {
     /// Carries everything.
     Pass,
-    /// Closes every connection.
+    /// Carries everything, answers only after this time.
+    Slow(Duration),
+    /// Closes every connection and listens no more.
     Refuse,
     /// Takes connections and carries nothing.
     BlackHole,
@@ -103,9 +106,22 @@ impl Drop for Link {
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, acceptor: Option<TlsAcceptor>) {
+    let address = listener.local_addr().unwrap();
+    let mut listener = Some(listener);
+    let mut mode = shared.mode.subscribe();
     let mut carrying = JoinSet::new();
     loop {
-        let (gateway, _) = listener.accept().await.unwrap();
+        let refuses = *mode.borrow_and_update() == Mode::Refuse;
+        if refuses {
+            listener = None;
+        } else if listener.is_none() {
+            listener = Some(TcpListener::bind(address).await.unwrap());
+        }
+        let gateway = tokio::select! {
+            Ok(()) = mode.changed() => continue,
+            Some(accepted) = async { Some(listener.as_ref()?.accept().await) } => accepted.unwrap().0,
+            else => return,
+        };
         gateway.set_nodelay(true).unwrap();
         let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
         carrying.spawn(async move {
@@ -161,6 +177,9 @@ impl Shared {
                     if now == Mode::LoseAnswers {
                         self.answers_lost.fetch_add(1, Ordering::SeqCst);
                         return;
+                    }
+                    if let Mode::Slow(delay) = now {
+                        tokio::time::sleep(delay).await;
                     }
                     if gateway.write_all(&answer[..length]).await.is_err() || gateway.flush().await.is_err() {
                         return;

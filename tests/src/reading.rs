@@ -2,6 +2,7 @@
 //! missing, with the numbers and at the time at which the Modbus server served them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use riverwatts_shared::time::UtcMs;
 use serde_json::Value;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use crate::modbus::Served;
 
 /// One reading, as far as gateway and cloud must agree on it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Point {
     /// Its time.
     pub time: UtcMs,
@@ -41,6 +42,13 @@ impl Point {
     /// What the counter of `counter.toml` said.
     pub fn count(&self) -> u64 {
         self.numbers["x_count"] as u64
+    }
+}
+
+impl fmt::Debug for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Point { time, numbers, quality } = self;
+        write!(f, "{time} {numbers:?} {quality:?}")
     }
 }
 

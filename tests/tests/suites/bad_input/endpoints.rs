@@ -1,5 +1,7 @@
 //! Every endpoint below `/api/v1`: who may ask, what it takes, and which parameters are wrong.
 
+use std::fmt;
+
 /// Who is let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
@@ -58,7 +60,6 @@ pub enum Takes {
 }
 
 /// One method of one path.
-#[derive(Debug)]
 pub struct Endpoint {
     pub method: &'static str,
     pub path: &'static str,
@@ -66,6 +67,13 @@ pub struct Endpoint {
     pub takes: Takes,
     /// Query strings that are refused with 422.
     pub wrong_queries: &'static [&'static str],
+}
+
+/// Short, for messages.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
 }
 
 const fn need(name: &'static str, kind: Kind) -> Field {
