@@ -11,6 +11,7 @@ mod queue;
 mod read;
 mod rollups;
 mod series;
+mod surroundings;
 mod write;
 
 use std::collections::HashMap;
