@@ -12,9 +12,12 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use riverwatts_edge::check::Report;
 use riverwatts_edge::config::{self, Config, EXAMPLE, Overrides};
+use riverwatts_edge::enroll::{self, Credential};
 use riverwatts_edge::run::Listeners;
+use riverwatts_edge::upload::tls;
 use riverwatts_edge::{log, status};
 use riverwatts_shared::problem::Problem;
+use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -66,6 +69,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Trade an enrollment code of the cloud for this gateway's credential.
+    Enroll {
+        #[command(flatten)]
+        source: Source,
+        /// Base address of the cloud, like https://cloud.example
+        #[arg(long, value_name = "URL", value_parser = cloud_address)]
+        cloud: String,
+        /// The code that an admin got when the gateway was made.
+        #[arg(long)]
+        code: String,
+    },
     /// Print a commented configuration with every default.
     DefaultConfig,
 }
@@ -84,6 +98,10 @@ struct Source {
 fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it like panel.listen=0.0.0.0:8080")?;
     Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+fn cloud_address(text: &str) -> Result<String, String> {
+    config::cloud_url(text).ok_or_else(|| "write it like https://cloud.example".to_owned())
 }
 
 /// Why the program ends with another code than 0.
@@ -141,6 +159,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             let status = runtime()?.block_on(status::ask(&config)).map_err(unavailable)?;
             if json { print(&status) } else { print(&status::told(&status)) }
         }
+        Command::Enroll { source, cloud, code } => enroll(&source.load()?, &cloud, &code),
         Command::Run { source } => run(source.load()?),
     }
 }
@@ -167,6 +186,19 @@ fn check(source: &Source, json: bool) -> Result<ExitCode, Failure> {
         print(&report)?;
     }
     Ok(ExitCode::from(if report.problems.is_empty() { 0 } else { CONFIG }))
+}
+
+fn enroll(config: &Config, cloud: &str, code: &str) -> Result<ExitCode, Failure> {
+    let dir = &config.store.dir;
+    let before = Credential::load(dir).unwrap_or_default();
+    let now = || tls::not_before_build(jiff::Timestamp::now().into());
+    let http = tls::client(config.cloud.ca.as_deref(), now).map_err(unavailable)?;
+    let credential = runtime()?.block_on(enroll::trade(&http, cloud, code)).map_err(unavailable)?;
+    credential.save(dir).map_err(unavailable)?;
+    if let Some(before) = before.filter(|before| before.gateway_id != credential.gateway_id) {
+        say(format_args!("the credential of gateway {} was replaced", before.gateway_id));
+    }
+    print(&json!({"gateway_id": credential.gateway_id, "cloud": credential.url}))
 }
 
 fn runtime() -> Result<Runtime, Failure> {

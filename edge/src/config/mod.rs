@@ -20,6 +20,7 @@ use riverwatts_shared::problem::Problem;
 use riverwatts_shared::profile::{Parity, Profile};
 
 pub use overrides::Overrides;
+pub use settings::cloud_url;
 
 /// The example that `default-config` prints; it says the defaults and nothing else.
 pub const EXAMPLE: &str = include_str!("default.toml");

@@ -66,10 +66,17 @@ fn url(raw: Raw<'_>) -> Result<Option<String>, Wrong> {
     if url.is_empty() {
         return Ok(None);
     }
-    match reqwest::Url::parse(url) {
-        Ok(parsed) if matches!(parsed.scheme(), "https" | "http") && parsed.has_host() => Ok(Some(url.to_owned())),
-        _ => Err(wrong(format!("`{url}` is no address of a cloud"), "write it like https://cloud.example")),
+    match cloud_url(url) {
+        Some(url) => Ok(Some(url)),
+        None => Err(wrong(format!("`{url}` is no address of a cloud"), "write it like https://cloud.example")),
     }
+}
+
+/// The base address of a cloud, without a trailing `/`; `None` when the text is none.
+pub fn cloud_url(text: &str) -> Option<String> {
+    let url = text.trim_end_matches('/');
+    let parsed = reqwest::Url::parse(url).ok()?;
+    (matches!(parsed.scheme(), "https" | "http") && parsed.has_host()).then(|| url.to_owned())
 }
 
 fn store(mut section: Section<'_>) -> Store {

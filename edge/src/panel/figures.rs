@@ -35,7 +35,7 @@ pub struct Latest {
 }
 
 /// The store at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreState {
     /// Readings in memory, to be committed with the next flush.
     pub unflushed_readings: u64,
@@ -45,8 +45,12 @@ pub struct StoreState {
     pub backlog_readings: u64,
     /// Age of the oldest of them.
     pub oldest_unsent: Option<Duration>,
-    /// Bytes handed to the disk since the start.
+    /// Readings that the cloud refused and that rest here.
+    pub dead_letters: u64,
+    /// Bytes that this program handed to the disk since the start.
     pub bytes_written: u64,
+    /// What keeps the store from committing, while it does.
+    pub error: Option<String>,
 }
 
 /// The link to the cloud at one moment.

@@ -40,8 +40,16 @@ pub(super) fn render(panel: &Panel) -> String {
     family(&mut text, "backlog_readings", "gauge", "Stored readings that the cloud has not settled", backlog);
     let oldest = single(format!("{:.3}", store.oldest_unsent.unwrap_or_default().as_secs_f64()));
     family(&mut text, "oldest_unsent_seconds", "gauge", "Age of the oldest of them", oldest);
+    let dead = single(store.dead_letters.to_string());
+    family(&mut text, "dead_letters", "gauge", "Readings that the cloud refused", dead);
     let written = single(store.bytes_written.to_string());
-    family(&mut text, "bytes_written_total", "counter", "Bytes that the store wrote to the disk", written);
+    family(
+        &mut text,
+        "bytes_written_total",
+        "counter",
+        "Bytes that the gateway, mostly its store, wrote to the disk",
+        written,
+    );
     let trusted = single(u8::from(panel.figures.now().is_some()).to_string());
     family(&mut text, "clock_trusted", "gauge", "Whether readings can be dated", trusted);
     text

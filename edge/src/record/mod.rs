@@ -1,9 +1,17 @@
-//! record
+//! From the buses to the store: readings are dated, kept until their flush, and shown to the panel.
+
+mod pending;
+mod recorder;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use riverwatts_shared::profile::Identity;
 use riverwatts_shared::reading::Value;
+
+pub use recorder::{Recorded, Recorder};
 
 /// What a bus tells.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,8 @@
 //! The whole gateway: opens the store, starts buses, recorder, uploader and panel, and stops them
 //! in the order in which a reading passes, so that nothing read is lost by stopping.
 
+mod figures;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,14 +10,19 @@ use std::time::Duration;
 
 use riverwatts_shared::time::Clock;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::figures::Known;
 use crate::bus::{Bus, Driven};
 use crate::check::Report;
+use crate::clock::{BootClock, SiteTime, Timekeeper, is_synchronised};
 use crate::config::Config;
 use crate::health::Health;
 use crate::panel::{self, Panel};
+use crate::record::{Recorded, Recorder};
+use crate::store::{self, OpenError};
+use crate::upload::Uploader;
 
 /// Messages that may wait for the recorder: some seconds of a large site.
 const WAITING_MAX: usize = 1_024;
@@ -40,6 +47,9 @@ pub enum RunError {
         /// What the system says.
         cause: io::Error,
     },
+    /// There is no store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
     /// The system refuses a thread.
     #[error("bus {bus} cannot be started: {cause}")]
     Bus {
@@ -70,22 +80,45 @@ impl Listeners {
 pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) -> Result<(), RunError> {
     let config = Arc::new(config);
     warn_of_overload(&config);
-    let clock: Arc<dyn Clock> = Arc::new(riverwatts_shared::time::SystemClock::default());
-    let (out, mut from_buses) = mpsc::channel(WAITING_MAX);
-    let recorder = tokio::spawn(async move { while from_buses.recv().await.is_some() {} });
+    let boot = BootClock::this_boot();
+    let clock: Arc<dyn Clock> = Arc::new(boot.clone());
+    let (store, left) = store::start(settings(&config, &boot), Arc::clone(&clock))?;
+    let keeper = Timekeeper::new(left.anchor, left.floor_ms, clock.monotonic());
+    let time = Arc::new(SiteTime::new(Arc::clone(&clock), keeper));
+
+    let recorded = Arc::new(Recorded::new(config.devices.len()));
+    let (every, upload_every) = watch::channel(config.upload.every);
+    let (out, from_buses) = mpsc::channel(WAITING_MAX);
+    let recorder = Recorder::new(
+        store.clone(),
+        Arc::clone(&time),
+        Arc::clone(&recorded),
+        &left.last,
+        config.store.flush,
+        upload_every,
+        is_synchronised,
+    );
+    let recorder = tokio::spawn(recorder.run(from_buses));
 
     let buses_stop = CancellationToken::new();
     let (statuses, driven) = start_buses(&config, &clock, &out, &buses_stop)?;
     drop(out);
 
+    let (time_, recorded_) = (Arc::clone(&time), Arc::clone(&recorded));
+    let uploader = Uploader::new(Arc::clone(&config), store.clone(), time_, recorded_, &left, every);
+    let link = uploader.link();
+    let uploader_stop = CancellationToken::new();
+    let uploader = tokio::spawn(uploader.run(uploader_stop.clone()));
+
     let panel_stop = CancellationToken::new();
     let panel = listeners.panel.map(|listener| {
+        let figures = Known { config: Arc::clone(&config), time, recorded, store: store.clone(), link };
         let panel = Panel {
-            config: Arc::clone(&config),
             buses: statuses,
-            figures: Arc::new(Nothing),
+            figures: Arc::new(figures),
             health: health(&config, clock.monotonic()),
             clock: Arc::clone(&clock),
+            config: Arc::clone(&config),
         };
         tokio::spawn(panel::serve(Arc::new(panel), listener, panel_stop.clone()))
     });
@@ -95,7 +128,12 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
     for bus in driven {
         bus.join().await;
     }
-    let _ = recorder.await;
+    ended("recorder", recorder.await);
+    uploader_stop.cancel();
+    ended("uploader", uploader.await);
+    if let Err(error) = store.close().await {
+        tracing::error!(%error, "the store was not closed cleanly");
+    }
     panel_stop.cancel();
     if let Some(panel) = panel {
         let _ = panel.await;
@@ -103,23 +141,18 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
     Ok(())
 }
 
-#[derive(Debug)]
-struct Nothing;
-impl panel::Figures for Nothing {
-    fn latest(&self, _: u16) -> Option<panel::Latest> {
-        None
+fn ended(what: &str, task: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = task {
+        tracing::error!(what, %error, "a task ended by a bug");
     }
-    fn history(&self, _: u16, _: usize) -> Result<Vec<riverwatts_shared::reading::Reading>, String> {
-        Ok(Vec::new())
-    }
-    fn store(&self) -> panel::StoreState {
-        Default::default()
-    }
-    fn link(&self) -> panel::LinkState {
-        Default::default()
-    }
-    fn now(&self) -> Option<riverwatts_shared::time::UtcMs> {
-        None
+}
+
+fn settings(config: &Config, boot: &BootClock) -> store::Settings {
+    store::Settings {
+        dir: config.store.dir.clone(),
+        max_bytes: config.store.max_bytes,
+        keys: config.devices.iter().map(|device| device.id.clone()).collect(),
+        boot: boot.boot_id(),
     }
 }
 

@@ -1,0 +1,61 @@
+//! What the panel is told: from recorder, store and uploader together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use riverwatts_shared::reading::Reading;
+use riverwatts_shared::time::UtcMs;
+
+use crate::clock::SiteTime;
+use crate::config::Config;
+use crate::panel::{Figures, Latest, LinkState, StoreState};
+use crate::record::Recorded;
+use crate::store::{Oldest, Store};
+use crate::upload::Link;
+
+/// Everything that knows something.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) config: Arc<Config>,
+    pub(super) time: Arc<SiteTime>,
+    pub(super) recorded: Arc<Recorded>,
+    pub(super) store: Store,
+    pub(super) link: Arc<Link>,
+}
+
+impl Figures for Known {
+    fn latest(&self, device: u16) -> Option<Latest> {
+        self.recorded.latest(device)
+    }
+
+    fn history(&self, device: u16, limit: usize) -> Result<Vec<Reading>, String> {
+        let Some(device) = self.config.devices.get(usize::from(device)) else { return Ok(Vec::new()) };
+        self.store.history().newest(&device.id, limit).map_err(|error| error.to_string())
+    }
+
+    fn store(&self) -> StoreState {
+        let figures = self.store.figures();
+        let age_ms = figures.oldest.and_then(|oldest| match oldest {
+            Oldest::Utc(ms) => Some(self.time.now()?.since_ms(UtcMs(ms))),
+            Oldest::Monotonic(ms) => Some(self.time.monotonic().as_millis() as i64 - ms),
+            Oldest::Unknown => None,
+        });
+        StoreState {
+            unflushed_readings: self.recorded.unflushed(),
+            flushes: figures.commits,
+            backlog_readings: figures.backlog,
+            oldest_unsent: age_ms.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs())),
+            dead_letters: figures.dead_letters,
+            bytes_written: figures.bytes_written,
+            error: figures.error,
+        }
+    }
+
+    fn link(&self) -> LinkState {
+        self.link.state()
+    }
+
+    fn now(&self) -> Option<UtcMs> {
+        self.time.now()
+    }
+}

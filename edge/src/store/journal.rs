@@ -1,0 +1,149 @@
+//! The journal: one row and one commit a flush.
+
+use std::collections::BTreeSet;
+
+use riverwatts_shared::segment::Segment;
+use riverwatts_shared::words::GapReason;
+use rusqlite::{Transaction, params};
+
+use super::file::{Stamp, StoreFile};
+use super::gaps;
+use super::{Flush, StoreError, packed, settle};
+use crate::clock::News;
+
+/// Most rows of `jumps`; older ones go.
+const JUMPS_MAX: i64 = 1_000;
+
+/// What is remembered of a flush.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Entry {
+    /// The boot whose time it tells; `None` once dated.
+    pub(super) boot: Option<i64>,
+    pub(super) from_ms: i64,
+    pub(super) rows: u64,
+    pub(super) bytes: usize,
+    pub(super) open: Open,
+    pub(super) in_flight: bool,
+}
+
+/// Whose readings of a flush the cloud does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Open {
+    /// Everybody's.
+    All,
+    /// Those of these devices; nobody's when empty.
+    Only(BTreeSet<i64>),
+}
+
+impl Open {
+    pub(super) fn has(&self, device: i64) -> bool {
+        match self {
+            Open::All => true,
+            Open::Only(devices) => devices.contains(&device),
+        }
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self, Open::Only(devices) if devices.is_empty())
+    }
+}
+
+impl StoreFile {
+    /// Commits the flush, if there is one, and the receipts that wait. Nothing is changed when it fails.
+    pub(super) fn commit(&mut self, flush: Option<&Flush>) -> Result<(), StoreError> {
+        let settled = settle::plan(&self.journal, &self.receipts);
+        let flush = flush.filter(|flush| !flush.is_empty());
+        if flush.is_none() && self.receipts.is_empty() {
+            return Ok(());
+        }
+        let tx = self.connection.transaction()?;
+        settle::write(&tx, &settled, &self.receipts, |key| {
+            self.devices.iter().find(|(_, device)| device.key == key).map(|(&number, _)| number)
+        })?;
+        let mut written = None;
+        if let Some(flush) = flush {
+            written = Some(Written::write(&tx, self.next_flush, self.boot, &self.places, flush)?);
+        }
+        let mut opened = Vec::new();
+        for &(place, rows) in flush.iter().flat_map(|flush| &flush.lost) {
+            let device = self.places[usize::from(place)];
+            let from = self.devices[&device].last;
+            opened.push(gaps::open(&tx, device, GapReason::DiskError, from, Some(rows))?);
+        }
+        let mut closed = BTreeSet::new();
+        if let Some(written) = &written {
+            let waiting = self.open_gaps.iter().chain(&opened);
+            closed = gaps::close(&tx, waiting, &self.places, written)?;
+        }
+        tx.commit()?;
+
+        self.commits += 1;
+        self.settled(settled);
+        self.open_gaps.extend(opened);
+        self.open_gaps.retain(|gap| !closed.contains(&gap.number));
+        if let Some(Written { entry: Some(entry), stamps, .. }) = written {
+            if let Some(boot) = entry.boot {
+                self.undated.insert(boot);
+            }
+            self.backlog += entry.rows;
+            self.journal.insert(self.next_flush, entry);
+            self.next_flush += 1;
+            for (device, _, last) in stamps {
+                if let Some(known) = self.devices.get_mut(&device) {
+                    known.last = Some(last);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A flush in the open transaction.
+pub(super) struct Written {
+    /// Its row; `None` when it has no readings.
+    entry: Option<Entry>,
+    /// Number, first and last time of each device in it.
+    pub(super) stamps: Vec<(i64, Stamp, Stamp)>,
+}
+
+impl Written {
+    fn write(tx: &Transaction<'_>, number: i64, boot: i64, places: &[i64], flush: &Flush) -> rusqlite::Result<Self> {
+        if let Some(news) = &flush.news {
+            write_news(tx, boot, news)?;
+        }
+        let undated = (!flush.dated).then_some(boot);
+        let stamp = |ms: i64| Stamp { boot: undated, ms };
+        let parts = || flush.segments.iter().map(|(place, segment)| (places[usize::from(*place)], segment));
+        let stamps: Vec<_> = parts().filter_map(|(device, segment)| ends(device, segment, stamp)).collect();
+        let Some(from_ms) = stamps.iter().map(|(_, first, _)| first.ms).min() else {
+            return Ok(Written { entry: None, stamps });
+        };
+        let bytes = packed::pack_flush(parts().collect::<Vec<_>>().into_iter());
+        let rows = flush.rows();
+        tx.prepare_cached("insert into flushes (number, boot, from_ms, rows, readings) values (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![number, undated, from_ms, rows.cast_signed(), bytes])?;
+        let entry = Entry { boot: undated, from_ms, rows, bytes: bytes.len(), open: Open::All, in_flight: false };
+        Ok(Written { entry: Some(entry), stamps })
+    }
+}
+
+fn ends(device: i64, segment: &Segment, stamp: impl Fn(i64) -> Stamp) -> Option<(i64, Stamp, Stamp)> {
+    let (first, last) = (segment.times.first()?, segment.times.last()?);
+    Some((device, stamp(*first), stamp(*last)))
+}
+
+/// The anchor of the boot, its dating when it has none yet, and its jumps.
+fn write_news(tx: &Transaction<'_>, boot: i64, news: &News) -> rusqlite::Result<()> {
+    let News { anchor, dating, jumps } = news;
+    tx.execute(
+        "update boots set anchor_ms = ?2, anchor_bound_ms = ?3, dating_ms = coalesce(dating_ms, ?4), \
+         dating_bound_ms = coalesce(dating_bound_ms, ?5) where number = ?1",
+        params![boot, anchor.offset_ms, anchor.bound_ms, dating.offset_ms, dating.bound_ms],
+    )?;
+    for jump in jumps {
+        let at_ms = jump.at.as_millis() as i64;
+        tx.execute("insert into jumps (boot, at_ms, by_ms) values (?1, ?2, ?3)", params![boot, at_ms, jump.by_ms])?;
+    }
+    tx.execute("delete from jumps where number <= (select max(number) from jumps) - ?1", [JUMPS_MAX])?;
+    Ok(())
+}

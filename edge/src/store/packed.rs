@@ -1,0 +1,171 @@
+//! How readings rest in a row: segments behind a checksum, since the pages of the file have none.
+
+use riverwatts_shared::bytes::{Malformed, Reader, Writer};
+use riverwatts_shared::reading::{Reading, Value};
+use riverwatts_shared::segment::{ROWS_MAX, Segment, VALUES_MAX};
+use riverwatts_shared::words::Quality;
+
+/// Most devices in one flush.
+const DEVICES_MAX: u64 = 4_096;
+
+/// The readings of one flush, by number of the device.
+pub(super) fn pack_flush<'a>(parts: impl ExactSizeIterator<Item = (i64, &'a Segment)>) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.varint(parts.len() as u64);
+    for (device, segment) in parts {
+        writer.varint(device.unsigned_abs());
+        writer.block(&segment.encode());
+    }
+    sign(writer.into_bytes())
+}
+
+/// What [`pack_flush`] packed, of the devices that are `wanted`.
+pub(super) fn unpack_flush(bytes: &[u8], wanted: impl Fn(i64) -> bool) -> Result<Vec<(i64, Segment)>, Malformed> {
+    let reader = &mut Reader::new(checked(bytes)?);
+    let count = reader.varint("devices of a flush")?.min(DEVICES_MAX);
+    let mut parts = Vec::new();
+    for _ in 0..count {
+        let device = reader.varint("device")?.cast_signed();
+        let segment = reader.block("segment", bytes.len())?;
+        if wanted(device) {
+            parts.push((device, Segment::decode(segment)?));
+        }
+    }
+    Ok(parts)
+}
+
+/// The readings of one device.
+pub(super) fn pack(segment: &Segment) -> Vec<u8> {
+    sign(segment.encode())
+}
+
+/// What [`pack`] packed.
+pub(super) fn unpack(bytes: &[u8]) -> Result<Segment, Malformed> {
+    Segment::decode(checked(bytes)?)
+}
+
+/// Appends `later` where one segment may hold both; gives it back where not.
+pub(super) fn join(segment: &mut Segment, later: Segment) -> Option<Segment> {
+    let rows = segment.rows() + later.rows();
+    // No column is in both, at worst.
+    let columns = segment.columns.len() + later.columns.len();
+    let fits = rows <= ROWS_MAX && rows * columns <= VALUES_MAX;
+    let alike = segment.time_uncertainty_s == later.time_uncertainty_s;
+    if !fits || !alike || segment.times.last() >= later.times.first() {
+        return Some(later);
+    }
+    segment.append(&later);
+    None
+}
+
+/// The same readings, `offset_ms` later, and as doubtful as their dating is.
+pub(super) fn dated(segment: &Segment, offset_ms: i64, uncertainty_s: u32, quality: Quality) -> Segment {
+    let doubt = |value: Value| match value.quality {
+        Quality::Ok => Value { quality, ..value },
+        _ => value,
+    };
+    let mut dated = if quality == Quality::Ok {
+        segment.clone()
+    } else {
+        let readings = (0..segment.rows()).map(|row| {
+            let Reading { time, values } = segment.reading(row);
+            Reading { time, values: values.into_iter().map(doubt).collect() }
+        });
+        Segment::from_readings(&readings.collect::<Vec<_>>())
+    };
+    dated.times.iter_mut().for_each(|time| *time += offset_ms);
+    dated.time_uncertainty_s = uncertainty_s;
+    dated
+}
+
+fn sign(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.extend_from_slice(&crc32(&bytes).to_le_bytes());
+    bytes
+}
+
+fn checked(bytes: &[u8]) -> Result<&[u8], Malformed> {
+    match bytes.split_last_chunk() {
+        Some((content, sum)) if *sum == crc32(content).to_le_bytes() => Ok(content),
+        Some(_) => Err(Malformed::Invalid("checksum")),
+        None => Err(Malformed::Truncated("checksum")),
+    }
+}
+
+/// CRC-32 as in IEEE 802.3, by nibbles.
+fn crc32(bytes: &[u8]) -> u32 {
+    const TABLE: [u32; 16] = {
+        let mut table = [0; 16];
+        let mut nibble = 0;
+        while nibble < 16 {
+            let mut rest = nibble as u32;
+            let mut bit = 0;
+            while bit < 4 {
+                rest = if rest & 1 == 1 { rest >> 1 ^ 0xEDB8_8320 } else { rest >> 1 };
+                bit += 1;
+            }
+            table[nibble] = rest;
+            nibble += 1;
+        }
+        table
+    };
+    !bytes.iter().fold(!0, |sum, &byte| {
+        let sum = sum ^ u32::from(byte);
+        let sum = sum >> 4 ^ TABLE[(sum & 0xF) as usize];
+        sum >> 4 ^ TABLE[(sum & 0xF) as usize]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use riverwatts_shared::metric::Metric;
+    use riverwatts_shared::time::UtcMs;
+
+    use super::*;
+
+    fn segment(times: &[i64]) -> Segment {
+        let reading = |&time: &i64| Reading { time: UtcMs(time), values: vec![Value::ok(Metric::POWER, time)] };
+        Segment::from_readings(&times.iter().map(reading).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_checksum_is_the_usual_one() {
+        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
+    }
+
+    #[test]
+    fn every_damaged_bit_is_found() {
+        let parts = [(1, segment(&[1, 2])), (7, segment(&[5]))];
+        let bytes = pack_flush(parts.iter().map(|(device, segment)| (*device, segment)));
+        assert_eq!(unpack_flush(&bytes, |_| true).as_deref(), Ok(&parts[..]));
+        assert_eq!(unpack_flush(&bytes, |device| device == 7).as_deref(), Ok(&parts[1..]));
+        for at in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[at / 8] ^= 1 << (at % 8);
+            assert!(unpack_flush(&damaged, |_| true).is_err(), "bit {at}");
+        }
+        assert!(unpack_flush(&bytes[..3], |_| true).is_err());
+    }
+
+    #[test]
+    fn only_what_comes_later_and_is_dated_alike_is_joined() {
+        let mut joined = segment(&[1, 2]);
+        assert_eq!(join(&mut joined, segment(&[3])), None);
+        assert_eq!(joined, segment(&[1, 2, 3]));
+        assert_eq!(join(&mut joined, segment(&[3])), Some(segment(&[3])));
+        let doubtful = Segment { time_uncertainty_s: 9, ..segment(&[4]) };
+        assert_eq!(join(&mut joined, doubtful.clone()), Some(doubtful));
+        let mut long = Segment { times: (0..ROWS_MAX as i64).collect(), ..Segment::default() };
+        assert!(join(&mut long, segment(&[ROWS_MAX as i64])).is_some());
+    }
+
+    #[test]
+    fn dating_moves_times_and_keeps_worse_doubts() {
+        let sentinel = Value { metric: Metric::ENERGY, value: None, quality: Quality::Sentinel };
+        let reading = Reading { time: UtcMs(5), values: vec![Value::ok(Metric::POWER, 1), sentinel] };
+        let moved = dated(&Segment::from_readings(&[reading]), 100, 3, Quality::Redated);
+        let doubted = Value { quality: Quality::Redated, ..Value::ok(Metric::POWER, 1) };
+        assert_eq!(moved.reading(0), Reading { time: UtcMs(105), values: vec![doubted, sentinel] });
+        assert_eq!(moved.time_uncertainty_s, 3);
+        assert_eq!(dated(&segment(&[1]), 2, 0, Quality::Ok).times, [3]);
+    }
+}

@@ -1,0 +1,151 @@
+//! The tables of `store.db`, and how the file is opened.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+/// Version of the tables; kept in `user_version`.
+pub(super) const VERSION: i64 = 1;
+/// Small pages: a commit writes whole ones, and flash wears by pages written.
+const PAGE_BYTES: u32 = 1_024;
+/// Pages in the log before they move to the file. A few minutes of flushes: pages that change with
+/// each flush move once, and the log stays small.
+const CHECKPOINT_PAGES: u32 = 256;
+/// Cache, in KiB: the working set is the end of the journal.
+const CACHE_KIB: i32 = 128;
+/// How long a reader of the history may make a commit wait.
+const BUSY: Duration = Duration::from_secs(5);
+
+// Times are UTC in ms where `boot` is null, else the monotonic ms of that boot.
+// `readings` are packed by `super::packed`, with a checksum, since pages have none.
+const TABLES: &str = "
+-- One row: which store this is, and how it was left.
+create table store (
+    one integer primary key check (one = 1),
+    id blob not null,
+    -- Sequence numbers below are used up, or reserved by a run that may have used them.
+    sequence_end integer not null,
+    epoch blob,
+    running integer not null
+) strict;
+-- `edge.toml` may change order, so devices are known by key. `last_` is their newest sealed reading.
+create table devices (
+    number integer primary key,
+    key text not null unique,
+    cloud_id blob,
+    announced text,
+    last_boot integer,
+    last_ms integer
+) strict;
+-- `anchor_` is what the next run of the boot begins with; `dating_` is what undated rows are dated by, once.
+create table boots (
+    number integer primary key,
+    id blob not null unique,
+    anchor_ms integer,
+    anchor_bound_ms integer,
+    dating_ms integer,
+    dating_bound_ms integer,
+    estimated integer not null default 0
+) strict;
+create table jumps (number integer primary key, boot integer not null, at_ms integer not null, by_ms integer not null) strict;
+-- The journal: one row a commit, all devices in it.
+create table flushes (
+    number integer primary key,
+    boot integer,
+    from_ms integer not null,
+    rows integer not null,
+    readings blob not null
+) strict;
+-- Flushes of the journal that the cloud has, as ranges; and devices whose readings in them it has not.
+create table settled (first integer primary key, last integer not null) strict;
+create table held (flush integer not null, device integer not null, primary key (flush, device)) strict, without rowid;
+-- Sealed: one device, many flushes.
+create table segments (
+    number integer primary key,
+    device integer not null,
+    boot integer,
+    first_flush integer not null,
+    last_flush integer not null,
+    from_ms integer not null,
+    to_ms integer not null,
+    rows integer not null,
+    readings blob not null
+) strict;
+create index segments_by_time on segments (device, to_ms);
+create index segments_undated on segments (boot) where boot is not null;
+-- Beside the segments, so that settling one does not write its readings again.
+create table unsettled (segment integer primary key, device integer not null) strict;
+-- `to_ms` is null until the device has a reading again.
+create table gaps (
+    number integer primary key,
+    device integer not null,
+    reason integer not null,
+    rows integer,
+    from_boot integer,
+    from_ms integer,
+    to_boot integer,
+    to_ms integer,
+    settled integer not null default 0
+) strict;
+create table dead_letters (
+    number integer primary key,
+    device integer not null,
+    time_ms integer not null,
+    code text not null,
+    message text not null,
+    reading blob not null
+) strict;
+";
+
+/// Opens the file, or makes an empty one, with the settings of this program.
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", 2 * CHECKPOINT_PAGES * PAGE_BYTES)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// The version of the file; 0 when it has no tables yet.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Makes the tables.
+pub(super) fn create(connection: &Connection, id: uuid::Uuid) -> rusqlite::Result<()> {
+    connection.execute_batch("begin immediate")?;
+    connection.execute_batch(TABLES)?;
+    connection.execute(
+        "insert into store (one, id, sequence_end, running) values (1, ?1, 1, 0)",
+        [id.as_bytes().as_slice()],
+    )?;
+    connection.pragma_update(None, "user_version", VERSION)?;
+    connection.execute_batch("commit")
+}
+
+/// What is wrong with the tables that a start needs, if anything. Segments are checked when read.
+pub(super) fn check(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    for table in ["store", "devices", "boots", "flushes", "settled", "held", "unsettled", "gaps", "dead_letters"] {
+        let mut found = connection.prepare(&format!("pragma quick_check('{table}')"))?;
+        let words: String = found.query_row([], |row| row.get(0))?;
+        if words != "ok" {
+            return Ok(Some(words));
+        }
+    }
+    Ok(None)
+}
+
+/// Bytes in use, and bytes that the file has.
+pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let pages = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let used = pages("page_count")? - pages("freelist_count")?;
+    Ok(used.unsigned_abs() * u64::from(PAGE_BYTES))
+}

@@ -1,0 +1,215 @@
+//! Settling: what a receipt names need not be sent again. Usual receipts are written with the next flush,
+//! so that they cost no commit of their own; until then their cargo counts as on its way. One that
+//! is lost in a power cut only makes the cloud see a reading twice, and it knows it by its time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use riverwatts_shared::segment::Segment;
+use riverwatts_shared::words::GapReason;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::file::{Stamp, StoreFile};
+use super::journal::{Entry, Open};
+use super::take::Cargo;
+use super::{DeadLetter, Settlement, StoreError, gaps, packed};
+
+/// How long a receipt may wait for a flush to go with.
+pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(60);
+/// Most dead letters; beyond, the oldest are given up, with a gap row.
+pub(super) const DEAD_LETTERS_MAX: u64 = 10_000;
+
+/// A receipt that waits for its commit.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    cargo: Cargo,
+    /// Devices whose readings stay.
+    kept: BTreeSet<i64>,
+    settlement: Settlement,
+}
+
+/// What becomes of each flush.
+pub(super) fn plan(journal: &BTreeMap<i64, Entry>, receipts: &[Receipt]) -> BTreeMap<i64, Open> {
+    let mut plan = BTreeMap::new();
+    for receipt in receipts {
+        let stays: BTreeSet<i64> = receipt.cargo.withheld.union(&receipt.kept).copied().collect();
+        for number in &receipt.cargo.flushes {
+            let Some(entry) = journal.get(number) else { continue };
+            let open = match plan.remove(number).unwrap_or_else(|| entry.open.clone()) {
+                Open::All => stays.clone(),
+                Open::Only(devices) => devices.intersection(&stays).copied().collect(),
+            };
+            plan.insert(*number, Open::Only(open));
+        }
+    }
+    plan
+}
+
+/// Writes the receipts.
+pub(super) fn write(
+    tx: &Transaction<'_>,
+    plan: &BTreeMap<i64, Open>,
+    receipts: &[Receipt],
+    number_of: impl Fn(&str) -> Option<i64>,
+) -> rusqlite::Result<()> {
+    for (&flush, open) in plan {
+        settle_flush(tx, flush)?;
+        tx.prepare_cached("delete from held where flush = ?1")?.execute([flush])?;
+        if let Open::Only(devices) = open {
+            for device in devices {
+                tx.prepare_cached("insert into held (flush, device) values (?1, ?2)")?.execute([flush, *device])?;
+            }
+        }
+    }
+    for Receipt { cargo, kept, settlement } in receipts {
+        for (segment, ..) in cargo.segments.iter().filter(|(_, device, _)| !kept.contains(device)) {
+            tx.prepare_cached("delete from unsettled where segment = ?1")?.execute([segment])?;
+        }
+        for (gap, _) in cargo.gaps.iter().filter(|(_, device)| !kept.contains(device)) {
+            tx.prepare_cached("update gaps set settled = 1 where number = ?1")?.execute([gap])?;
+        }
+        for named in &settlement.named {
+            tx.prepare_cached("update devices set cloud_id = ?2 where key = ?1 and cloud_id is not ?2")?
+                .execute(params![named.key, named.device_id.as_bytes().as_slice()])?;
+        }
+        for (key, announcement) in &settlement.announced {
+            tx.execute("update devices set announced = ?2 where key = ?1", params![key, announcement])?;
+        }
+        for letter in &settlement.dead_letters {
+            if let Some(device) = number_of(&letter.key) {
+                bury(tx, device, letter)?;
+            }
+        }
+        if let Some(epoch) = settlement.epoch {
+            let epoch = epoch.as_bytes().as_slice();
+            tx.prepare_cached("update store set epoch = ?1 where epoch is not ?1")?.execute([epoch])?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds a flush to the ranges, which stay disjoint and apart.
+fn settle_flush(tx: &Transaction<'_>, flush: i64) -> rusqlite::Result<()> {
+    let mut around = tx.prepare_cached("select first, last from settled where first <= ?1 + 1 and last >= ?1 - 1")?;
+    let ranges = around.query_map([flush], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let ranges: Vec<(i64, i64)> = ranges.collect::<rusqlite::Result<_>>()?;
+    let first = ranges.iter().map(|range| range.0).fold(flush, i64::min);
+    let last = ranges.iter().map(|range| range.1).fold(flush, i64::max);
+    if ranges != [(first, last)] {
+        tx.prepare_cached("delete from settled where first between ?1 and ?2")?.execute([first, last])?;
+        tx.prepare_cached("insert into settled (first, last) values (?1, ?2)")?.execute([first, last])?;
+    }
+    Ok(())
+}
+
+fn bury(tx: &Transaction<'_>, device: i64, letter: &DeadLetter) -> rusqlite::Result<()> {
+    let reading = packed::pack(&Segment::from_readings(std::slice::from_ref(&letter.reading)));
+    tx.prepare_cached(
+        "insert into dead_letters (device, time_ms, code, message, reading) values (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![device, letter.reading.time.0, letter.code.word(), letter.message, reading])?;
+    Ok(())
+}
+
+impl StoreFile {
+    /// Takes a receipt. Gives whether the cloud has another epoch than before: then it may have lost
+    /// what was settled, so everything that is still here is sent again.
+    pub(super) fn settle(&mut self, cargo: Cargo, settlement: Settlement, now: Duration) -> Result<bool, StoreError> {
+        let kept: BTreeSet<i64> = settlement.kept.iter().filter_map(|key| self.number_of(key)).collect();
+        for named in &settlement.named {
+            if let Some(number) = self.number_of(&named.key) {
+                self.waiting.remove(&number);
+            }
+        }
+        self.waiting.extend(&kept);
+        let restored = matches!((self.epoch, settlement.epoch), (Some(known), Some(said)) if known != said);
+        self.epoch = settlement.epoch.or(self.epoch);
+        let settled_rows = cargo.rows_except(&kept);
+        self.backlog = self.backlog.saturating_sub(settled_rows);
+        self.first_receipt_at.get_or_insert(now);
+        let is_usual = kept.is_empty() && settlement.dead_letters.is_empty() && !restored;
+        self.receipts.push(Receipt { cargo, kept, settlement });
+        if !is_usual {
+            self.commit(None)?;
+        }
+        if restored {
+            self.unsettle_all()?;
+        }
+        Ok(restored)
+    }
+
+    /// Whether receipts have waited long enough for a commit of their own.
+    pub(super) fn receipts_due(&self, now: Duration) -> bool {
+        self.first_receipt_at.is_some_and(|since| now.saturating_sub(since) >= WRITE_WITHIN)
+    }
+
+    /// Brings memory up to a commit that wrote `plan`.
+    pub(super) fn settled(&mut self, plan: BTreeMap<i64, Open>) {
+        for (number, open) in plan {
+            if let Some(entry) = self.journal.get_mut(&number) {
+                entry.open = open;
+                entry.in_flight = false;
+            }
+        }
+        for receipt in std::mem::take(&mut self.receipts) {
+            self.dead_letters += receipt.settlement.dead_letters.len() as u64;
+            self.release(&receipt.cargo);
+        }
+        self.first_receipt_at = None;
+    }
+
+    /// Nothing is known to be in the cloud.
+    fn unsettle_all(&mut self) -> Result<(), StoreError> {
+        let tx = self.connection.transaction()?;
+        tx.execute_batch(
+            "delete from settled; delete from held; update gaps set settled = 0; update devices set announced = null; \
+             insert or ignore into unsettled (segment, device) select number, device from segments",
+        )?;
+        tx.commit()?;
+        for entry in self.journal.values_mut() {
+            entry.open = Open::All;
+        }
+        self.backlog = self.count_backlog()?;
+        Ok(())
+    }
+
+    /// How many readings the cloud has not settled, from the file itself.
+    pub(super) fn count_backlog(&self) -> Result<u64, StoreError> {
+        let sealed: i64 = self.connection.query_row(
+            "select coalesce(sum(rows), 0) from segments where number in (select segment from unsettled)",
+            [],
+            |row| row.get(0),
+        )?;
+        let mut rows = sealed.unsigned_abs();
+        for (&number, entry) in &self.journal {
+            rows += match &entry.open {
+                Open::All => entry.rows,
+                Open::Only(devices) if devices.is_empty() => 0,
+                Open::Only(_) => {
+                    let parts = self.read_flush(number, |device| entry.open.has(device))?;
+                    parts.iter().map(|(_, segment)| segment.rows() as u64).sum()
+                }
+            };
+        }
+        Ok(rows)
+    }
+
+    /// Gives up the oldest dead letters beyond [`DEAD_LETTERS_MAX`], each span with a gap row.
+    pub(super) fn limit_dead_letters(&mut self) -> Result<(), StoreError> {
+        while self.dead_letters > DEAD_LETTERS_MAX {
+            let tx = self.connection.transaction()?;
+            let oldest: Option<(i64, i64, i64)> = tx
+                .query_row("select number, device, time_ms from dead_letters order by number limit 1", [], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                })
+                .optional()?;
+            let Some((number, device, time_ms)) = oldest else { break };
+            tx.execute("delete from dead_letters where number = ?1", [number])?;
+            let span = (Stamp { boot: None, ms: time_ms }, Stamp { boot: None, ms: time_ms + 1 });
+            gaps::write(&tx, device, GapReason::DeadLetterDiscarded, span, Some(1), &self.gaps_in_flight)?;
+            tx.commit()?;
+            self.dead_letters -= 1;
+        }
+        Ok(())
+    }
+}

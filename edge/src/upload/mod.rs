@@ -1,0 +1,383 @@
+//! The way to the cloud: a task of its own that nothing else waits for. Each cycle first sends what
+//! was read since the last one, then the backlog, oldest first. Only a receipt settles.
+
+mod announce;
+mod cloud;
+mod link;
+mod pace;
+mod receipt;
+#[cfg(test)]
+mod tests;
+pub mod tls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use riverwatts_shared::batch::{Announcement, Batch, Item};
+use riverwatts_shared::receipt::{BatchId, Receipt};
+use riverwatts_shared::time::UtcMs;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use self::announce::Announcements;
+use self::cloud::{Answer, Cloud};
+use self::pace::{Pace, Pause};
+use crate::clock::SiteTime;
+use crate::config::Config;
+use crate::enroll::Credential;
+use crate::record::Recorded;
+use crate::store::{Cargo, Lane, Left, Outgoing, Store, StoreError};
+
+pub use self::link::Link;
+
+/// How often the credential is looked for while there is none that works.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long the last attempt may take when the gateway stops.
+const LAST_ATTEMPT: Duration = Duration::from_secs(3);
+/// Shortest and longest interval that the cloud may ask for.
+const EVERY_MIN: Duration = Duration::from_secs(1);
+const EVERY_MAX: Duration = Duration::from_secs(3_600);
+
+/// The task.
+#[derive(Debug)]
+pub struct Uploader {
+    config: Arc<Config>,
+    store: Store,
+    time: Arc<SiteTime>,
+    recorded: Arc<Recorded>,
+    link: Arc<Link>,
+    /// The interval in force, which flushes follow.
+    every: watch::Sender<Duration>,
+    committed: watch::Receiver<i64>,
+    seen: i64,
+    /// The newest time stored by an earlier run, for checking certificates.
+    newest: UtcMs,
+    credential: Option<Credential>,
+    cloud: Option<Cloud>,
+    announcements: Announcements,
+    pace: Pace,
+    /// A batch that may have arrived: sent once more as it is, so that the cloud knows it again.
+    unclear: Option<Sendable>,
+    free_at: Instant,
+}
+
+/// A batch as it is sent.
+#[derive(Debug)]
+struct Sendable {
+    id: BatchId,
+    bytes: Vec<u8>,
+    cargo: Cargo,
+}
+
+impl Uploader {
+    /// `left`: what an earlier run left in the store.
+    pub fn new(
+        config: Arc<Config>,
+        store: Store,
+        time: Arc<SiteTime>,
+        recorded: Arc<Recorded>,
+        left: &Left,
+        every: watch::Sender<Duration>,
+    ) -> Self {
+        let committed = store.committed();
+        let seen = *committed.borrow();
+        Uploader {
+            config,
+            time,
+            recorded,
+            link: Arc::default(),
+            every,
+            seen,
+            committed,
+            newest: UtcMs(left.newest_ms.unwrap_or_default()),
+            credential: None,
+            cloud: None,
+            announcements: Announcements::new(left.announced.clone()),
+            pace: Pace::default(),
+            unclear: None,
+            free_at: Instant::now(),
+            store,
+        }
+    }
+
+    /// The state of the link, also while the task runs.
+    pub fn link(&self) -> Arc<Link> {
+        Arc::clone(&self.link)
+    }
+
+    /// Uploads until `stop`; then once more what is newest.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let cycles = async {
+            loop {
+                let started = Instant::now();
+                match self.cycle(started).await {
+                    Ok(drained) => self.wait_for_more(started, drained).await,
+                    Err(pause) => self.wait(&pause).await,
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = cycles => {}
+        }
+        // An attempt at a cloud that was just not reached would only delay the end.
+        if self.link.state().error.is_none() {
+            let _ = timeout(LAST_ATTEMPT, self.send_live()).await;
+        }
+    }
+
+    /// One round. Gives whether nothing is left to send.
+    async fn cycle(&mut self, started: Instant) -> Result<bool, Pause> {
+        self.connect()?;
+        if self.time.now().is_none() {
+            return self.ask_the_time().await.map(|()| false);
+        }
+        self.announce().await?;
+        self.send_live().await?;
+        let every = *self.every.borrow();
+        while started.elapsed() < every {
+            let sendable = match self.unclear.take() {
+                Some(sendable) => sendable,
+                None => match self.store.take(Lane::Backlog, self.pace.limits()).await.map_err(store_failed)? {
+                    Some(outgoing) => self.load(outgoing).await?,
+                    None => return Ok(true),
+                },
+            };
+            self.deliver(sendable).await?;
+        }
+        Ok(false)
+    }
+
+    /// Sees to it that there is a cloud to send to.
+    fn connect(&mut self) -> Result<(), Pause> {
+        let failed = |error: &dyn std::fmt::Display| Pause::Retry(error.to_string());
+        let found = Credential::load(&self.config.store.dir).map_err(|error| failed(&error))?;
+        if found != self.credential {
+            self.cloud = None;
+            self.credential = found;
+        }
+        let Some(credential) = &self.credential else {
+            self.link.enrolled(None);
+            return Err(Pause::NotEnrolled);
+        };
+        let url = self.config.cloud.url.as_ref().unwrap_or(&credential.url);
+        self.link.enrolled(Some(url.clone()));
+        if self.cloud.is_none() {
+            let (time, newest) = (Arc::clone(&self.time), self.newest);
+            let clock = move || {
+                let known = time.now().unwrap_or_else(|| time.wall());
+                tls::not_before_build(known.max(newest))
+            };
+            let http = tls::client(self.config.cloud.ca.as_deref(), clock).map_err(|error| failed(&error))?;
+            self.cloud = Some(Cloud::new(http, url, credential.clone(), Arc::clone(&self.time)));
+        }
+        Ok(())
+    }
+
+    /// An empty batch: its answer's `Date` is what an untrusted clock waits for.
+    async fn ask_the_time(&mut self) -> Result<(), Pause> {
+        self.send_items(Vec::new(), Cargo::default()).await?;
+        if let Some(ms) = self.time.keeper().distrust_ms() {
+            let words = format!("the clock is {} s before the newest stored reading; readings wait", ms / 1_000);
+            return Err(Pause::Retry(words));
+        }
+        Ok(())
+    }
+
+    async fn announce(&mut self) -> Result<(), Pause> {
+        let due = self.announcements.due(&self.config, &self.recorded, self.time.monotonic());
+        if due.is_empty() {
+            return Ok(());
+        }
+        self.send_items(due.into_iter().map(Item::Announcement).collect(), Cargo::default()).await
+    }
+
+    async fn send_live(&mut self) -> Result<(), Pause> {
+        let taken = self.store.take(Lane::Live, self.pace.limits()).await.map_err(store_failed)?;
+        match taken {
+            Some(Outgoing { items, cargo }) => self.send_items(items, cargo).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send_items(&mut self, items: Vec<Item>, cargo: Cargo) -> Result<(), Pause> {
+        let sendable = self.load(Outgoing { items, cargo }).await?;
+        self.deliver(sendable).await
+    }
+
+    async fn load(&self, Outgoing { items, cargo }: Outgoing) -> Result<Sendable, Pause> {
+        let id = match self.store.next_id().await {
+            Ok(id) => id,
+            Err(error) => {
+                self.store.release(cargo).await;
+                return Err(store_failed(error));
+            }
+        };
+        let bytes = Batch { id, revision: 0, items }.encode();
+        Ok(Sendable { id, bytes, cargo })
+    }
+
+    /// Sends a batch and does what the answer asks for.
+    async fn deliver(&mut self, sendable: Sendable) -> Result<(), Pause> {
+        sleep_until(self.free_at).await;
+        let Some(cloud) = &self.cloud else { return Err(Pause::NotEnrolled) };
+        let started = Instant::now();
+        let answer = cloud.send(sendable.bytes.clone()).await;
+        if let Some(rate) = self.config.upload.bandwidth_bytes_per_s {
+            self.free_at = started + Duration::from_secs_f64(sendable.bytes.len() as f64 / rate as f64);
+        }
+        match answer {
+            Answer::Receipt(receipt) if receipt.batch == sendable.id => {
+                self.pace.delivered(started.elapsed(), *self.every.borrow());
+                self.settle(sendable, *receipt).await
+            }
+            Answer::Receipt(_) => self.keep(sendable, "its receipt is for another batch".to_owned()).await,
+            Answer::Unclear(words) => self.keep(sendable, words).await,
+            Answer::Forked => {
+                tracing::warn!("another gateway sends under the id of this store: a new id is taken");
+                self.store.release(sendable.cargo).await;
+                if let Some(unclear) = self.unclear.take() {
+                    self.store.release(unclear.cargo).await;
+                }
+                self.store.fork().await.map_err(store_failed)
+            }
+            Answer::Refused(words) => self.refused(sendable, words).await,
+            Answer::Stranger(words) => {
+                self.store.release(sendable.cargo).await;
+                let words = format!("the cloud refuses the credential: {words}; enroll again with a new code");
+                Err(Pause::Stranger(words))
+            }
+            Answer::Later(pause, words) => {
+                self.store.release(sendable.cargo).await;
+                Err(pause.map_or_else(|| Pause::Retry(words.clone()), |pause| Pause::After(pause, words.clone())))
+            }
+            Answer::Unreachable(words) => {
+                self.store.release(sendable.cargo).await;
+                Err(Pause::Retry(words))
+            }
+        }
+    }
+
+    async fn settle(&mut self, sendable: Sendable, receipt: Receipt) -> Result<(), Pause> {
+        let items = decoded(&sendable).items;
+        let mut settlement = receipt::settlement(&items, &receipt);
+        settlement.kept.iter().for_each(|key| self.announcements.forget(key));
+        for announcement in announcements(&items) {
+            let key = &announcement.key;
+            if settlement.named.iter().any(|named| named.key == *key) {
+                let json = announce::as_json(announcement);
+                self.announcements.took(key, json.clone());
+                settlement.announced.push((key.clone(), json));
+            } else {
+                self.announcements.postpone(key, self.time.monotonic());
+            }
+        }
+        for letter in &settlement.dead_letters {
+            tracing::warn!(device.id = letter.key, time = %letter.reading.time, code = %letter.code, letter.message, "the cloud refused a reading");
+        }
+        if self.store.settle(sendable.cargo, settlement).await.map_err(store_failed)? {
+            tracing::warn!("the cloud was restored from a backup: what is still here is sent again");
+            self.announcements.forget_all();
+        }
+        let asked = receipt.upload_every_s.map(|seconds| Duration::from_secs(seconds.into()));
+        self.set_every(asked.map_or(self.config.upload.every, |every| every.clamp(EVERY_MIN, EVERY_MAX)));
+        self.link.received(self.time.monotonic());
+        Ok(())
+    }
+
+    /// Keeps a batch that may have arrived. Of two, the older one's readings are sent anew.
+    async fn keep(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
+        // Its connection may be dead without knowing it.
+        self.cloud = None;
+        if let Some(older) = self.unclear.replace(sendable) {
+            self.store.release(older.cargo).await;
+        }
+        Err(Pause::Retry(words))
+    }
+
+    async fn refused(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
+        let units = sendable.cargo.units();
+        if units == 0 {
+            tracing::warn!(error = words, "the cloud refuses the announcements");
+            let items = decoded(&sendable).items;
+            announcements(&items)
+                .for_each(|announcement| self.announcements.postpone(&announcement.key, self.time.monotonic()));
+            return Ok(());
+        }
+        match self.pace.refuse(units, &words) {
+            Ok(true) => {
+                self.store.release(sendable.cargo).await;
+                Ok(())
+            }
+            Ok(false) => {
+                tracing::error!(error = words, "the cloud refuses a whole batch: its readings are put aside");
+                let settlement = receipt::refused(&decoded(&sendable).items, &words);
+                self.store.settle(sendable.cargo, settlement).await.map_err(store_failed).map(|_| ())
+            }
+            Err(pause) => {
+                self.store.release(sendable.cargo).await;
+                Err(pause)
+            }
+        }
+    }
+
+    fn set_every(&self, every: Duration) {
+        self.every.send_if_modified(|current| std::mem::replace(current, every) != every);
+    }
+
+    /// Waits for the interval, and for a flush when everything was sent.
+    async fn wait_for_more(&mut self, started: Instant, drained: bool) {
+        let every = *self.every.borrow();
+        sleep_until(started + every).await;
+        if drained {
+            let seen = self.seen;
+            // The store ends only with the gateway.
+            let _ = timeout(every, self.committed.wait_for(|newest| *newest > seen)).await;
+        }
+        self.seen = *self.committed.borrow_and_update();
+    }
+
+    /// Waits as `pause` asks, or until there is another credential.
+    async fn wait(&mut self, pause: &Pause) {
+        self.set_every(self.config.upload.every);
+        let words = match pause {
+            Pause::Retry(words) | Pause::After(_, words) | Pause::Stranger(words) | Pause::Refused(words) => words,
+            Pause::NotEnrolled => "",
+        };
+        if !words.is_empty() {
+            self.link.failed(words);
+        }
+        let mut chance = [0];
+        // Without randomness the attempts are merely not spread.
+        let _ = getrandom::fill(&mut chance);
+        let until = Instant::now() + self.pace.wait(pause, self.config.upload.every, chance[0]);
+        let is_about_credential = matches!(pause, Pause::Stranger(_) | Pause::NotEnrolled);
+        while Instant::now() < until {
+            sleep((until - Instant::now()).min(self.config.upload.every).min(LOOK_EVERY)).await;
+            if is_about_credential
+                && Credential::load(&self.config.store.dir).is_ok_and(|found| found != self.credential)
+            {
+                break;
+            }
+        }
+        self.seen = *self.committed.borrow_and_update();
+    }
+}
+
+/// What a batch carries, which is kept only as it is sent.
+fn decoded(sendable: &Sendable) -> Batch {
+    Batch::decode(&sendable.bytes).expect("what was encoded here can be decoded")
+}
+
+fn announcements(items: &[Item]) -> impl Iterator<Item = &Announcement> {
+    items.iter().filter_map(|item| match item {
+        Item::Announcement(announcement) => Some(announcement),
+        _ => None,
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn store_failed(error: StoreError) -> Pause {
+    Pause::Retry(format!("the store gives nothing: {error}"))
+}

@@ -1,0 +1,157 @@
+//! When to try again, and how much at once: pure, with randomness as a parameter.
+
+use std::time::Duration;
+
+use crate::store::Limits;
+
+/// Longest pause between two attempts at a cloud that is not reached.
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Pause after the cloud refused the credential.
+const STRANGER: Duration = Duration::from_secs(600);
+/// Pause when the cloud refuses whatever it gets.
+const REFUSED: Duration = Duration::from_secs(300);
+/// Single rows in a row that are refused before the cloud counts as ill, and no more are given up.
+const REFUSED_MAX: u32 = 3;
+/// Bounds of one batch: a small part of what the format allows, so that memory stays small.
+const UNITS_MAX: usize = 512;
+const READINGS_MAX: u64 = 8_000;
+const BYTES_MAX: usize = 192 << 10;
+/// Least bytes of a batch on a slow link.
+const BYTES_MIN: usize = 8 << 10;
+
+/// Why the next cycle comes later than usual.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Pause {
+    /// Soon again, later each time.
+    Retry(String),
+    /// When the cloud says.
+    After(Duration, String),
+    /// The credential is refused.
+    Stranger(String),
+    /// Everything is refused.
+    Refused(String),
+    /// There is nobody to send to.
+    NotEnrolled,
+}
+
+/// How it has gone lately.
+#[derive(Debug)]
+pub(super) struct Pace {
+    failures: u32,
+    units: usize,
+    bytes: usize,
+    refused: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace { failures: 0, units: UNITS_MAX, bytes: BYTES_MAX, refused: 0 }
+    }
+}
+
+impl Pace {
+    /// How much the next batch may have.
+    pub(super) const fn limits(&self) -> Limits {
+        Limits { units: self.units, readings: READINGS_MAX, bytes: self.bytes }
+    }
+
+    /// A batch arrived, after so long; a batch should not take longer than half an interval, since
+    /// the live lane waits for it.
+    pub(super) fn delivered(&mut self, took: Duration, every: Duration) {
+        self.failures = 0;
+        self.refused = 0;
+        self.units = (self.units * 2).min(UNITS_MAX);
+        if took > every / 2 {
+            self.bytes = (self.bytes / 2).max(BYTES_MIN);
+        } else if took < every / 8 {
+            self.bytes = (self.bytes * 2).min(BYTES_MAX);
+        }
+    }
+
+    /// A batch of so many rows was refused whole. Gives whether to try with fewer; if not, the one
+    /// row that it was is to be given up.
+    pub(super) fn refuse(&mut self, units: usize, words: &str) -> Result<bool, Pause> {
+        self.units = (units / 2).max(1);
+        if units > 1 {
+            return Ok(true);
+        }
+        self.refused += 1;
+        if self.refused > REFUSED_MAX {
+            return Err(Pause::Refused(words.to_owned()));
+        }
+        Ok(false)
+    }
+
+    /// How long to wait. `chance`: 0 to 255, spreads the attempts of many gateways.
+    pub(super) fn wait(&mut self, pause: &Pause, every: Duration, chance: u8) -> Duration {
+        let spread = |pause: Duration| pause / 2 + pause / 2 * u32::from(chance) / 255;
+        match pause {
+            Pause::Retry(_) => {
+                self.failures = (self.failures + 1).min(16);
+                spread((every * (1 << (self.failures - 1))).min(RETRY_MAX.max(every)))
+            }
+            Pause::After(pause, _) => (*pause).max(every),
+            Pause::Stranger(_) => spread(STRANGER).max(every),
+            Pause::Refused(_) => spread(REFUSED).max(every),
+            Pause::NotEnrolled => every,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERY: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn retries_come_later_each_time_and_never_much_later() {
+        let mut pace = Pace::default();
+        let retry = Pause::Retry("no route".to_owned());
+        let waits: Vec<u64> = (0..20).map(|_| pace.wait(&retry, EVERY, 255).as_secs()).collect();
+        assert_eq!(waits[..4], [10, 20, 30, 30]);
+        assert_eq!(waits[19], 30);
+        assert_eq!(pace.wait(&retry, EVERY, 0).as_secs(), 15);
+        assert_eq!(pace.wait(&retry, Duration::from_secs(60), 255).as_secs(), 60);
+        pace.delivered(Duration::ZERO, EVERY);
+        assert_eq!(pace.wait(&retry, EVERY, 255).as_secs(), 10);
+    }
+
+    #[test]
+    fn the_cloud_says_when_but_not_sooner_than_the_interval() {
+        let mut pace = Pace::default();
+        for (said, waits) in [(1, 10), (90, 90)] {
+            let after = Pause::After(Duration::from_secs(said), String::new());
+            assert_eq!(pace.wait(&after, EVERY, 0).as_secs(), waits);
+        }
+    }
+
+    #[test]
+    fn a_refused_batch_is_halved_down_to_the_row_that_is_at_fault() {
+        let mut pace = Pace::default();
+        for (units, next) in [(40, 20), (20, 10), (2, 1)] {
+            assert_eq!(pace.refuse(units, ""), Ok(true));
+            assert_eq!(pace.limits().units, next);
+        }
+        assert_eq!(pace.refuse(1, ""), Ok(false));
+        pace.delivered(Duration::ZERO, EVERY);
+        assert_eq!(pace.limits().units, 2);
+        for _ in 0..REFUSED_MAX {
+            assert_eq!(pace.refuse(1, ""), Ok(false));
+        }
+        assert_eq!(pace.refuse(1, "ill"), Err(Pause::Refused("ill".to_owned())));
+    }
+
+    #[test]
+    fn batches_shrink_on_a_slow_link() {
+        let mut pace = Pace::default();
+        for _ in 0..20 {
+            pace.delivered(EVERY, EVERY);
+        }
+        assert_eq!(pace.limits().bytes, BYTES_MIN);
+        for _ in 0..20 {
+            pace.delivered(Duration::from_millis(1), EVERY);
+        }
+        assert_eq!(pace.limits().bytes, BYTES_MAX);
+    }
+}
