@@ -10,6 +10,7 @@ use riverwatts_shared::time::UtcMs;
 use rusqlite::{CachedStatement, Connection, Statement, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use super::super::commits::{Commit, Teller};
 use super::super::rollups::HOUR_MS;
 use super::super::{DirtyHour, ReadingsError, Rows, StoredRow, Written};
 use super::dirty::{DeviceHour, Dirty};
@@ -29,9 +30,9 @@ pub enum Job {
     /// To store rows.
     Write {
         /// The rows, per device.
-        rows: Vec<Rows>,
+        rows: Vec<Arc<Rows>>,
         /// Gets them back after the commit.
-        answer: oneshot::Sender<Result<Vec<(Rows, Written)>, ReadingsError>>,
+        answer: oneshot::Sender<Result<Vec<(Arc<Rows>, Written)>, ReadingsError>>,
     },
     /// To take away the marks of hours whose roll-ups are in order.
     Clean {
@@ -51,6 +52,7 @@ pub struct Writer {
     readers: Readers,
     dirty: Arc<Dirty>,
     latest: Arc<Latest>,
+    teller: Teller,
     /// Open files, the one used last at the end.
     open: Vec<(Month, Connection)>,
 }
@@ -59,7 +61,7 @@ pub struct Writer {
 struct Part<'a> {
     request: usize,
     index: usize,
-    rows: &'a Rows,
+    rows: &'a Arc<Rows>,
     around: &'a Surroundings,
     range: Range<usize>,
 }
@@ -78,13 +80,19 @@ impl Part<'_> {
 }
 
 impl Writer {
-    pub fn new(months: Arc<Months>, readers: Readers, dirty: Arc<Dirty>, latest: Arc<Latest>) -> Writer {
-        Writer { months, readers, dirty, latest, open: Vec::new() }
+    pub fn new(
+        months: Arc<Months>,
+        readers: Readers,
+        dirty: Arc<Dirty>,
+        latest: Arc<Latest>,
+        teller: Teller,
+    ) -> Writer {
+        Writer { months, readers, dirty, latest, teller, open: Vec::new() }
     }
 
     pub fn run(mut self, jobs: &mut Jobs<Job>) {
         let weight = |job: &Job| match job {
-            Job::Write { rows, .. } => rows.iter().map(Rows::count).sum(),
+            Job::Write { rows, .. } => rows.iter().map(|rows| rows.count()).sum(),
             Job::Clean { .. } | Job::Ping { .. } => 0,
         };
         while let Some(group) = jobs.next_group(GROUP_ROWS_MAX, weight) {
@@ -115,7 +123,7 @@ impl Writer {
     }
 
     /// Stores requests together; when that fails, each by itself, so that one cannot spoil the others.
-    fn store_group(&mut self, requests: &[Vec<Rows>]) -> Vec<Result<Vec<Written>, ReadingsError>> {
+    fn store_group(&mut self, requests: &[Vec<Arc<Rows>>]) -> Vec<Result<Vec<Written>, ReadingsError>> {
         if requests.is_empty() {
             return Vec::new();
         }
@@ -132,7 +140,7 @@ impl Writer {
     }
 
     /// One transaction per month that has rows.
-    fn store(&mut self, requests: &[Vec<Rows>]) -> Result<Vec<Vec<Written>>, ReadingsError> {
+    fn store(&mut self, requests: &[Vec<Arc<Rows>>]) -> Result<Vec<Vec<Written>>, ReadingsError> {
         let mut written: Vec<Vec<Written>> = requests.iter().map(|rows| vec![Written::default(); rows.len()]).collect();
         let around = self.look_around(requests)?;
         let mut parts: Vec<(Month, Part<'_>)> = Vec::new();
@@ -158,29 +166,39 @@ impl Writer {
         let (dirty, latest) = (Arc::clone(&self.dirty), Arc::clone(&self.latest));
         let connection = self.connection(month)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut touched: Vec<DeviceHour> = Vec::new();
-        let mut newest: Vec<StoredRow> = Vec::new();
+        // The changed rows of each part, with the hours that change with them.
+        let mut changes: Vec<(&Part<'_>, Range<usize>, Vec<DeviceHour>)> = Vec::new();
         {
             let mut table = Table::prepare(&transaction, Ids::of(month))?;
             for (_, part) in parts {
-                let changed = table.put(part, &mut written[part.request][part.index])?;
-                if let Some(Range { start, end }) = changed {
-                    touched.extend(part.hours(start..end).map(|hour| (part.rows.device, hour)));
-                    newest.push(part.rows.row(end - 1));
+                if let Some(changed) = table.put(part, &mut written[part.request][part.index])? {
+                    let hours = part.hours(changed.clone()).map(|hour| (part.rows.device, hour)).collect();
+                    changes.push((part, changed, hours));
                 }
             }
         }
+        let mut touched: Vec<DeviceHour> = changes.iter().flat_map(|(.., hours)| hours.iter().copied()).collect();
         touched.sort_unstable();
         touched.dedup();
         dirty.write(&transaction, month, &touched)?;
         transaction.commit()?;
-        dirty.touch(month, &touched);
-        latest.stored(newest);
+        for (part, changed, hours) in changes {
+            let is_whole = written[part.request][part.index].accepted == part.rows.count() as u64;
+            self.teller.tell(Commit {
+                number: 0,
+                device: part.rows.device,
+                rows: is_whole.then(|| Arc::clone(part.rows)),
+                before: part.around.before,
+                after: part.around.after,
+                hours: dirty.touch(month, &hours),
+            });
+            latest.stored(part.rows.row(changed.end - 1));
+        }
         Ok(())
     }
 
     /// What stands around the rows of all requests.
-    fn look_around<'r>(&self, requests: &'r [Vec<Rows>]) -> Result<Vec<Vec<Surroundings>>, ReadingsError> {
+    fn look_around<'r>(&self, requests: &'r [Vec<Arc<Rows>>]) -> Result<Vec<Vec<Surroundings>>, ReadingsError> {
         let mut devices: Vec<i64> = requests.iter().flatten().map(|rows| rows.device).collect();
         devices.sort_unstable();
         devices.dedup();
@@ -188,7 +206,7 @@ impl Writer {
         if !missing.is_empty() {
             self.latest.learn(latest::find(&self.readers, &missing)?);
         }
-        let around = |rows: &'r Rows| Surroundings::of(rows, &self.readers, &self.latest);
+        let around = |rows: &'r Arc<Rows>| Surroundings::of(rows, &self.readers, &self.latest);
         requests.iter().map(|all| all.iter().map(around).collect()).collect()
     }
 
