@@ -125,6 +125,12 @@ impl Cloud {
         self.program.as_ref().map(Program::log).unwrap_or_default()
     }
 
+    /// Its numbers, as Prometheus reads them.
+    pub async fn metrics(&self) -> String {
+        let answer = crate::api::http_client().get(format!("{}/metrics", self.url())).send().await;
+        answer.unwrap().text().await.unwrap()
+    }
+
     /// Nobody.
     pub fn anonymous(&self) -> Api {
         Api::anonymous(&self.url())

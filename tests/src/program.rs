@@ -64,6 +64,14 @@ impl Program {
         &mut self.child
     }
 
+    /// Its process id.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
@@ -99,7 +107,7 @@ impl Program {
     }
 
     fn signal(&self, signal: libc::c_int) {
-        let id = self.child.id().expect("ended already") as libc::pid_t;
+        let id = self.id() as libc::pid_t;
         #[expect(unsafe_code, reason = "tokio ends a program by SIGKILL only")]
         // SAFETY: plain system call; the process has not been waited for, so the id is still its own.
         let done = unsafe { libc::kill(id, signal) };

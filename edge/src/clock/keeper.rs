@@ -173,7 +173,7 @@ impl Timekeeper {
 
 /// A bound in ms as the whole seconds that a segment carries.
 pub fn uncertainty_s(bound_ms: i64) -> u32 {
-    if bound_ms <= EXACT_MS { 0 } else { u32::try_from((bound_ms + 999) / 1_000).unwrap_or(u32::MAX) }
+    if bound_ms <= EXACT_MS { 0 } else { u32::try_from(bound_ms.saturating_add(999) / 1_000).unwrap_or(u32::MAX) }
 }
 
 /// Where a boot that never got a trusted clock has to lie: after `lower`, the newest time before it,

@@ -1,4 +1,4 @@
-//! Settling: what a receipt names need not be sent again. Receipts are written with the next flush,
+//! Settling: what a receipt names need not be sent again. Usual receipts are written with the next flush,
 //! so that they cost no commit of their own; until then their cargo counts as on its way. One that
 //! is lost in a power cut only makes the cloud see a reading twice, and it knows it by its time.
 
@@ -127,9 +127,12 @@ impl StoreFile {
         let settled_rows = cargo.rows_except(&kept);
         self.backlog = self.backlog.saturating_sub(settled_rows);
         self.first_receipt_at.get_or_insert(now);
+        let is_usual = kept.is_empty() && settlement.dead_letters.is_empty() && !restored;
         self.receipts.push(Receipt { cargo, kept, settlement });
-        if restored {
+        if !is_usual {
             self.commit(None)?;
+        }
+        if restored {
             self.unsettle_all()?;
         }
         Ok(restored)

@@ -173,27 +173,31 @@ impl Keeper {
                     None => break,
                 },
             };
-            // Who does not wait for the answer any more does not miss it.
             match command {
                 Command::Flush(flush, answer) => {
-                    let _ = answer.send(self.flush(&flush));
+                    let done = self.flush(&flush);
+                    self.answer(answer, done);
                 }
                 Command::Take(lane, limits, answer) => {
-                    let _ = answer.send(self.guarded(|file, _| file.take(lane, limits)));
+                    let done = self.guarded(|file, _| file.take(lane, limits));
+                    self.answer(answer, done);
                 }
                 Command::Settle(cargo, settlement, answer) => {
                     let mut receipt = Some((cargo, settlement));
-                    let _ = answer.send(self.guarded(|file, now| match receipt.take() {
+                    let done = self.guarded(|file, now| match receipt.take() {
                         Some((cargo, settlement)) => file.settle(cargo, settlement, now),
                         None => Ok(false),
-                    }));
+                    });
+                    self.answer(answer, done);
                 }
                 Command::Release(cargo) => self.file.release(&cargo),
                 Command::NextId(answer) => {
-                    let _ = answer.send(self.guarded(|file, _| file.next_id()));
+                    let done = self.guarded(|file, _| file.next_id());
+                    self.answer(answer, done);
                 }
                 Command::Fork(answer) => {
-                    let _ = answer.send(self.guarded(|file, _| file.fork()));
+                    let done = self.guarded(|file, _| file.fork());
+                    self.answer(answer, done);
                 }
                 Command::Close(answer) => {
                     let closed = self.file.close();
@@ -201,11 +205,17 @@ impl Keeper {
                     return;
                 }
             }
-            self.show();
         }
         if let Err(error) = self.file.close() {
             tracing::error!(%error, "the store was not closed cleanly");
         }
+    }
+
+    /// Answers when the figures tell of it already.
+    fn answer<T>(&self, to: oneshot::Sender<T>, done: T) {
+        self.show();
+        // Who does not wait for the answer any more does not miss it.
+        let _ = to.send(done);
     }
 
     fn flush(&mut self, flush: &Flush) -> Result<(), StoreError> {

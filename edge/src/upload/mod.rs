@@ -13,7 +13,7 @@ pub mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use riverwatts_shared::batch::{Batch, Item};
+use riverwatts_shared::batch::{Announcement, Batch, Item};
 use riverwatts_shared::receipt::{BatchId, Receipt};
 use riverwatts_shared::time::UtcMs;
 use tokio::sync::watch;
@@ -27,7 +27,7 @@ use crate::clock::SiteTime;
 use crate::config::Config;
 use crate::enroll::Credential;
 use crate::record::Recorded;
-use crate::store::{Cargo, Lane, Left, Outgoing, Settlement, Store, StoreError};
+use crate::store::{Cargo, Lane, Left, Outgoing, Store, StoreError};
 
 pub use self::link::Link;
 
@@ -113,7 +113,7 @@ impl Uploader {
                 let started = Instant::now();
                 match self.cycle(started).await {
                     Ok(drained) => self.wait_for_more(started, drained).await,
-                    Err(pause) => self.wait(started, &pause).await,
+                    Err(pause) => self.wait(&pause).await,
                 }
             }
         };
@@ -190,8 +190,6 @@ impl Uploader {
         if due.is_empty() {
             return Ok(());
         }
-        let now = self.time.monotonic();
-        due.iter().for_each(|announcement| self.announcements.postpone(&announcement.key, now));
         self.send_items(due.into_iter().map(Item::Announcement).collect(), Cargo::default()).await
     }
 
@@ -262,19 +260,19 @@ impl Uploader {
     }
 
     async fn settle(&mut self, sendable: Sendable, receipt: Receipt) -> Result<(), Pause> {
-        let items = Batch::decode(&sendable.bytes).expect("what was encoded here can be decoded").items;
+        let items = decoded(&sendable).items;
         let mut settlement = receipt::settlement(&items, &receipt);
-        let named = |key: &str| settlement.named.iter().any(|named| named.key == key);
-        for item in &items {
-            if let Item::Announcement(announcement) = item
-                && named(&announcement.key)
-            {
+        settlement.kept.iter().for_each(|key| self.announcements.forget(key));
+        for announcement in announcements(&items) {
+            let key = &announcement.key;
+            if settlement.named.iter().any(|named| named.key == *key) {
                 let json = announce::as_json(announcement);
-                self.announcements.took(&announcement.key, json.clone());
-                settlement.announced.push((announcement.key.clone(), json));
+                self.announcements.took(key, json.clone());
+                settlement.announced.push((key.clone(), json));
+            } else {
+                self.announcements.postpone(key, self.time.monotonic());
             }
         }
-        settlement.kept.iter().for_each(|key| self.announcements.forget(key));
         for letter in &settlement.dead_letters {
             tracing::warn!(device.id = letter.key, time = %letter.reading.time, code = %letter.code, letter.message, "the cloud refused a reading");
         }
@@ -301,7 +299,11 @@ impl Uploader {
     async fn refused(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
         let units = sendable.cargo.units();
         if units == 0 {
-            return Err(Pause::Retry(words));
+            tracing::warn!(error = words, "the cloud refuses the announcements");
+            let items = decoded(&sendable).items;
+            announcements(&items)
+                .for_each(|announcement| self.announcements.postpone(&announcement.key, self.time.monotonic()));
+            return Ok(());
         }
         match self.pace.refuse(units, &words) {
             Ok(true) => {
@@ -310,8 +312,7 @@ impl Uploader {
             }
             Ok(false) => {
                 tracing::error!(error = words, "the cloud refuses a whole batch: its readings are put aside");
-                let items = Batch::decode(&sendable.bytes).expect("what was encoded here can be decoded").items;
-                let settlement: Settlement = receipt::refused(&items, &words);
+                let settlement = receipt::refused(&decoded(&sendable).items, &words);
                 self.store.settle(sendable.cargo, settlement).await.map_err(store_failed).map(|_| ())
             }
             Err(pause) => {
@@ -338,7 +339,7 @@ impl Uploader {
     }
 
     /// Waits as `pause` asks, or until there is another credential.
-    async fn wait(&mut self, started: Instant, pause: &Pause) {
+    async fn wait(&mut self, pause: &Pause) {
         self.set_every(self.config.upload.every);
         let words = match pause {
             Pause::Retry(words) | Pause::After(_, words) | Pause::Stranger(words) | Pause::Refused(words) => words,
@@ -350,10 +351,10 @@ impl Uploader {
         let mut chance = [0];
         // Without randomness the attempts are merely not spread.
         let _ = getrandom::fill(&mut chance);
-        let until = started + self.pace.wait(pause, self.config.upload.every, chance[0]);
+        let until = Instant::now() + self.pace.wait(pause, self.config.upload.every, chance[0]);
         let is_about_credential = matches!(pause, Pause::Stranger(_) | Pause::NotEnrolled);
         while Instant::now() < until {
-            sleep((until - Instant::now()).min(LOOK_EVERY)).await;
+            sleep((until - Instant::now()).min(self.config.upload.every).min(LOOK_EVERY)).await;
             if is_about_credential
                 && Credential::load(&self.config.store.dir).is_ok_and(|found| found != self.credential)
             {
@@ -362,6 +363,18 @@ impl Uploader {
         }
         self.seen = *self.committed.borrow_and_update();
     }
+}
+
+/// What a batch carries, which is kept only as it is sent.
+fn decoded(sendable: &Sendable) -> Batch {
+    Batch::decode(&sendable.bytes).expect("what was encoded here can be decoded")
+}
+
+fn announcements(items: &[Item]) -> impl Iterator<Item = &Announcement> {
+    items.iter().filter_map(|item| match item {
+        Item::Announcement(announcement) => Some(announcement),
+        _ => None,
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]

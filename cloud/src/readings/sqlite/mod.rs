@@ -6,21 +6,32 @@ mod dirty;
 mod latest;
 mod list;
 mod month;
+mod points;
 mod queue;
 mod read;
+mod rollups;
 mod series;
 mod write;
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use riverwatts_shared::metric::Metric;
 use riverwatts_shared::receipt::BatchId;
+use riverwatts_shared::rollup::Point;
+use riverwatts_shared::segment::Segment;
+use riverwatts_shared::time::UtcMs;
+use riverwatts_shared::words::Resolution;
 use rusqlite::ErrorCode;
+use rusqlite::types::FromSqlError;
 use tokio::sync::oneshot;
 
-use super::{AnsweredBatch, ListQuery, ReadingsError, Rows, StoredRow, Written};
+use super::{
+    AnsweredBatch, Change, DirtyHour, ListQuery, ReadingsError, Rows, Side, StoredRow, Window, Written, failed,
+};
 use dirty::Dirty;
 use latest::Latest;
 use month::Months;
@@ -38,6 +49,7 @@ pub struct Engine {
     rows: Queue<write::Job>,
     series: Queue<series::Job>,
     readers: Readers,
+    dirty: Arc<Dirty>,
     latest: Arc<Latest>,
 }
 
@@ -51,11 +63,13 @@ impl Engine {
         let latest = Arc::new(Latest::default());
         let series_file = folder.join(SERIES_FILE);
         let series = series::open(&series_file)?;
-        let rows_writer = write::Writer::new(Arc::clone(&months), Arc::clone(&dirty), Arc::clone(&latest));
+        let readers = Readers::new(Arc::clone(&months), series_file);
+        let writer = write::Writer::new(months, readers.clone(), Arc::clone(&dirty), Arc::clone(&latest));
         Ok(Engine {
-            rows: Queue::start("readings-rows", move |jobs| rows_writer.run(jobs)).map_err(unavailable)?,
+            rows: Queue::start("readings-rows", move |jobs| writer.run(jobs)).map_err(unavailable)?,
             series: Queue::start("readings-series", move |jobs| series::run(series, jobs)).map_err(unavailable)?,
-            readers: Readers::new(months, series_file),
+            readers,
+            dirty,
             latest,
         })
     }
@@ -89,6 +103,56 @@ impl Engine {
         self.readers.run(move |readers| list::list(readers, &query)).await
     }
 
+    pub(super) async fn segment(&self, device: i64, from: UtcMs, to: UtcMs) -> Result<Segment, ReadingsError> {
+        self.readers.run(move |readers| points::segment(readers, device, from, to)).await
+    }
+
+    pub(super) async fn nearest(
+        &self,
+        device: i64,
+        metric: Metric,
+        time: UtcMs,
+        side: Side,
+    ) -> Result<Option<Point>, ReadingsError> {
+        self.readers.run(move |readers| points::nearest(readers, device, metric, time, side)).await
+    }
+
+    pub(super) fn dirty_hours(&self, device: Option<i64>) -> Vec<DirtyHour> {
+        self.dirty.hours(device)
+    }
+
+    pub(super) async fn windows(
+        &self,
+        device: i64,
+        resolution: Resolution,
+        from: UtcMs,
+        to: UtcMs,
+    ) -> Result<Vec<Window>, ReadingsError> {
+        let query = move |readers: &Readers| rollups::windows(&*readers.series()?, device, resolution, from, to);
+        self.readers.run(query).await
+    }
+
+    pub(super) async fn span(
+        &self,
+        device: i64,
+        resolution: Resolution,
+    ) -> Result<Option<(UtcMs, UtcMs)>, ReadingsError> {
+        self.readers.run(move |readers| rollups::span(&*readers.series()?, device, resolution)).await
+    }
+
+    pub(super) async fn day_zones(&self, device: Option<i64>) -> Result<HashMap<i64, String>, ReadingsError> {
+        self.readers.run(move |readers| rollups::day_zones(&*readers.series()?, device)).await
+    }
+
+    pub(super) async fn replace_windows(&self, change: Change) -> Result<(), ReadingsError> {
+        let done = change.done.clone();
+        let (answer, answered) = oneshot::channel();
+        self.series.submit(series::Job::Replace { change, answer }).await?;
+        answered.await.map_err(writer_died)??;
+        // A crash before this leaves the marks, and the hours are computed once more.
+        if done.is_empty() { Ok(()) } else { self.rows.submit(write::Job::Clean { done }).await }
+    }
+
     pub(super) async fn ping(&self) -> Result<(), ReadingsError> {
         let (answer, answered) = oneshot::channel();
         self.rows.submit(write::Job::Ping { answer }).await?;
@@ -106,10 +170,6 @@ impl Engine {
 
 fn unavailable(error: impl Error + Send + Sync + 'static) -> ReadingsError {
     ReadingsError::Unavailable(Arc::new(error))
-}
-
-fn failed(error: impl Error + Send + Sync + 'static) -> ReadingsError {
-    ReadingsError::Failed(Arc::new(error))
 }
 
 /// A writer ends without an answer only when it panicked, or at the end of the service.
@@ -131,5 +191,11 @@ impl From<rusqlite::Error> for ReadingsError {
             ) => unavailable(error),
             _ => failed(error),
         }
+    }
+}
+
+impl From<FromSqlError> for ReadingsError {
+    fn from(error: FromSqlError) -> Self {
+        failed(error)
     }
 }

@@ -10,11 +10,14 @@ use riverwatts_shared::time::UtcMs;
 use rusqlite::{CachedStatement, Connection, Statement, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::super::{ReadingsError, Rows, StoredRow, Written};
-use super::dirty::{DeviceHour, Dirty, HOUR_MS};
-use super::latest::Latest;
+use super::super::rollups::HOUR_MS;
+use super::super::{DirtyHour, ReadingsError, Rows, Side, StoredRow, Written};
+use super::dirty::{DeviceHour, Dirty};
+use super::latest::{self, Latest};
 use super::month::{COLUMNS, Ids, Month, Months, read_row};
+use super::points;
 use super::queue::Jobs;
+use super::read::Readers;
 
 /// Rows after which a group is full.
 const GROUP_ROWS_MAX: usize = 20_000;
@@ -30,6 +33,11 @@ pub enum Job {
         /// Gets them back after the commit.
         answer: oneshot::Sender<Result<Vec<(Rows, Written)>, ReadingsError>>,
     },
+    /// To take away the marks of hours whose roll-ups are in order.
+    Clean {
+        /// The hours, as they were when their rows were read.
+        done: Vec<DirtyHour>,
+    },
     /// To answer.
     Ping {
         /// Gets the answer.
@@ -40,6 +48,7 @@ pub enum Job {
 /// Owns the month files.
 pub struct Writer {
     months: Arc<Months>,
+    readers: Readers,
     dirty: Arc<Dirty>,
     latest: Arc<Latest>,
     /// Open files, the one used last at the end.
@@ -55,24 +64,26 @@ struct Part<'a> {
 }
 
 impl Writer {
-    pub fn new(months: Arc<Months>, dirty: Arc<Dirty>, latest: Arc<Latest>) -> Writer {
-        Writer { months, dirty, latest, open: Vec::new() }
+    pub fn new(months: Arc<Months>, readers: Readers, dirty: Arc<Dirty>, latest: Arc<Latest>) -> Writer {
+        Writer { months, readers, dirty, latest, open: Vec::new() }
     }
 
     pub fn run(mut self, jobs: &mut Jobs<Job>) {
         let weight = |job: &Job| match job {
             Job::Write { rows, .. } => rows.iter().map(Rows::count).sum(),
-            Job::Ping { .. } => 0,
+            Job::Clean { .. } | Job::Ping { .. } => 0,
         };
         while let Some(group) = jobs.next_group(GROUP_ROWS_MAX, weight) {
             let mut requests = Vec::new();
             let mut answers = Vec::new();
+            let mut cleaned = Vec::new();
             for job in group {
                 match job {
                     Job::Write { rows, answer } => {
                         requests.push(rows);
                         answers.push(answer);
                     }
+                    Job::Clean { done } => cleaned.extend(done),
                     Job::Ping { answer } => {
                         let _ = answer.send(()); // whoever asked may have gone
                     }
@@ -82,15 +93,22 @@ impl Writer {
             for ((rows, result), answer) in requests.into_iter().zip(results).zip(answers) {
                 let _ = answer.send(result.map(|written| rows.into_iter().zip(written).collect())); // likewise
             }
+            if let Err(error) = self.clean(&cleaned) {
+                // They are computed once more.
+                tracing::warn!(%error, "marks of hours stay although their roll-ups are in order");
+            }
         }
     }
 
     /// Stores requests together; when that fails, each by itself, so that one cannot spoil the others.
     fn store_group(&mut self, requests: &[Vec<Rows>]) -> Vec<Result<Vec<Written>, ReadingsError>> {
-        metrics::histogram!("riverwatts_ingest_group_requests").record(requests.len() as f64);
+        if requests.is_empty() {
+            return Vec::new();
+        }
+        metrics::counter!("riverwatts_ingest_groups_total").increment(1);
         match self.store(requests) {
             Ok(written) => written.into_iter().map(Ok).collect(),
-            Err(error) if requests.len() == 1 => vec![Err(error.into())],
+            Err(error) if requests.len() == 1 => vec![Err(error)],
             Err(error) => {
                 tracing::warn!(%error, requests = requests.len(), "a group of writes failed, storing one by one");
                 let alone = |request| Ok(self.store(std::slice::from_ref(request))?.pop().unwrap_or_default());
@@ -100,8 +118,9 @@ impl Writer {
     }
 
     /// One transaction per month that has rows.
-    fn store(&mut self, requests: &[Vec<Rows>]) -> rusqlite::Result<Vec<Vec<Written>>> {
+    fn store(&mut self, requests: &[Vec<Rows>]) -> Result<Vec<Vec<Written>>, ReadingsError> {
         let mut written: Vec<Vec<Written>> = requests.iter().map(|rows| vec![Written::default(); rows.len()]).collect();
+        let beyond = self.beyond_reach(requests)?;
         let mut parts: Vec<(Month, Part<'_>)> = Vec::new();
         for (request, all) in requests.iter().enumerate() {
             for (index, rows) in all.iter().enumerate() {
@@ -110,7 +129,7 @@ impl Writer {
         }
         parts.sort_by_key(|(month, part)| (*month, part.rows.device, part.rows.segment.times[part.range.start]));
         for of_month in parts.chunk_by(|a, b| a.0 == b.0) {
-            self.store_month(of_month[0].0, of_month, &mut written)?;
+            self.store_month(of_month[0].0, of_month, &beyond, &mut written)?;
         }
         Ok(written)
     }
@@ -119,12 +138,14 @@ impl Writer {
         &mut self,
         month: Month,
         parts: &[(Month, Part<'_>)],
+        beyond: &[DeviceHour],
         written: &mut [Vec<Written>],
     ) -> rusqlite::Result<()> {
         let (dirty, latest) = (Arc::clone(&self.dirty), Arc::clone(&self.latest));
         let connection = self.connection(month)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut touched: Vec<DeviceHour> = Vec::new();
+        let mut devices: Vec<i64> = Vec::new();
         let mut newest: Vec<StoredRow> = Vec::new();
         {
             let mut table = Table::prepare(&transaction, Ids::of(month))?;
@@ -135,16 +156,69 @@ impl Writer {
                     let reach = part.rows.reach_ms;
                     let hours = (from - reach).div_euclid(HOUR_MS)..=(to + reach).div_euclid(HOUR_MS);
                     touched.extend(hours.map(|hour| (part.rows.device, hour)));
+                    devices.push(part.rows.device);
                     newest.push(part.rows.row(end - 1));
                 }
             }
         }
+        touched.extend(beyond.iter().filter(|(device, _)| devices.contains(device)));
         touched.sort_unstable();
         touched.dedup();
         dirty.write(&transaction, month, &touched)?;
         transaction.commit()?;
         dirty.touch(month, &touched);
         latest.stored(newest);
+        Ok(())
+    }
+
+    /// A counter's step changes the windows at both its ends, however far apart they are: the hours of
+    /// the counters' neighbours that are further away than rows reach.
+    fn beyond_reach(&self, requests: &[Vec<Rows>]) -> Result<Vec<DeviceHour>, ReadingsError> {
+        let mut devices: Vec<i64> = requests.iter().flatten().map(|rows| rows.device).collect();
+        devices.sort_unstable();
+        devices.dedup();
+        let missing = self.latest.missing(&devices);
+        if !missing.is_empty() {
+            self.latest.learn(latest::find(&self.readers, &missing)?);
+        }
+        let mut hours = Vec::new();
+        for rows in requests.iter().flatten() {
+            let (Some(&first), Some(&last)) = (rows.segment.times.first(), rows.segment.times.last()) else { continue };
+            let (first, last) = (UtcMs(first), UtcMs(last));
+            let counters = rows.counters();
+            let Some(newest) = self.latest.get(&[rows.device]).pop().filter(|_| !counters.is_empty()) else { continue };
+            let follows = newest.time < first && first.since_ms(newest.time) <= rows.reach_ms;
+            if follows && counters.iter().all(|&counter| newest.summed(counter).is_some()) {
+                continue;
+            }
+            let sides = [(first, Side::Before), (last, Side::After)];
+            let sides = if newest.time > last { &sides[..] } else { &sides[..1] };
+            for &counter in &counters {
+                for &(time, side) in sides {
+                    let point = points::nearest(&self.readers, rows.device, counter, time, side)?;
+                    hours.extend(point.map(|point| (rows.device, point.time.0.div_euclid(HOUR_MS))));
+                }
+            }
+        }
+        Ok(hours)
+    }
+
+    /// Takes the marks of hours away that nobody touched since.
+    fn clean(&mut self, done: &[DirtyHour]) -> rusqlite::Result<()> {
+        let untouched = self.dirty.untouched(done);
+        let mut months: Vec<Month> = untouched.iter().flat_map(|(_, months)| months.iter().copied()).collect();
+        months.sort_unstable();
+        months.dedup();
+        for month in months {
+            let transaction = self.connection(month)?.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut remove = transaction.prepare_cached("delete from dirty where device = ?1 and hour = ?2")?;
+            for ((device, hour), _) in untouched.iter().filter(|(_, months)| months.contains(&month)) {
+                remove.execute([device, hour])?;
+            }
+            drop(remove);
+            transaction.commit()?;
+            self.dirty.cleaned(month, untouched.iter().map(|(hour, _)| *hour));
+        }
         Ok(())
     }
 

@@ -1,0 +1,162 @@
+//! A cloud that remembers what it got and answers as it is told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use riverwatts_shared::batch::{Batch, Item, MEDIA_TYPE};
+use riverwatts_shared::receipt::{NamedDevice, Receipt};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// What the cloud does with the next batch.
+#[derive(Debug, Clone)]
+pub(super) enum Reply {
+    /// Answers a receipt, changed like this.
+    Receipt(fn(&Batch, &mut Receipt)),
+    /// Answers an error: status, body, `Retry-After`.
+    Error(u16, serde_json::Value, Option<u32>),
+    /// Stores it and falls silent.
+    Vanish,
+    /// Refuses batches that hold a reading at this time.
+    Poison(i64),
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) at: Instant,
+    pub(super) bytes: Bytes,
+    pub(super) batch: Batch,
+    pub(super) credential: String,
+}
+
+#[derive(Debug)]
+struct Scripted {
+    replies: VecDeque<Reply>,
+    otherwise: Reply,
+    epoch: Uuid,
+}
+
+/// The cloud, running.
+#[derive(Debug, Clone)]
+pub(super) struct FakeCloud {
+    pub(super) url: String,
+    scripted: Arc<Mutex<Scripted>>,
+    requests: Arc<watch::Sender<Vec<Request>>>,
+}
+
+impl FakeCloud {
+    pub(super) async fn start() -> FakeCloud {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scripted =
+            Scripted { replies: VecDeque::new(), otherwise: Reply::Receipt(|_, _| {}), epoch: Uuid::from_u128(7) };
+        let cloud = FakeCloud {
+            url,
+            scripted: Arc::new(Mutex::new(scripted)),
+            requests: Arc::new(watch::Sender::new(Vec::new())),
+        };
+        let router = Router::new().route("/api/v1/sync/batches", post(take)).with_state(cloud.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        cloud
+    }
+
+    /// What to do with the next batches, one each.
+    pub(super) fn then(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.scripted.lock().unwrap().replies.extend(replies);
+    }
+
+    /// What to do with all others.
+    pub(super) fn always(&self, reply: Reply) {
+        self.scripted.lock().unwrap().otherwise = reply;
+    }
+
+    pub(super) fn restore_from_backup(&self) {
+        self.scripted.lock().unwrap().epoch = Uuid::new_v4();
+    }
+
+    /// Waits until the requests so far are as they should be.
+    pub(super) async fn until(&self, enough: impl Fn(&[Request]) -> bool) -> Vec<Request> {
+        let mut requests = self.requests.subscribe();
+        let enough = requests.wait_for(|requests| enough(requests));
+        let found = tokio::time::timeout(super::PATIENCE, enough).await.map(|found| found.unwrap().clone());
+        found.unwrap_or_else(|_| panic!("only this came: {:?}", super::sent(&self.requests.borrow())))
+    }
+
+    pub(super) fn requests(&self) -> Vec<Request> {
+        self.requests.borrow().clone()
+    }
+}
+
+async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) -> Response {
+    assert_eq!(headers[header::CONTENT_TYPE], MEDIA_TYPE);
+    assert_eq!(headers[header::ACCEPT], "application/json");
+    let batch = Batch::decode(&bytes).unwrap();
+    let credential = headers[header::AUTHORIZATION].to_str().unwrap().to_owned();
+    let request = Request { at: Instant::now(), bytes, batch: batch.clone(), credential };
+    let (reply, epoch) = {
+        let mut scripted = cloud.scripted.lock().unwrap();
+        (scripted.replies.pop_front().unwrap_or_else(|| scripted.otherwise.clone()), scripted.epoch)
+    };
+    cloud.requests.send_modify(|requests| requests.push(request));
+    match reply {
+        Reply::Receipt(change) => {
+            let mut receipt = receipt(&batch, epoch);
+            change(&batch, &mut receipt);
+            axum::Json(receipt).into_response()
+        }
+        Reply::Error(status, body, retry_after) => {
+            let status = StatusCode::from_u16(status).unwrap();
+            match retry_after {
+                Some(seconds) => {
+                    (status, [(header::RETRY_AFTER, seconds.to_string())], axum::Json(body)).into_response()
+                }
+                None => (status, axum::Json(body)).into_response(),
+            }
+        }
+        Reply::Vanish => std::future::pending().await,
+        Reply::Poison(ms) => {
+            let poisoned = batch.items.iter().any(|item| match item {
+                Item::Segment { segment, .. } => segment.times.contains(&ms),
+                _ => false,
+            });
+            match poisoned {
+                true => (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(json!({"error": {"message": "poison"}})))
+                    .into_response(),
+                false => axum::Json(receipt(&batch, epoch)).into_response(),
+            }
+        }
+    }
+}
+
+/// A receipt that takes everything.
+fn receipt(batch: &Batch, epoch: Uuid) -> Receipt {
+    let key = |item: &Item| match item {
+        Item::Announcement(announcement) => announcement.key.clone(),
+        Item::Segment { device, .. } => device.clone(),
+        Item::Gap(gap) => gap.device.clone(),
+    };
+    let named = |key: String| NamedDevice { device_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes()), key };
+    Receipt {
+        batch: batch.id,
+        epoch,
+        devices: batch.items.iter().map(key).map(named).collect(),
+        waiting: Vec::new(),
+        stored: Vec::new(),
+        accepted: 0,
+        duplicates: 0,
+        rejected: Vec::new(),
+        upload_every_s: None,
+        config_version: None,
+        commands: Vec::new(),
+    }
+}
