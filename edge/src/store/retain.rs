@@ -9,8 +9,10 @@ use super::{StoreError, gaps, schema};
 
 /// How long settled readings stay, for the panel and for reconciling, if there is room.
 const KEEP_MS: i64 = 7 * 86_400_000;
-/// Segments of one transaction.
+/// Settled segments deleted in one transaction.
 const ROWS_AT_ONCE: i64 = 64;
+/// Unsettled ones: no more than need be.
+const DROPPED_AT_ONCE: i64 = 8;
 /// The log may grow to so much beside the file, and a commit needs room.
 const RESERVE_BYTES: u64 = 2 << 20;
 
@@ -78,7 +80,9 @@ impl StoreFile {
                 params![device, to_ms, boot],
                 |row| row.get(0),
             )?;
-            let span = (Stamp { boot, ms: from_ms }, Stamp { boot, ms: next.unwrap_or(to_ms + 1) });
+            let journal = self.journal.values().find(|entry| entry.boot == boot).map(|entry| entry.from_ms);
+            let next = next.or(journal).unwrap_or_default().max(to_ms + 1);
+            let span = (Stamp { boot, ms: from_ms }, Stamp { boot, ms: next });
             let rows = Some(rows.unsigned_abs());
             gaps::write(&tx, device, GapReason::StoreFullDropped, span, rows, &self.gaps_in_flight)?;
         }
@@ -93,7 +97,7 @@ impl StoreFile {
             "select number, segments.device, boot, from_ms, to_ms, rows from unsettled \
              join segments on number = segment order by segment limit ?1",
         )?;
-        let rows = oldest.query_map([ROWS_AT_ONCE + self.segments_in_flight.len() as i64], |row| {
+        let rows = oldest.query_map([DROPPED_AT_ONCE + self.segments_in_flight.len() as i64], |row| {
             Ok(Leaving {
                 number: row.get(0)?,
                 device: row.get(1)?,
@@ -109,6 +113,9 @@ impl StoreFile {
 
     /// When the oldest reading was taken that the cloud does not have.
     pub(super) fn oldest_unsettled_at(&self) -> Result<Option<Stamp>, StoreError> {
+        if self.backlog == 0 {
+            return Ok(None);
+        }
         let mut sealed = self.connection.prepare_cached(
             "select boot, from_ms from unsettled join segments on number = segment order by segment limit 1",
         )?;

@@ -10,6 +10,7 @@ use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
 use super::file::StoreFile;
+use super::journal::Open;
 use super::{StoreError, gaps, packed};
 
 /// Most gap rows in one batch.
@@ -175,8 +176,13 @@ impl StoreFile {
             let open = self.journal[&number].open.clone();
             let waiting = &self.waiting;
             let found = self.read_flush(number, |device| open.has(device) && !waiting.contains(&device))?;
-            // Only devices that wait: it stays until they do not.
             if found.is_empty() {
+                // Of devices that wait, it stays until they do not; else it has nothing that is open.
+                if let Some(entry) = self.journal.get_mut(&number)
+                    && let Open::Only(devices) = &mut entry.open
+                {
+                    devices.retain(|device| self.waiting.contains(device));
+                }
                 continue;
             }
             cargo.flushes.push(number);
