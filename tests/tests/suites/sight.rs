@@ -1,34 +1,17 @@
 //! Devices and readings as each of the four roles: of their own sites, of others', of none.
 
-use riverwatts_shared::batch::{Announcement, Batch, Item};
-use riverwatts_shared::metric::Metric;
-use riverwatts_shared::reading::{Reading, Value};
-use riverwatts_shared::receipt::BatchId;
-use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::{Clock, SystemClock};
 use riverwatts_shared::words::UserRole;
 use riverwatts_tests::api::Api;
+use riverwatts_tests::batches::{announcement, batch, reading, recent, segment};
 use riverwatts_tests::cloud::{Cloud, GatewayAccount};
 use serde_json::json;
-use uuid::Uuid;
 
 /// A site with one device that has one reading: ids of the site, the device, the gateway.
 async fn site(cloud: &Cloud, name: &str) -> (String, String, GatewayAccount) {
     let site_id = cloud.site(name).await;
     let gateway = cloud.enrolled_gateway(&site_id).await;
-    let reading = Reading {
-        time: SystemClock::default().wall().plus_ms(-1_000),
-        values: vec![Value::ok(Metric::POWER, 1_000_000)],
-    };
-    let announcement = Announcement { key: "turbine-1".into(), profile: "counter".into(), ..Announcement::default() };
-    let batch = Batch {
-        id: BatchId { store: Uuid::new_v4(), sequence: 1 },
-        revision: 0,
-        items: vec![
-            Item::Announcement(announcement),
-            Item::Segment { device: "turbine-1".into(), segment: Segment::from_readings(&[reading]) },
-        ],
-    };
+    let batch = batch(vec![announcement("turbine-1"), segment("turbine-1", &[reading(recent(), 1_000_000)])]);
     assert_eq!(gateway.api.send_batch(&batch).await.ok()["accepted"], 1);
     let device_id = cloud.device(&site_id, "turbine-1").await;
     (site_id, device_id, gateway)
