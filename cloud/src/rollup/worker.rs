@@ -112,7 +112,6 @@ impl Worker<'_> {
     async fn roll_up_due(&mut self, now: UtcMs) -> Result<(), WorkError> {
         let mut hours = self.readings.dirty_hours(None);
         hours.retain(|hour| hour.end() <= now);
-        metrics::gauge!("riverwatts_rollup_hours_waiting").set(hours.len() as f64);
         hours.retain(|hour| hour.untouched_ms >= UNTOUCHED_MS);
         hours.sort_unstable_by_key(|hour| (hour.device, hour.hour));
         hours.truncate(HOURS_AT_ONCE);
