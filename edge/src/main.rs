@@ -11,6 +11,7 @@ use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use riverwatts_edge::check::Report;
+use riverwatts_edge::clock::has_passed;
 use riverwatts_edge::config::{self, Config, EXAMPLE, Overrides};
 use riverwatts_edge::enroll::{self, Credential};
 use riverwatts_edge::run::Listeners;
@@ -191,7 +192,7 @@ fn check(source: &Source, json: bool) -> Result<ExitCode, Failure> {
 fn enroll(config: &Config, cloud: &str, code: &str) -> Result<ExitCode, Failure> {
     let dir = &config.store.dir;
     let before = Credential::load(dir).unwrap_or_default();
-    let now = || tls::not_before_build(jiff::Timestamp::now().into());
+    let now = || has_passed().max(jiff::Timestamp::now().into());
     let http = tls::client(config.cloud.ca.as_deref(), now).map_err(unavailable)?;
     let credential = runtime()?.block_on(enroll::trade(&http, cloud, code)).map_err(unavailable)?;
     credential.save(dir).map_err(unavailable)?;

@@ -1,6 +1,7 @@
 //! The store of readings: a closed enum of engines, written for speed. It knows devices by their
 //! number, keeps what it is given once, and has no rules of its own beyond the identity of a reading.
 
+pub mod commits;
 pub mod list;
 pub mod rollups;
 pub mod rows;
@@ -17,7 +18,9 @@ use riverwatts_shared::rollup::Point;
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Resolution;
+use tokio::sync::mpsc::Receiver;
 
+pub use commits::Commit;
 pub use list::ListQuery;
 pub use rollups::{Change, DirtyHour, Side, Window};
 pub use rows::{Packed, Rows, StoredRow};
@@ -76,9 +79,16 @@ impl Readings {
 
     /// Stores rows and waits for the commit; gives them back, each with what became of it, in the
     /// same order. The same rows again change nothing.
-    pub async fn write(&self, rows: Vec<Rows>) -> Result<Vec<(Rows, Written)>, ReadingsError> {
+    pub async fn write(&self, rows: Vec<Rows>) -> Result<Vec<(Arc<Rows>, Written)>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.write(rows).await,
+        }
+    }
+
+    /// The commits from now on; for the one who asks first.
+    pub fn take_commits(&self) -> Option<Receiver<Commit>> {
+        match self {
+            Readings::Sqlite(engine) => engine.take_commits(),
         }
     }
 

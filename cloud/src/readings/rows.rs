@@ -100,13 +100,10 @@ impl Rows {
         self.flags.row(row)
     }
 
-    /// The counters among its metrics that have a value.
-    pub fn counters(&self) -> Vec<Metric> {
-        let counters = self.segment.columns.iter().filter(|column| column.metric.is_counter());
-        counters
-            .filter(|column| column.values.iter().any(|&value| value != ABSENT))
-            .map(|column| column.metric)
-            .collect()
+    /// The metrics that have a value.
+    pub fn metrics(&self) -> impl Iterator<Item = Metric> {
+        let with_value = |column: &&Column| column.values.iter().any(|&value| value != ABSENT);
+        self.segment.columns.iter().filter(with_value).map(|column| column.metric)
     }
 
     /// One row, as it will be stored.

@@ -12,8 +12,8 @@ use riverwatts_shared::segment::{ABSENT, Column, Segment};
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::{Quality, Resolution};
 
-use crate::readings::Window;
 use crate::readings::rollups::HOUR_MS;
+use crate::readings::{Change, Window};
 
 /// The values of each metric that may be summed, oldest first.
 pub type Points = BTreeMap<Metric, Vec<Point>>;
@@ -74,20 +74,26 @@ pub fn to_windows(rollups: &BTreeMap<Metric, Vec<Rollup>>, edges: &[UtcMs]) -> V
     starts.iter().enumerate().map(window).filter(|window| !window.metrics.is_empty()).collect()
 }
 
-/// The minutes, quarters and hours of `[from, to)`, whole hours, that have points.
-pub fn hours(points: &Points, max_gap_ms: i64, from: UtcMs, to: UtcMs) -> Vec<(Resolution, Window)> {
+/// New roll-ups for the whole hours `[from, to)`, from what each metric comes to in each of their minutes.
+pub fn change_of_minutes(device: i64, minutes: BTreeMap<Metric, Vec<Rollup>>, from: UtcMs, to: UtcMs) -> Change {
     let hours = (to.since_ms(from) / HOUR_MS) as usize;
-    let minutes = roll_up_all(points, max_gap_ms, &window_edges(Resolution::Minute, &TimeZone::UTC, from, to));
     let quarters = join(&minutes, &vec![15; 4 * hours]);
     let whole = join(&quarters, &vec![4; hours]);
-    let mut found = Vec::new();
+    let mut change = Change { device, ..Change::default() };
     for (resolution, rollups) in
         [(Resolution::Minute, minutes), (Resolution::Quarter, quarters), (Resolution::Hour, whole)]
     {
         let windows = to_windows(&rollups, &window_edges(resolution, &TimeZone::UTC, from, to));
-        found.extend(windows.into_iter().map(|window| (resolution, window)));
+        change.replaced.push((resolution, from, to));
+        change.windows.extend(windows.into_iter().map(|window| (resolution, window)));
     }
-    found
+    change
+}
+
+/// New roll-ups for the whole hours `[from, to)`, from all points.
+pub fn change_of_points(device: i64, points: &Points, max_gap_ms: i64, from: UtcMs, to: UtcMs) -> Change {
+    let edges = window_edges(Resolution::Minute, &TimeZone::UTC, from, to);
+    change_of_minutes(device, roll_up_all(points, max_gap_ms, &edges), from, to)
 }
 
 /// One metric of stored windows over neighbouring edges; those that are not stored are empty.

@@ -7,6 +7,7 @@
 //! gives them follows from the points beside them.
 
 mod compute;
+mod live;
 mod query;
 mod source;
 mod worker;

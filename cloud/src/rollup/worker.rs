@@ -8,18 +8,28 @@ use jiff::tz::TimeZone;
 use riverwatts_shared::rollup::window::{window_edges, window_end, window_start};
 use riverwatts_shared::time::{Clock, UtcMs};
 use riverwatts_shared::words::Resolution;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::compute::change_of_points;
+use super::live::Live;
+use super::max_gap_ms;
 use super::source::{Source, runs};
-use super::{compute, max_gap_ms};
 use crate::db::{Db, DbError};
-use crate::readings::{Change, DirtyHour, Readings, ReadingsError};
+use crate::readings::{Change, Commit, DirtyHour, Readings, ReadingsError};
 use crate::store::devices::{self, NamedDevice};
 
-/// How often it looks for work.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often it looks for hours that wait.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long nothing may have come for an hour.
-const UNTOUCHED_MS: u64 = 1_000;
+const UNTOUCHED_MS: u64 = 300;
+/// Hours that are read before it looks again.
+const HOURS_AT_ONCE: usize = 500;
+/// Hours added up in memory that may wait to be put in.
+const CHANGES_MAX: usize = 256;
+/// Wait after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How often it looks whether sites have moved to another zone.
 const ZONES_EVERY: Duration = Duration::from_secs(60);
 /// Days that are computed at once when all of a device's are.
@@ -36,59 +46,134 @@ enum WorkError {
 
 /// Works until `stop`.
 pub async fn keep_rolling_up(db: &Db, readings: &Readings, clock: &dyn Clock, stop: CancellationToken) {
+    let mut worker = Worker { db, readings, named: HashMap::new() };
+    let (give, mut complete) = channel(CHANGES_MAX);
+    if let Some(commits) = readings.take_commits() {
+        // It ends with the writer, or when nobody takes what it gives.
+        tokio::task::spawn_blocking(move || add_up(commits, &give));
+    }
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut zones_at: Option<Instant> = None;
-    while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-        let check_zones = zones_at.is_none_or(|at| at.elapsed() >= ZONES_EVERY);
+    loop {
         let work = async {
-            roll_up_due(db, readings, clock.wall()).await?;
-            if check_zones { follow_zones(db, readings).await } else { Ok(()) }
+            tokio::select! {
+                Some(change) = complete.recv() => worker.replace(change).await,
+                _ = look.tick() => {
+                    if zones_at.is_none_or(|at| at.elapsed() >= ZONES_EVERY) {
+                        worker.follow_zones().await?;
+                        zones_at = Some(Instant::now());
+                    }
+                    worker.roll_up_due(clock.wall()).await
+                }
+            }
         };
         match stop.run_until_cancelled(work).await {
             None => return, // what was not finished is still marked
-            Some(Ok(())) if check_zones => zones_at = Some(Instant::now()),
             Some(Ok(())) => {}
-            Some(Err(error)) => tracing::error!(%error, "roll-ups are not in order"),
-        }
-    }
-}
-
-/// Brings all hours in order that are over at `now` and untouched for a moment.
-async fn roll_up_due(db: &Db, readings: &Readings, now: UtcMs) -> Result<(), WorkError> {
-    let mut hours = readings.dirty_hours(None);
-    hours.retain(|hour| hour.end() <= now);
-    metrics::gauge!("riverwatts_rollup_hours_waiting").set(hours.len() as f64);
-    hours.retain(|hour| hour.untouched_ms >= UNTOUCHED_MS);
-    if hours.is_empty() {
-        return Ok(());
-    }
-    hours.sort_unstable_by_key(|hour| (hour.device, hour.hour));
-    let named = all_named(db).await?;
-    for of_device in hours.chunk_by(|a, b| a.device == b.device) {
-        match named.get(&of_device[0].device) {
-            Some(device) => roll_up_hours(readings, device, of_device).await?,
-            None => {
-                // The device was deleted: nobody can ask for its windows.
-                let done = of_device.to_vec();
-                readings.replace_windows(Change { device: of_device[0].device, done, ..Change::default() }).await?;
+            Some(Err(error)) => {
+                tracing::error!(%error, "roll-ups are not in order");
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }
-    Ok(())
+}
+
+/// Follows the commits and gives away the hours that are complete.
+fn add_up(mut commits: Receiver<Commit>, give: &Sender<Change>) {
+    let mut live = Live::default();
+    while let Some(commit) = commits.blocking_recv() {
+        for change in live.take(&commit) {
+            if give.blocking_send(change).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+struct Worker<'w> {
+    db: &'w Db,
+    readings: &'w Readings,
+    /// Devices by number, as they were when last looked up.
+    named: HashMap<i64, NamedDevice>,
+}
+
+impl Worker<'_> {
+    /// Puts in an hour that was added up in memory.
+    async fn replace(&mut self, mut change: Change) -> Result<(), WorkError> {
+        let hours = std::mem::take(&mut change.done);
+        let Some(device) = self.device(change.device).await? else { return Ok(()) };
+        self.readings.replace_windows(change).await?;
+        let source = self.source(&device);
+        Ok(roll_up_days(&source, &device, &hours).await?)
+    }
+
+    /// Brings all hours in order that are over at `now` and untouched for a moment.
+    async fn roll_up_due(&mut self, now: UtcMs) -> Result<(), WorkError> {
+        let mut hours = self.readings.dirty_hours(None);
+        hours.retain(|hour| hour.end() <= now);
+        hours.retain(|hour| hour.untouched_ms >= UNTOUCHED_MS);
+        hours.sort_unstable_by_key(|hour| (hour.device, hour.hour));
+        hours.truncate(HOURS_AT_ONCE);
+        for of_device in hours.chunk_by(|a, b| a.device == b.device) {
+            let number = of_device[0].device;
+            match self.device(number).await? {
+                Some(device) => roll_up_hours(&self.source(&device), &device, of_device).await?,
+                None => {
+                    // The device was deleted: nobody can ask for its windows.
+                    let done = of_device.to_vec();
+                    self.readings.replace_windows(Change { device: number, done, ..Change::default() }).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the days of devices anew whose site has moved to another zone.
+    async fn follow_zones(&mut self) -> Result<(), WorkError> {
+        self.look_up().await?;
+        let stored = self.readings.day_zones(None).await?;
+        for device in self.named.values() {
+            if stored.get(&device.number).is_some_and(|zone| *zone != device.timezone) {
+                all_days(&self.source(device), device).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn device(&mut self, number: i64) -> Result<Option<NamedDevice>, DbError> {
+        if !self.named.contains_key(&number) {
+            self.look_up().await?;
+        }
+        Ok(self.named.get(&number).cloned())
+    }
+
+    async fn look_up(&mut self) -> Result<(), DbError> {
+        self.named.clear();
+        let mut after = 0;
+        loop {
+            let page = devices::all_named(self.db, after).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.number;
+            self.named.extend(page.into_iter().map(|device| (device.number, device)));
+        }
+    }
+
+    fn source(&self, device: &NamedDevice) -> Source<'_> {
+        Source { readings: self.readings, device: device.number, max_gap_ms: max_gap_ms(device.interval_ms) }
+    }
 }
 
 /// Hours of one device, in order.
-async fn roll_up_hours(readings: &Readings, device: &NamedDevice, hours: &[DirtyHour]) -> Result<(), ReadingsError> {
-    let source = Source { readings, device: device.number, max_gap_ms: max_gap_ms(device.interval_ms) };
+async fn roll_up_hours(source: &Source<'_>, device: &NamedDevice, hours: &[DirtyHour]) -> Result<(), ReadingsError> {
     for run in runs(hours) {
         let (from, to) = (run[0].start(), run[run.len() - 1].end());
         let points = source.points(from, to).await?;
-        let max_gap_ms = source.max_gap_ms;
-        let computed = tokio::task::spawn_blocking(move || compute::hours(&points, max_gap_ms, from, to));
-        let windows = computed.await.expect("sums never panic");
-        let replaced = [Resolution::Minute, Resolution::Quarter, Resolution::Hour].map(|it| (it, from, to)).to_vec();
-        readings.replace_windows(Change { device: device.number, replaced, windows, ..Change::default() }).await?;
+        let (device, max_gap_ms) = (source.device, source.max_gap_ms);
+        let computed = tokio::task::spawn_blocking(move || change_of_points(device, &points, max_gap_ms, from, to));
+        source.readings.replace_windows(computed.await.expect("sums never panic")).await?;
     }
-    roll_up_days(&source, device, hours).await
+    roll_up_days(source, device, hours).await
 }
 
 /// The days that hours belong to; with it the hours are done.
@@ -131,29 +216,6 @@ async fn all_days(source: &Source<'_>, device: &NamedDevice) -> Result<(), Readi
     source.readings.replace_windows(change).await
 }
 
-/// Makes the days of devices anew whose site has moved to another zone.
-async fn follow_zones(db: &Db, readings: &Readings) -> Result<(), WorkError> {
-    let stored = readings.day_zones(None).await?;
-    for device in all_named(db).await?.values() {
-        if stored.get(&device.number).is_some_and(|zone| *zone != device.timezone) {
-            let source = Source { readings, device: device.number, max_gap_ms: max_gap_ms(device.interval_ms) };
-            all_days(&source, device).await?;
-        }
-    }
-    Ok(())
-}
-
 fn zone_of(device: &NamedDevice) -> TimeZone {
     TimeZone::get(&device.timezone).unwrap_or(TimeZone::UTC)
-}
-
-async fn all_named(db: &Db) -> Result<HashMap<i64, NamedDevice>, DbError> {
-    let mut named = HashMap::new();
-    let mut after = 0;
-    loop {
-        let page = devices::all_named(db, after).await?;
-        let Some(last) = page.last() else { return Ok(named) };
-        after = last.number;
-        named.extend(page.into_iter().map(|device| (device.number, device)));
-    }
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::figures::Known;
 use crate::bus::{Bus, Driven};
 use crate::check::Report;
-use crate::clock::{BootClock, SiteTime, Timekeeper, is_synchronised};
+use crate::clock::{BootClock, SiteTime, Timekeeper, has_passed, is_synchronised};
 use crate::config::Config;
 use crate::health::Health;
 use crate::panel::{self, Panel};
@@ -83,7 +83,9 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
     let boot = BootClock::this_boot();
     let clock: Arc<dyn Clock> = Arc::new(boot.clone());
     let (store, left) = store::start(settings(&config, &boot), Arc::clone(&clock))?;
-    let keeper = Timekeeper::new(left.anchor, left.floor_ms, clock.monotonic());
+    let now = clock.monotonic();
+    let passed_ms = has_passed().0 - now.as_millis() as i64;
+    let keeper = Timekeeper::new(left.anchor, left.floor_ms.max(Some(passed_ms)), now);
     let time = Arc::new(SiteTime::new(Arc::clone(&clock), keeper));
 
     let recorded = Arc::new(Recorded::new(config.devices.len()));

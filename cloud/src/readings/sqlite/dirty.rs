@@ -57,18 +57,21 @@ impl Dirty {
         Ok(())
     }
 
-    /// Notes that a write to `month`, now committed, touched these hours.
-    pub fn touch(&self, month: Month, hours: &[DeviceHour]) {
+    /// Notes that a write to `month`, now committed, touched these hours; answers the marks' versions.
+    pub fn touch(&self, month: Month, hours: &[DeviceHour]) -> Vec<(i64, u64)> {
         let now = Instant::now();
         let mut marks = self.lock();
-        for &hour in hours {
-            let mark = marks.entry(hour).or_insert(Mark { version: 0, touched: now, months: Vec::new() });
+        let touch = |&(device, hour): &DeviceHour| {
+            let fresh = || Mark { version: 0, touched: now, months: Vec::new() };
+            let mark = marks.entry((device, hour)).or_insert_with(fresh);
             mark.version += 1;
             mark.touched = now;
             if !mark.months.contains(&month) {
                 mark.months.push(month);
             }
-        }
+            (hour, mark.version)
+        };
+        hours.iter().map(touch).collect()
     }
 
     /// The marks of one device, or of all.

@@ -11,13 +11,14 @@ mod queue;
 mod read;
 mod rollups;
 mod series;
+mod surroundings;
 mod write;
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::receipt::BatchId;
@@ -27,16 +28,19 @@ use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Resolution;
 use rusqlite::ErrorCode;
 use rusqlite::types::FromSqlError;
+use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 
+use super::commits::commits;
 use super::{
-    AnsweredBatch, Change, DirtyHour, ListQuery, ReadingsError, Rows, Side, StoredRow, Window, Written, failed,
+    AnsweredBatch, Change, Commit, DirtyHour, ListQuery, ReadingsError, Rows, Side, StoredRow, Window, Written, failed,
 };
 use dirty::Dirty;
 use latest::Latest;
 use month::Months;
 use queue::Queue;
 use read::Readers;
+use series::Highest;
 
 /// Name of the file of roll-ups and the ledger, in the data folder.
 pub const SERIES_FILE: &str = "series.db";
@@ -51,6 +55,8 @@ pub struct Engine {
     readers: Readers,
     dirty: Arc<Dirty>,
     latest: Arc<Latest>,
+    highest: Arc<Highest>,
+    commits: Mutex<Option<Receiver<Commit>>>,
 }
 
 impl Engine {
@@ -63,25 +69,45 @@ impl Engine {
         let latest = Arc::new(Latest::default());
         let series_file = folder.join(SERIES_FILE);
         let series = series::open(&series_file)?;
+        let highest = Arc::new(Highest::default());
+        let noted = Arc::clone(&highest);
         let readers = Readers::new(Arc::clone(&months), series_file);
-        let writer = write::Writer::new(months, readers.clone(), Arc::clone(&dirty), Arc::clone(&latest));
+        let (teller, commits) = commits();
+        let writer = write::Writer::new(months, readers.clone(), Arc::clone(&dirty), Arc::clone(&latest), teller);
         Ok(Engine {
             rows: Queue::start("readings-rows", move |jobs| writer.run(jobs)).map_err(unavailable)?,
-            series: Queue::start("readings-series", move |jobs| series::run(series, jobs)).map_err(unavailable)?,
+            series: Queue::start("readings-series", move |jobs| series::run(series, &noted, jobs))
+                .map_err(unavailable)?,
             readers,
             dirty,
             latest,
+            highest,
+            commits: Mutex::new(Some(commits)),
         })
     }
 
-    pub(super) async fn write(&self, rows: Vec<Rows>) -> Result<Vec<(Rows, Written)>, ReadingsError> {
+    pub(super) async fn write(&self, rows: Vec<Rows>) -> Result<Vec<(Arc<Rows>, Written)>, ReadingsError> {
+        let rows = rows.into_iter().map(Arc::new).collect();
         let (answer, answered) = oneshot::channel();
         self.rows.submit(write::Job::Write { rows, answer }).await?;
         answered.await.map_err(writer_died)?
     }
 
+    pub(super) fn take_commits(&self) -> Option<Receiver<Commit>> {
+        self.commits.lock().expect("never poisoned: nothing panics inside").take()
+    }
+
     pub(super) async fn find_batch(&self, id: BatchId) -> Result<Option<AnsweredBatch>, ReadingsError> {
-        self.readers.run(move |readers| series::find_batch(&*readers.series()?, id)).await
+        if self.highest.is_below(id) {
+            return Ok(None);
+        }
+        let highest = Arc::clone(&self.highest);
+        let query = move |readers: &Readers| {
+            let series = readers.series()?;
+            highest.note(id.store, series::highest(&series, id.store)?, true);
+            series::find_batch(&series, id)
+        };
+        self.readers.run(query).await
     }
 
     pub(super) async fn keep_batch(&self, batch: AnsweredBatch) -> Result<(), ReadingsError> {

@@ -7,7 +7,7 @@ use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Quality;
 
 use super::super::rows::{read_extra, read_flags};
-use super::super::{ReadingsError, Side, failed};
+use super::super::{ReadingsError, Side, StoredRow, failed};
 use super::month::{COLUMNS, Ids, read_row};
 use super::read::Readers;
 
@@ -96,6 +96,34 @@ pub fn nearest(
     time: UtcMs,
     side: Side,
 ) -> Result<Option<Point>, ReadingsError> {
+    let mut scanned = 0;
+    let mut found = None;
+    scan(readers, device, time, side, |row| {
+        found = row.summed(metric).map(|value| Point { time: row.time, value });
+        scanned += 1;
+        found.is_none() && scanned < SCAN_ROWS_MAX
+    })?;
+    Ok(found)
+}
+
+/// The reading nearest to `time` on one side; `time` itself is on neither.
+pub fn beside(readers: &Readers, device: i64, time: UtcMs, side: Side) -> Result<Option<StoredRow>, ReadingsError> {
+    let mut found = None;
+    scan(readers, device, time, side, |row| {
+        found = Some(row);
+        false
+    })?;
+    Ok(found)
+}
+
+/// Gives the device's readings on one side of `time` to `take`, the nearest first, while it wants more.
+fn scan(
+    readers: &Readers,
+    device: i64,
+    time: UtcMs,
+    side: Side,
+    mut take: impl FnMut(StoredRow) -> bool,
+) -> Result<(), ReadingsError> {
     let (from, to, order) = match side {
         Side::Before => (UtcMs(i64::MIN), time, "desc"),
         Side::After => (time.plus_ms(1), UtcMs(i64::MAX), "asc"),
@@ -104,7 +132,6 @@ pub fn nearest(
     if side == Side::Before {
         months.reverse();
     }
-    let mut scanned = 0;
     for month in months {
         let ids = Ids::of(month);
         let Some((first, last)) = ids.within(device, from, to) else { continue };
@@ -114,15 +141,10 @@ pub fn nearest(
         ))?;
         let mut rows = select.query([first, last])?;
         while let Some(row) = rows.next()? {
-            let row = read_row(row, ids)?;
-            if let Some(value) = row.summed(metric) {
-                return Ok(Some(Point { time: row.time, value }));
-            }
-            scanned += 1;
-            if scanned == SCAN_ROWS_MAX {
-                return Ok(None);
+            if !take(read_row(row, ids)?) {
+                return Ok(());
             }
         }
     }
-    Ok(None)
+    Ok(())
 }

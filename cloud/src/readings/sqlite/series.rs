@@ -1,12 +1,15 @@
 //! The file `series.db` and its writer: the ledger of batches, and the roll-ups. Waiting requests
 //! share a transaction.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
 
 use riverwatts_shared::receipt::BatchId;
 use riverwatts_shared::time::UtcMs;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::super::{AnsweredBatch, Change, ReadingsError};
 use super::month::{configure, make};
@@ -15,6 +18,8 @@ use super::rollups;
 
 /// Requests after which a group is full.
 const GROUP_MAX: usize = 256;
+/// Stores whose highest sequence is remembered.
+const STORES_MAX: usize = 16_384;
 /// How long a batch is remembered after its answer: 45 days. A gateway that sends it again later
 /// finds its readings as duplicates.
 const REMEMBERED_MS: i64 = 45 * 86_400_000;
@@ -58,6 +63,41 @@ pub enum Job {
     },
 }
 
+/// The highest sequence of each store in the ledger: a higher one needs no look at the file.
+#[derive(Debug, Default)]
+pub struct Highest {
+    stores: Mutex<HashMap<Uuid, Sequence>>,
+}
+
+#[derive(Debug, Default)]
+struct Sequence {
+    highest: u64,
+    /// Whether the ledger was asked for it; else there may be higher ones.
+    asked: bool,
+}
+
+impl Highest {
+    /// Whether a batch is above all that the ledger has of its store.
+    pub fn is_below(&self, id: BatchId) -> bool {
+        self.lock().get(&id.store).is_some_and(|sequence| sequence.asked && sequence.highest < id.sequence)
+    }
+
+    /// Notes what stands in the ledger; `asked`: it is the highest there.
+    pub fn note(&self, store: Uuid, sequence: u64, asked: bool) {
+        let mut stores = self.lock();
+        if stores.len() >= STORES_MAX && !stores.contains_key(&store) {
+            stores.clear();
+        }
+        let known = stores.entry(store).or_default();
+        known.highest = known.highest.max(sequence);
+        known.asked |= asked;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Sequence>> {
+        self.stores.lock().expect("never poisoned: nothing panics inside")
+    }
+}
+
 /// Opens the file to write.
 pub fn open(path: &Path) -> Result<Connection, ReadingsError> {
     let connection = Connection::open(path)?;
@@ -67,7 +107,7 @@ pub fn open(path: &Path) -> Result<Connection, ReadingsError> {
 }
 
 /// Works off the queue.
-pub fn run(mut connection: Connection, jobs: &mut Jobs<Job>) {
+pub fn run(mut connection: Connection, highest: &Highest, jobs: &mut Jobs<Job>) {
     while let Some(group) = jobs.next_group(GROUP_MAX, |_| 1) {
         let mut wanted = Vec::new();
         let mut answers = Vec::new();
@@ -87,6 +127,11 @@ pub fn run(mut connection: Connection, jobs: &mut Jobs<Job>) {
             continue;
         }
         let result = write(&mut connection, &wanted).map_err(ReadingsError::from);
+        if result.is_ok() {
+            for batch in wanted.iter().filter_map(Wanted::batch) {
+                highest.note(batch.id.store, batch.id.sequence, false);
+            }
+        }
         for answer in answers {
             let _ = answer.send(result.clone()); // likewise
         }
@@ -99,7 +144,21 @@ enum Wanted {
     Replace(Change),
 }
 
+impl Wanted {
+    fn batch(&self) -> Option<&AnsweredBatch> {
+        match self {
+            Wanted::Keep(batch) => Some(batch),
+            Wanted::Replace(_) => None,
+        }
+    }
+}
+
 fn write(connection: &mut Connection, group: &[Wanted]) -> rusqlite::Result<()> {
+    // Marks of hours are taken away for good once their roll-ups stand here, so these must stay. A
+    // receipt that a power cut takes back costs a repeat: the batch meets its own readings.
+    let must_stay = group.iter().any(|wanted| wanted.batch().is_none());
+    let synchronous = if must_stay { "full" } else { "normal" };
+    connection.execute_batch(&format!("pragma synchronous = {synchronous};"))?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut now = None;
     for wanted in group {
@@ -134,6 +193,15 @@ fn forget(connection: &Connection, now: UtcMs) -> rusqlite::Result<()> {
     )?;
     forget.execute(params![now.plus_ms(-REMEMBERED_MS).0, FORGOTTEN_MAX])?;
     Ok(())
+}
+
+/// The highest sequence of a store; 0 when there is none.
+pub fn highest(connection: &Connection, store: Uuid) -> Result<u64, ReadingsError> {
+    let mut select = connection.prepare_cached("select min(sequence), max(sequence) from batches where store = ?1")?;
+    let (min, max): (Option<i64>, Option<i64>) =
+        select.query_row([store.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    // Bits of numbers beyond the signed ones: then the file is always asked.
+    Ok(if min.is_some_and(|min| min < 0) { u64::MAX } else { max.unwrap_or(0) as u64 })
 }
 
 /// What the ledger knows of a batch.

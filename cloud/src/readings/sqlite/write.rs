@@ -10,14 +10,15 @@ use riverwatts_shared::time::UtcMs;
 use rusqlite::{CachedStatement, Connection, Statement, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use super::super::commits::{Commit, Teller};
 use super::super::rollups::HOUR_MS;
-use super::super::{DirtyHour, ReadingsError, Rows, Side, StoredRow, Written};
+use super::super::{DirtyHour, ReadingsError, Rows, StoredRow, Written};
 use super::dirty::{DeviceHour, Dirty};
 use super::latest::{self, Latest};
 use super::month::{COLUMNS, Ids, Month, Months, read_row};
-use super::points;
 use super::queue::Jobs;
 use super::read::Readers;
+use super::surroundings::Surroundings;
 
 /// Rows after which a group is full.
 const GROUP_ROWS_MAX: usize = 20_000;
@@ -29,9 +30,9 @@ pub enum Job {
     /// To store rows.
     Write {
         /// The rows, per device.
-        rows: Vec<Rows>,
+        rows: Vec<Arc<Rows>>,
         /// Gets them back after the commit.
-        answer: oneshot::Sender<Result<Vec<(Rows, Written)>, ReadingsError>>,
+        answer: oneshot::Sender<Result<Vec<(Arc<Rows>, Written)>, ReadingsError>>,
     },
     /// To take away the marks of hours whose roll-ups are in order.
     Clean {
@@ -51,6 +52,7 @@ pub struct Writer {
     readers: Readers,
     dirty: Arc<Dirty>,
     latest: Arc<Latest>,
+    teller: Teller,
     /// Open files, the one used last at the end.
     open: Vec<(Month, Connection)>,
 }
@@ -59,18 +61,38 @@ pub struct Writer {
 struct Part<'a> {
     request: usize,
     index: usize,
-    rows: &'a Rows,
+    rows: &'a Arc<Rows>,
+    around: &'a Surroundings,
     range: Range<usize>,
 }
 
+impl Part<'_> {
+    /// The hours whose windows change when these of the rows are new.
+    fn hours(&self, changed: Range<usize>) -> impl Iterator<Item = i64> {
+        let (rows, around) = (self.rows, self.around);
+        // What stands beside rows in the middle is not looked at.
+        let before = if changed.start == 0 { around.reach_before_ms } else { rows.reach_ms };
+        let after = if changed.end == rows.count() { around.reach_after_ms } else { rows.reach_ms };
+        let from = rows.segment.times[changed.start] - before;
+        let to = rows.segment.times[changed.end - 1] + after;
+        (from.div_euclid(HOUR_MS)..=to.div_euclid(HOUR_MS)).chain(around.hours.iter().copied())
+    }
+}
+
 impl Writer {
-    pub fn new(months: Arc<Months>, readers: Readers, dirty: Arc<Dirty>, latest: Arc<Latest>) -> Writer {
-        Writer { months, readers, dirty, latest, open: Vec::new() }
+    pub fn new(
+        months: Arc<Months>,
+        readers: Readers,
+        dirty: Arc<Dirty>,
+        latest: Arc<Latest>,
+        teller: Teller,
+    ) -> Writer {
+        Writer { months, readers, dirty, latest, teller, open: Vec::new() }
     }
 
     pub fn run(mut self, jobs: &mut Jobs<Job>) {
         let weight = |job: &Job| match job {
-            Job::Write { rows, .. } => rows.iter().map(Rows::count).sum(),
+            Job::Write { rows, .. } => rows.iter().map(|rows| rows.count()).sum(),
             Job::Clean { .. } | Job::Ping { .. } => 0,
         };
         while let Some(group) = jobs.next_group(GROUP_ROWS_MAX, weight) {
@@ -101,7 +123,7 @@ impl Writer {
     }
 
     /// Stores requests together; when that fails, each by itself, so that one cannot spoil the others.
-    fn store_group(&mut self, requests: &[Vec<Rows>]) -> Vec<Result<Vec<Written>, ReadingsError>> {
+    fn store_group(&mut self, requests: &[Vec<Arc<Rows>>]) -> Vec<Result<Vec<Written>, ReadingsError>> {
         if requests.is_empty() {
             return Vec::new();
         }
@@ -118,18 +140,19 @@ impl Writer {
     }
 
     /// One transaction per month that has rows.
-    fn store(&mut self, requests: &[Vec<Rows>]) -> Result<Vec<Vec<Written>>, ReadingsError> {
+    fn store(&mut self, requests: &[Vec<Arc<Rows>>]) -> Result<Vec<Vec<Written>>, ReadingsError> {
         let mut written: Vec<Vec<Written>> = requests.iter().map(|rows| vec![Written::default(); rows.len()]).collect();
-        let beyond = self.beyond_reach(requests)?;
+        let around = self.look_around(requests)?;
         let mut parts: Vec<(Month, Part<'_>)> = Vec::new();
         for (request, all) in requests.iter().enumerate() {
             for (index, rows) in all.iter().enumerate() {
-                split_by_month(rows, |month, range| parts.push((month, Part { request, index, rows, range })));
+                let around = &around[request][index];
+                split_by_month(rows, |month, range| parts.push((month, Part { request, index, rows, around, range })));
             }
         }
         parts.sort_by_key(|(month, part)| (*month, part.rows.device, part.rows.segment.times[part.range.start]));
         for of_month in parts.chunk_by(|a, b| a.0 == b.0) {
-            self.store_month(of_month[0].0, of_month, &beyond, &mut written)?;
+            self.store_month(of_month[0].0, of_month, &mut written)?;
         }
         Ok(written)
     }
@@ -138,42 +161,44 @@ impl Writer {
         &mut self,
         month: Month,
         parts: &[(Month, Part<'_>)],
-        beyond: &[DeviceHour],
         written: &mut [Vec<Written>],
     ) -> rusqlite::Result<()> {
         let (dirty, latest) = (Arc::clone(&self.dirty), Arc::clone(&self.latest));
         let connection = self.connection(month)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut touched: Vec<DeviceHour> = Vec::new();
-        let mut devices: Vec<i64> = Vec::new();
-        let mut newest: Vec<StoredRow> = Vec::new();
+        // The changed rows of each part, with the hours that change with them.
+        let mut changes: Vec<(&Part<'_>, Range<usize>, Vec<DeviceHour>)> = Vec::new();
         {
             let mut table = Table::prepare(&transaction, Ids::of(month))?;
             for (_, part) in parts {
-                let changed = table.put(part, &mut written[part.request][part.index])?;
-                if let Some(Range { start, end }) = changed {
-                    let (from, to) = (part.rows.segment.times[start], part.rows.segment.times[end - 1]);
-                    let reach = part.rows.reach_ms;
-                    let hours = (from - reach).div_euclid(HOUR_MS)..=(to + reach).div_euclid(HOUR_MS);
-                    touched.extend(hours.map(|hour| (part.rows.device, hour)));
-                    devices.push(part.rows.device);
-                    newest.push(part.rows.row(end - 1));
+                if let Some(changed) = table.put(part, &mut written[part.request][part.index])? {
+                    let hours = part.hours(changed.clone()).map(|hour| (part.rows.device, hour)).collect();
+                    changes.push((part, changed, hours));
                 }
             }
         }
-        touched.extend(beyond.iter().filter(|(device, _)| devices.contains(device)));
+        let mut touched: Vec<DeviceHour> = changes.iter().flat_map(|(.., hours)| hours.iter().copied()).collect();
         touched.sort_unstable();
         touched.dedup();
         dirty.write(&transaction, month, &touched)?;
         transaction.commit()?;
-        dirty.touch(month, &touched);
-        latest.stored(newest);
+        for (part, changed, hours) in changes {
+            let is_whole = written[part.request][part.index].accepted == part.rows.count() as u64;
+            self.teller.tell(Commit {
+                number: 0,
+                device: part.rows.device,
+                rows: is_whole.then(|| Arc::clone(part.rows)),
+                before: part.around.before,
+                after: part.around.after,
+                hours: dirty.touch(month, &hours),
+            });
+            latest.stored(part.rows.row(changed.end - 1));
+        }
         Ok(())
     }
 
-    /// A counter's step changes the windows at both its ends, however far apart they are: the hours of
-    /// the counters' neighbours that are further away than rows reach.
-    fn beyond_reach(&self, requests: &[Vec<Rows>]) -> Result<Vec<DeviceHour>, ReadingsError> {
+    /// What stands around the rows of all requests.
+    fn look_around<'r>(&self, requests: &'r [Vec<Arc<Rows>>]) -> Result<Vec<Vec<Surroundings>>, ReadingsError> {
         let mut devices: Vec<i64> = requests.iter().flatten().map(|rows| rows.device).collect();
         devices.sort_unstable();
         devices.dedup();
@@ -181,26 +206,8 @@ impl Writer {
         if !missing.is_empty() {
             self.latest.learn(latest::find(&self.readers, &missing)?);
         }
-        let mut hours = Vec::new();
-        for rows in requests.iter().flatten() {
-            let (Some(&first), Some(&last)) = (rows.segment.times.first(), rows.segment.times.last()) else { continue };
-            let (first, last) = (UtcMs(first), UtcMs(last));
-            let counters = rows.counters();
-            let Some(newest) = self.latest.get(&[rows.device]).pop().filter(|_| !counters.is_empty()) else { continue };
-            let follows = newest.time < first && first.since_ms(newest.time) <= rows.reach_ms;
-            if follows && counters.iter().all(|&counter| newest.summed(counter).is_some()) {
-                continue;
-            }
-            let sides = [(first, Side::Before), (last, Side::After)];
-            let sides = if newest.time > last { &sides[..] } else { &sides[..1] };
-            for &counter in &counters {
-                for &(time, side) in sides {
-                    let point = points::nearest(&self.readers, rows.device, counter, time, side)?;
-                    hours.extend(point.map(|point| (rows.device, point.time.0.div_euclid(HOUR_MS))));
-                }
-            }
-        }
-        Ok(hours)
+        let around = |rows: &'r Arc<Rows>| Surroundings::of(rows, &self.readers, &self.latest);
+        requests.iter().map(|all| all.iter().map(around).collect()).collect()
     }
 
     /// Takes the marks of hours away that nobody touched since.

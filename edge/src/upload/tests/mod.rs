@@ -7,7 +7,7 @@ use std::path::Path;
 
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::reading::{Reading, Value};
-use riverwatts_shared::receipt::Rejected;
+use riverwatts_shared::receipt::{Receipt, Rejected};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::{Clock, ManualClock};
 use riverwatts_shared::words::RejectCode;
