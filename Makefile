@@ -1,5 +1,5 @@
 # Thin calls only: what a target does stands in the script that it names.
-.PHONY: demo test lint fuzz compiler
+.PHONY: demo test lint fuzz bench compiler
 
 # Ctrl-C ends it; DEMO_ARGS="--for 60s" lets it end by itself.
 demo: compiler
@@ -26,3 +26,7 @@ compiler:
 SECONDS_EACH ?= 60
 fuzz: compiler
 	scripts/fuzz $(SECONDS_EACH)
+
+# All suites, or SUITE=name; a table, and target/bench/results.jsonl.
+bench: compiler
+	scripts/bench $(SUITE)

@@ -27,6 +27,7 @@ use crate::http::extract::Peer;
 use crate::http::{AppState, HttpSettings, health, router};
 use crate::ingest::Ingest;
 use crate::readings::{Readings, ReadingsError};
+use crate::rollup::keep_rolling_up;
 
 /// Most connections at once; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 2_048;
@@ -123,6 +124,7 @@ pub async fn serve(app: AppState, listener: TcpListener, stop: CancellationToken
             let lives = app.auth.tokens.access_lives();
             tokio::join!(
                 app.auth.revoked.keep_reading(&app.db, app.clock.as_ref(), lives, stop.clone()),
+                keep_rolling_up(&app.db, &app.readings, app.clock.as_ref(), stop.clone()),
                 keep_numbers(stop)
             );
         }

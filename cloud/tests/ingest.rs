@@ -2,15 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+#[path = "support/site.rs"]
+mod site;
+
 use riverwatts_cloud::db::Db;
-use riverwatts_cloud::db::column::Object;
 use riverwatts_cloud::db::migrate::migrate;
 use riverwatts_cloud::ingest::{Ingest, IngestError};
 use riverwatts_cloud::readings::{ListQuery, Readings, Rows};
 use riverwatts_cloud::store::devices::{self, NamedDevice, UpdateDevice};
 use riverwatts_cloud::store::gaps::{self, NewGap};
-use riverwatts_cloud::store::gateways::{self, Gateway};
-use riverwatts_cloud::store::sites::{self, NewSite};
+use riverwatts_cloud::store::gateways::Gateway;
+use riverwatts_cloud::store::sites;
 use riverwatts_shared::batch::{Announcement, Batch, Item};
 use riverwatts_shared::metric::{Metric, VALUE_MAX};
 use riverwatts_shared::reading::{Gap, Reading, Value};
@@ -19,9 +21,8 @@ use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::{GapReason, RejectCode};
 use serde_json::json;
+use site::{NOW, gateway, new_site};
 use uuid::Uuid;
-
-const NOW: UtcMs = UtcMs(1_795_508_130_000);
 
 /// A cloud without its HTTP side, with one site and one gateway.
 struct Cloud {
@@ -86,30 +87,6 @@ impl Cloud {
         let device = self.device(key).await.id;
         gaps::list(&self.db, device, UtcMs(i64::MIN), UtcMs(i64::MAX), None, 100).await.unwrap()
     }
-}
-
-fn new_site() -> NewSite {
-    NewSite {
-        name: "One".to_owned(),
-        region: "Alaska".to_owned(),
-        river_name: "Tanana".to_owned(),
-        latitude: 64.5,
-        longitude: -149.1,
-        elevation: None,
-        water_depth: None,
-        flow_rate: None,
-        capacity_kw: 25.0,
-        installation_date: None,
-        status: None,
-        timezone: "America/Anchorage".to_owned(),
-        currency: "USD".to_owned(),
-        metadata: Object::default(),
-    }
-}
-
-async fn gateway(db: &Db, site_id: Uuid, name: &str) -> Gateway {
-    gateways::create(db, site_id, name, name, NOW).await.unwrap();
-    gateways::enroll(db, name, &format!("credential {name}"), NOW).await.unwrap().unwrap()
 }
 
 fn announcement(key: &str) -> Item {

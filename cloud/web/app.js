@@ -4,7 +4,8 @@
 
 const API = "/api/v1";
 const REFRESH_EVERY_MS = 5_000;
-const STALE_AFTER_MS = 60_000;
+/** Over two intervals of a metered link. */
+const STALE_AFTER_MS = 150_000;
 const PAGE_ROWS = 1_000;
 const REQUEST_TIMEOUT_MS = 20_000;
 
@@ -148,7 +149,7 @@ function unitOf(metric) {
 function labelOf(metric) {
   const cut = metric.lastIndexOf("_");
   const bare = !(metric in UNITS_BY_NAME) && cut > 0 && metric.slice(cut + 1) in UNITS ? metric.slice(0, cut) : metric;
-  const words = bare.replace(/^x_/, "").replaceAll("_", " ");
+  const words = bare.replace(/^x_/, "").replaceAll("_", " ").replace(/^dc /, "DC ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 

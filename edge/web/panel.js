@@ -71,7 +71,7 @@ const figures = new Intl.NumberFormat(undefined, { maximumFractionDigits: 4 });
  */
 function spoken(metric) {
   const name = metric.replace(/^x_/, "").replace(/_(kw|v|a|hz|percent|c|mmps|kwh|kvarh|kva|kvar|mps|m|rpm|s|ah|g|deg)$/, "");
-  return name.replaceAll("_", " ");
+  return name.replaceAll("_", " ").replace(/^dc /, "DC ");
 }
 
 /** @param {Value} value */
@@ -126,10 +126,10 @@ function showSite(site) {
   document.title = `${site.name} · RiverWatts`;
   byId("site").textContent = site.name;
   byId("version").textContent = site.version;
-  const time = site.time === null ? "clock not trusted yet"
-    : new Date(site.time).toLocaleString(undefined, { timeZone: site.timezone, dateStyle: "medium", timeStyle: "medium" });
+  const time = site.time === null ? "Clock not trusted yet: readings wait here until their time is known"
+    : `${new Date(site.time).toLocaleString(undefined, { timeZone: site.timezone, dateStyle: "medium", timeStyle: "medium" })} (${site.timezone})`;
   const stuck = [site.polling ? "" : "polling stands still", site.storing ? "" : "storing stands still"].filter(Boolean);
-  byId("clock").textContent = [`${time} (${site.timezone})`, ...stuck].join(" · ");
+  byId("clock").textContent = [time, ...stuck].join(" · ");
 }
 
 async function refresh() {

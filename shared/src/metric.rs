@@ -100,6 +100,32 @@ pub const CATALOGUE: &[MetricInfo] = &[
     info(45, "battery_consumed_ah", "Ah"),
 ];
 
+/// Units of `x_…` metrics, by the last part of their name.
+const UNITS: &[(&str, &str)] = &[
+    ("kw", "kW"),
+    ("v", "V"),
+    ("a", "A"),
+    ("hz", "Hz"),
+    ("percent", "%"),
+    ("c", "°C"),
+    ("mps", "m/s"),
+    ("mmps", "mm/s"),
+    ("m", "m"),
+    ("mm", "mm"),
+    ("kwh", "kWh"),
+    ("kvarh", "kvarh"),
+    ("kva", "kVA"),
+    ("kvar", "kvar"),
+    ("rpm", "rpm"),
+    ("g", "g"),
+    ("deg", "°"),
+    ("s", "s"),
+    ("h", "h"),
+    ("ah", "Ah"),
+    ("nm", "Nm"),
+    ("bar", "bar"),
+];
+
 /// The nine canonical metrics: columns of their own in the cloud.
 pub const CANONICAL: usize = 9;
 
@@ -198,12 +224,10 @@ impl Metric {
             Some(number) => CATALOGUE[number as usize - 1],
             None => {
                 let extras = EXTRAS.read().expect("never poisoned: nothing panics inside");
-                MetricInfo {
-                    number: self.0,
-                    name: extras.names[(self.0 - EXTRA_BASE) as usize],
-                    unit: "",
-                    exponent: -6,
-                }
+                let name = extras.names[(self.0 - EXTRA_BASE) as usize];
+                let last = name.rsplit_once('_').map_or("", |(_, last)| last);
+                let unit = UNITS.iter().find(|(part, _)| *part == last).map_or("", |(_, unit)| unit);
+                MetricInfo { number: self.0, name, unit, exponent: -6 }
             }
         }
     }
@@ -261,7 +285,8 @@ mod tests {
     fn extra_metrics_go_by_name() {
         let metric = Metric::named("x_gate_opening").unwrap();
         assert_eq!(metric.number(), None);
-        assert_eq!(metric.name(), "x_gate_opening");
+        assert_eq!((metric.name(), metric.info().unit), ("x_gate_opening", ""));
+        assert_eq!(Metric::named("x_gate_opening_percent").map(|metric| metric.info().unit), Ok("%"));
         assert_eq!(Metric::named("x_gate_opening"), Ok(metric));
         for name in ["", "x_", "gate", "x_Gate", "x_gate opening", &"x_".repeat(40)] {
             assert!(Metric::named(name).is_err(), "{name}");

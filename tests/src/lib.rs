@@ -1,1 +1,24 @@
-//! tests
+//! What the suites stand on: the real programs beside each other on loopback, in the order in which
+//! a reading passes them: a Modbus server ([`modbus`]) on a socket or a [`serial_line`], a
+//! [`gateway`], a [`link`] that can fail in every way, and a [`cloud`] with its people ([`api`]).
+//! [`reading`] compares what arrived with what was there.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+pub mod api;
+pub mod batches;
+pub mod cloud;
+pub mod deadline;
+pub mod edge_toml;
+pub mod gateway;
+pub mod last_write;
+pub mod link;
+pub mod modbus;
+pub mod place;
+mod preload;
+pub mod program;
+pub mod reading;
+pub mod river;
+pub mod serial_line;
+pub mod tls;
+pub mod wall_clock;

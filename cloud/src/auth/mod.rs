@@ -11,6 +11,8 @@ pub mod token;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::db::recent::Recent;
+use crate::store::gateways::Gateway;
 use password::Passwords;
 use revoked::Revoked;
 use throttle::Throttle;
@@ -27,6 +29,8 @@ pub struct Auth {
     pub revoked: Arc<Revoked>,
     /// Slows down guessing of passwords and codes.
     pub throttle: Arc<Throttle>,
+    /// Gateways by the hash of the credential that they showed a moment ago.
+    pub gateways: Arc<Recent<String, Gateway>>,
 }
 
 /// Secrets and lifetimes of tokens.
@@ -59,6 +63,7 @@ impl Auth {
             tokens: Arc::new(Tokens::new(settings)),
             revoked: Arc::default(),
             throttle: Arc::default(),
+            gateways: Arc::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod column;
 pub mod error;
 pub mod migrate;
 pub mod page;
+pub mod recent;
 
 use std::path::Path;
 use std::time::Duration;
@@ -113,6 +114,7 @@ impl Tx {
             Tx::Sqlite(tx) => tx.commit().await?,
             Tx::Postgres(tx) => tx.commit().await?,
         }
+        recent::note_commit();
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use super::AppState;
 use super::error::ApiError;
 use super::frame::RequestContext;
 use crate::auth::secret::{self, CREDENTIAL_PREFIX};
+use crate::db::recent::Asked;
 use crate::store::Sight;
 use crate::store::gateways::{self, Gateway};
 
@@ -63,8 +64,7 @@ impl FromRequestParts<AppState> for Caller {
         let token = bearer(parts)?;
         let now = app.clock.wall();
         if token.starts_with(CREDENTIAL_PREFIX) {
-            let gateway = gateways::authenticate(&app.db, &secret::hash(token), now).await?;
-            return gateway.map(Caller::Gateway).ok_or_else(ApiError::auth_invalid);
+            return Ok(Caller::Gateway(authenticate(app, secret::hash(token), now).await?));
         }
         let payload = app.auth.tokens.read_access(token, now)?;
         if app.auth.revoked.contains(payload.session_id) {
@@ -106,6 +106,17 @@ impl FromRequestParts<AppState> for GatewayCaller {
             Caller::Person(_) => Err(ApiError::permission_denied()),
         }
     }
+}
+
+/// The gateway that this credential belongs to.
+async fn authenticate(app: &AppState, credential_hash: String, now: UtcMs) -> Result<Gateway, ApiError> {
+    if let Some(gateway) = app.auth.gateways.get(&credential_hash) {
+        return Ok(gateway);
+    }
+    let asked = Asked::now();
+    let gateway = gateways::authenticate(&app.db, &credential_hash, now).await?.ok_or_else(ApiError::auth_invalid)?;
+    app.auth.gateways.put(asked, credential_hash, gateway.clone());
+    Ok(gateway)
 }
 
 fn bearer(parts: &Parts) -> Result<&str, ApiError> {

@@ -118,12 +118,14 @@ pub async fn revoke_gateway(_: Admin, State(app): State<AppState>, PathId(id): P
 pub async fn rotate_gateway(
     caller: Caller,
     State(app): State<AppState>,
-    PathId(id): PathId,
+    id: Result<PathId, ApiError>,
 ) -> Result<Json<Value>, ApiError> {
-    match caller {
-        Caller::Person(person) if person.role != UserRole::Admin => return Err(ApiError::permission_denied()),
-        Caller::Gateway(gateway) if gateway.id != id => return Err(ApiError::not_found()),
-        Caller::Person(_) | Caller::Gateway(_) => {}
+    if matches!(&caller, Caller::Person(person) if person.role != UserRole::Admin) {
+        return Err(ApiError::permission_denied());
+    }
+    let PathId(id) = id?;
+    if matches!(&caller, Caller::Gateway(gateway) if gateway.id != id) {
+        return Err(ApiError::not_found());
     }
     let credential = secret::new_credential();
     let rotated = gateways::rotate(&app.db, id, &secret::hash(&credential), app.clock.wall()).await?;

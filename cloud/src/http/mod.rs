@@ -109,6 +109,7 @@ pub fn router(app: AppState) -> Router {
             post(sync::post_readings).layer(DefaultBodyLimit::max(sync::BODY_BYTES_MAX)).get(readings::list_readings),
         )
         .route("/readings/latest", get(readings::list_latest))
+        .route("/readings/aggregated", get(readings::list_aggregated))
         .route("/gateways", post(gateways::create_gateway).layer(once()).get(gateways::list_gateways))
         .route("/gateways/enroll", post(gateways::enroll_gateway))
         .route("/gateways/{id}", get(gateways::get_gateway))

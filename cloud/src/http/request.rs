@@ -6,7 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use riverwatts_shared::time::UtcMs;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use uuid::Uuid;
 
@@ -126,6 +126,10 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         let path = error.path().to_string();
         let inner = error.into_inner();
         match inner.classify() {
+            // Of a word, serde_json says so too where it finds another type in JSON that is in order.
+            Category::Syntax if serde_json::from_slice::<IgnoredAny>(bytes).is_ok() => {
+                ApiError::invalid(path, "is no text")
+            }
             Category::Data => {
                 // Without ` at line 1 column 23`: the field says where.
                 let text = inner.to_string();
@@ -193,6 +197,7 @@ mod tests {
         check::<UpdateSite>(r#"{"installation_date": "2026-02-30"}"#, 422, "installation_date");
         check::<UpdateSite>(r#"{"installation_date": "2026-02-03T00:00:00"}"#, 422, "installation_date");
         check::<UpdateSite>(r#"{"status": "sunk"}"#, 422, "status");
+        check::<UpdateSite>(r#"{"status": 3}"#, 422, "status");
         check::<UpdateSite>(r#"{"name": "x", "name": "y"}"#, 422, "name");
         check::<NewSite>(r#"{"region": "x"}"#, 422, "name");
         check::<UpdateSite>("[]", 422, "");

@@ -30,7 +30,8 @@ impl Ingest {
     ) -> Result<Vec<u8>, IngestError> {
         let inner = &*self.0;
         let _place = inner.place()?;
-        let (decoded, _booked) = inner.unfold(move || Ok(decode(body.as_ref(), now)?), Decoded::values).await?;
+        let (decoded, _booked) =
+            inner.unfold(body.as_ref().len(), move || Ok(decode(body.as_ref(), now)?), Decoded::values).await?;
         let _held = inner.in_hand.hold(decoded.id).await;
         if let Some(answered) = inner.readings.find_batch(decoded.id).await? {
             if answered.hash != decoded.hash {
@@ -146,11 +147,11 @@ impl Keys {
         }
         let missing: Vec<&str> = keys.filter(|key| !known.by_key.contains_key(*key)).collect();
         if !missing.is_empty() {
-            for device in devices::of_site(&inner.db, gateway.site_id).await? {
+            for device in inner.devices_of(gateway.site_id).await?.iter() {
                 match &device.key {
                     Some(key) if missing.contains(&key.as_str()) => {
                         if device.gateway_id.is_none_or(|holder| holder == gateway.id) {
-                            known.add(device);
+                            known.add(device.clone());
                         } else {
                             known.by_key.insert(key.clone(), None);
                         }

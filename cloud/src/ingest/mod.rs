@@ -13,8 +13,10 @@ use riverwatts_shared::bytes::Malformed;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
+use crate::db::recent::{Asked, Recent};
 use crate::db::{Db, DbError};
 use crate::readings::{Readings, ReadingsError, Rows, Written};
+use crate::store::devices::{self, NamedDevice};
 use crate::store::meta;
 use in_hand::InHand;
 
@@ -24,6 +26,8 @@ pub use posted::{PostedAnswer, PostedRejection};
 const REQUESTS_MAX: usize = 256;
 /// Bodies that are unfolded at once: one per core that a gateway may keep busy.
 const DECODES_MAX: usize = 2;
+/// Bodies up to here are unfolded where they came in, in some 100 µs: to change threads takes as long.
+const INLINE_BYTES_MAX: usize = 8 << 10;
 /// Values (of 8 bytes) that may be unfolded and not yet stored; one batch may take half of it.
 const VALUES_MAX: usize = 2 * riverwatts_shared::batch::VALUES_MAX;
 
@@ -66,6 +70,8 @@ struct Inner {
     decodes: Semaphore,
     values: Semaphore,
     in_hand: InHand,
+    /// The devices of sites.
+    devices: Recent<Uuid, Arc<Vec<NamedDevice>>>,
 }
 
 impl Ingest {
@@ -80,6 +86,7 @@ impl Ingest {
             decodes: Semaphore::new(DECODES_MAX),
             values: Semaphore::new(VALUES_MAX),
             in_hand: InHand::default(),
+            devices: Recent::default(),
         })))
     }
 }
@@ -90,21 +97,38 @@ impl Inner {
         self.requests.try_acquire().map_err(|_| IngestError::Busy)
     }
 
-    /// Runs `work`, which unfolds a body, where it may block, and books the values that came of it.
+    /// The devices of a site.
+    async fn devices_of(&self, site_id: Uuid) -> Result<Arc<Vec<NamedDevice>>, DbError> {
+        if let Some(devices) = self.devices.get(&site_id) {
+            return Ok(devices);
+        }
+        let asked = Asked::now();
+        let devices = Arc::new(devices::of_site(&self.db, site_id).await?);
+        self.devices.put(asked, site_id, Arc::clone(&devices));
+        Ok(devices)
+    }
+
+    /// Runs `work`, which unfolds a body of this size, where it may block, and books the values that
+    /// came of it.
     async fn unfold<T: Send + 'static>(
         &self,
+        bytes: usize,
         work: impl FnOnce() -> Result<T, IngestError> + Send + 'static,
         values: impl FnOnce(&T) -> usize,
     ) -> Result<(T, SemaphorePermit<'_>), IngestError> {
         let _decode = self.decodes.acquire().await.expect("never closed");
-        let unfolded = tokio::task::spawn_blocking(work).await.expect("decoding never panics")?;
+        let unfolded = if bytes <= INLINE_BYTES_MAX {
+            work()?
+        } else {
+            tokio::task::spawn_blocking(work).await.expect("decoding never panics")?
+        };
         let values = values(&unfolded).min(VALUES_MAX) as u32;
         let booked = self.values.acquire_many(values).await.expect("never closed");
         Ok((unfolded, booked))
     }
 
     /// Stores rows and counts what became of them.
-    async fn store(&self, rows: Vec<Rows>) -> Result<Vec<(Rows, Written)>, IngestError> {
+    async fn store(&self, rows: Vec<Rows>) -> Result<Vec<(Arc<Rows>, Written)>, IngestError> {
         let written = if rows.is_empty() { Vec::new() } else { self.readings.write(rows).await? };
         let sum = |count: fn(&Written) -> u64| written.iter().map(|(_, written)| count(written)).sum();
         count_outcomes("accepted", sum(|written| written.accepted));

@@ -13,10 +13,10 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::check::{check_time, sentence};
-use super::{Ingest, IngestError, Inner, count_outcomes};
+use super::{Ingest, IngestError, count_outcomes};
 use crate::readings::Rows;
 use crate::rollup::max_gap_ms;
-use crate::store::devices::{self, NamedDevice};
+use crate::store::devices::NamedDevice;
 use crate::store::gateways::Gateway;
 
 /// Most readings in one request.
@@ -96,9 +96,12 @@ impl Ingest {
     ) -> Result<PostedAnswer, IngestError> {
         let inner = &*self.0;
         let _place = inner.place()?;
+        let bytes = body.as_ref().len();
         let work = move || Ok(Posted::read(body.as_ref())?.sort(now));
-        let (Sorted { items, mut rejected }, _booked) = inner.unfold(work, Sorted::values).await?;
-        let known = inner.devices_of(gateway).await?;
+        let (Sorted { items, mut rejected }, _booked) = inner.unfold(bytes, work, Sorted::values).await?;
+        let of_site = inner.devices_of(gateway.site_id).await?;
+        let own = |device: &&NamedDevice| device.gateway_id.is_none_or(|holder| holder == gateway.id);
+        let known: HashMap<Uuid, &NamedDevice> = of_site.iter().filter(own).map(|device| (device.id, device)).collect();
         let mut runs: Vec<(Vec<usize>, Rows)> = Vec::new();
         for run in items.chunk_by(|a, b| a.device_id == b.device_id && a.follows_with(b)) {
             match known.get(&run[0].device_id) {
@@ -117,15 +120,6 @@ impl Ingest {
         count_outcomes("rejected", rejected.len() as u64);
         rejected.sort_by_key(|rejection| rejection.index);
         Ok(PostedAnswer { rejected, ..answer })
-    }
-}
-
-impl Inner {
-    /// The devices that this gateway may speak for.
-    async fn devices_of(&self, gateway: &Gateway) -> Result<HashMap<Uuid, NamedDevice>, IngestError> {
-        let of_site = devices::of_site(&self.db, gateway.site_id).await?;
-        let own = |device: &NamedDevice| device.gateway_id.is_none_or(|holder| holder == gateway.id);
-        Ok(of_site.into_iter().filter(own).map(|device| (device.id, device)).collect())
     }
 }
 

@@ -1,18 +1,28 @@
 //! The store of readings: a closed enum of engines, written for speed. It knows devices by their
 //! number, keeps what it is given once, and has no rules of its own beyond the identity of a reading.
 
+pub mod commits;
 pub mod list;
+pub mod rollups;
 pub mod rows;
 pub mod sqlite;
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
+use riverwatts_shared::metric::Metric;
 use riverwatts_shared::receipt::BatchId;
+use riverwatts_shared::rollup::Point;
+use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
+use riverwatts_shared::words::Resolution;
+use tokio::sync::mpsc::Receiver;
 
+pub use commits::Commit;
 pub use list::ListQuery;
+pub use rollups::{Change, DirtyHour, Side, Window};
 pub use rows::{Packed, Rows, StoredRow};
 
 /// Why an operation on readings was not done. A write that failed stored nothing of its rows, or
@@ -69,9 +79,16 @@ impl Readings {
 
     /// Stores rows and waits for the commit; gives them back, each with what became of it, in the
     /// same order. The same rows again change nothing.
-    pub async fn write(&self, rows: Vec<Rows>) -> Result<Vec<(Rows, Written)>, ReadingsError> {
+    pub async fn write(&self, rows: Vec<Rows>) -> Result<Vec<(Arc<Rows>, Written)>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.write(rows).await,
+        }
+    }
+
+    /// The commits from now on; for the one who asks first.
+    pub fn take_commits(&self) -> Option<Receiver<Commit>> {
+        match self {
+            Readings::Sqlite(engine) => engine.take_commits(),
         }
     }
 
@@ -103,6 +120,68 @@ impl Readings {
         }
     }
 
+    /// The device's readings in `[from, to)` as columns.
+    pub async fn segment(&self, device: i64, from: UtcMs, to: UtcMs) -> Result<Segment, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.segment(device, from, to).await,
+        }
+    }
+
+    /// The value of a metric nearest to `time` on one side that may be summed; `time` itself is on neither.
+    pub async fn nearest(
+        &self,
+        device: i64,
+        metric: Metric,
+        time: UtcMs,
+        side: Side,
+    ) -> Result<Option<Point>, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.nearest(device, metric, time, side).await,
+        }
+    }
+
+    /// The hours whose roll-ups are not in order; of one device, or of all.
+    pub fn dirty_hours(&self, device: Option<i64>) -> Vec<DirtyHour> {
+        match self {
+            Readings::Sqlite(engine) => engine.dirty_hours(device),
+        }
+    }
+
+    /// The stored windows of a device that begin in `[from, to)`, oldest first. Those of dirty hours,
+    /// and of days that touch them, may be out of date.
+    pub async fn windows(
+        &self,
+        device: i64,
+        resolution: Resolution,
+        from: UtcMs,
+        to: UtcMs,
+    ) -> Result<Vec<Window>, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.windows(device, resolution, from, to).await,
+        }
+    }
+
+    /// When the first and the last stored window of a resolution begin.
+    pub async fn span(&self, device: i64, resolution: Resolution) -> Result<Option<(UtcMs, UtcMs)>, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.span(device, resolution).await,
+        }
+    }
+
+    /// The zone whose days a device's stored days are, for those that have any; of one device, or of all.
+    pub async fn day_zones(&self, device: Option<i64>) -> Result<HashMap<i64, String>, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.day_zones(device).await,
+        }
+    }
+
+    /// Replaces roll-ups and waits for the commit.
+    pub async fn replace_windows(&self, change: Change) -> Result<(), ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.replace_windows(change).await,
+        }
+    }
+
     /// Whether the store answers and takes writes.
     pub async fn ping(&self) -> Result<(), ReadingsError> {
         match self {
@@ -116,4 +195,8 @@ impl Readings {
             Readings::Sqlite(engine) => engine.close().await,
         }
     }
+}
+
+fn failed(error: impl Error + Send + Sync + 'static) -> ReadingsError {
+    ReadingsError::Failed(Arc::new(error))
 }

@@ -100,6 +100,12 @@ impl Rows {
         self.flags.row(row)
     }
 
+    /// The metrics that have a value.
+    pub fn metrics(&self) -> impl Iterator<Item = Metric> {
+        let with_value = |column: &&Column| column.values.iter().any(|&value| value != ABSENT);
+        self.segment.columns.iter().filter(with_value).map(|column| column.metric)
+    }
+
     /// One row, as it will be stored.
     pub fn row(&self, row: usize) -> StoredRow {
         StoredRow {
@@ -177,7 +183,8 @@ fn pack_flags(segment: &Segment, columns: &[&Column]) -> Packed {
     })
 }
 
-fn write_metric(metric: Metric, writer: &mut Writer) {
+/// Appends a metric: its number in the catalogue, or 0 and its name.
+pub fn write_metric(metric: Metric, writer: &mut Writer) {
     match metric.number() {
         Some(number) => writer.varint(u64::from(number)),
         None => {
@@ -187,7 +194,8 @@ fn write_metric(metric: Metric, writer: &mut Writer) {
     }
 }
 
-fn read_metric(reader: &mut Reader<'_>) -> Result<Metric, Malformed> {
+/// Takes what [`write_metric`] wrote.
+pub fn read_metric(reader: &mut Reader<'_>) -> Result<Metric, Malformed> {
     match reader.varint("metric number")? {
         0 => Metric::named(reader.text("metric name", METRIC_NAME_MAX)?),
         number => Metric::numbered(number),
@@ -222,6 +230,17 @@ pub fn read_flags(bytes: &[u8], mut take: impl FnMut(Metric, Quality)) -> Result
 }
 
 impl StoredRow {
+    /// The value of a metric, when it has one that may be summed.
+    pub fn summed(&self, metric: Metric) -> Option<i64> {
+        let mut found = metric.canonical_column().map(|column| self.canonical[column]).filter(|&value| value != ABSENT);
+        // Bytes that cannot be read have no value; those who show them say so.
+        let _ = read_extra(&self.extra, |of, value| found = if of == metric { Some(value) } else { found });
+        let _ = read_flags(&self.flags, |of, quality| {
+            found = found.filter(|_| of != metric || !quality.kept_out_of_rollups());
+        });
+        found
+    }
+
     /// Its values, the canonical ones first, and how far its time may be off, in seconds. A metric
     /// without a value is there when its quality says why.
     pub fn values(&self) -> Result<(Vec<Value>, u32), Malformed> {

@@ -96,8 +96,10 @@ fn value(value: &Value) -> Json {
     })
 }
 
+/// In the metric's unit, in shortest form: `36`, not `36.0`.
 fn number(metric: Metric, stored: i64) -> Option<Number> {
-    Number::from_f64(metric.to_unit(stored))
+    let whole = 10i64.pow(u32::from(metric.info().exponent.unsigned_abs()));
+    if stored % whole == 0 { Some((stored / whole).into()) } else { Number::from_f64(metric.to_unit(stored)) }
 }
 
 /// A reading in the form of the cloud's API; ids are the cloud's to give.

@@ -1,5 +1,6 @@
 //! Readings as people and programs ask for them, by sight.
 
+mod aggregated;
 mod json;
 
 use std::collections::HashMap;
@@ -19,6 +20,8 @@ use super::request::{Params, PathId, checked_limit, checked_range};
 use crate::readings::{ListQuery, StoredRow};
 use crate::store::devices::{self, NamedDevice};
 use crate::store::sites;
+
+pub use aggregated::list_aggregated;
 
 /// Most metrics that one query names.
 const METRICS_MAX: usize = 64;
@@ -154,7 +157,12 @@ fn answer<'r>(
         Some(next) => out.extend_from_slice(format!("\"{next}\"}}").as_bytes()),
         None => out.extend_from_slice(b"null}"),
     }
-    let mut response = out.into_response();
+    Ok(of_json(out))
+}
+
+/// An answer of bytes that are JSON.
+fn of_json(bytes: Vec<u8>) -> Response {
+    let mut response = bytes.into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    response
 }

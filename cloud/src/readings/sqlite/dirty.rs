@@ -7,12 +7,9 @@ use std::time::Instant;
 
 use rusqlite::{Connection, params};
 
-use super::super::ReadingsError;
+use super::super::{DirtyHour, ReadingsError};
 use super::month::{Month, Months};
 use riverwatts_shared::time::UtcMs;
-
-/// One hour, in ms.
-pub const HOUR_MS: i64 = 3_600_000;
 
 /// An hour (since 1970) of a device.
 pub type DeviceHour = (i64, i64);
@@ -60,16 +57,54 @@ impl Dirty {
         Ok(())
     }
 
-    /// Notes that a write to `month`, now committed, touched these hours.
-    pub fn touch(&self, month: Month, hours: &[DeviceHour]) {
+    /// Notes that a write to `month`, now committed, touched these hours; answers the marks' versions.
+    pub fn touch(&self, month: Month, hours: &[DeviceHour]) -> Vec<(i64, u64)> {
         let now = Instant::now();
         let mut marks = self.lock();
-        for &hour in hours {
-            let mark = marks.entry(hour).or_insert(Mark { version: 0, touched: now, months: Vec::new() });
+        let touch = |&(device, hour): &DeviceHour| {
+            let fresh = || Mark { version: 0, touched: now, months: Vec::new() };
+            let mark = marks.entry((device, hour)).or_insert_with(fresh);
             mark.version += 1;
             mark.touched = now;
             if !mark.months.contains(&month) {
                 mark.months.push(month);
+            }
+            (hour, mark.version)
+        };
+        hours.iter().map(touch).collect()
+    }
+
+    /// The marks of one device, or of all.
+    pub fn hours(&self, device: Option<i64>) -> Vec<DirtyHour> {
+        let marks = self.lock();
+        let wanted = marks.iter().filter(|((of, _), _)| device.is_none_or(|device| device == *of));
+        let hour = |(&(device, hour), mark): (&DeviceHour, &Mark)| {
+            let untouched_ms = mark.touched.elapsed().as_millis() as u64;
+            DirtyHour { device, hour, version: mark.version, untouched_ms }
+        };
+        wanted.map(hour).collect()
+    }
+
+    /// Those of `done` that nobody touched since, with the files that their marks stand in.
+    pub fn untouched(&self, done: &[DirtyHour]) -> Vec<(DeviceHour, Vec<Month>)> {
+        let marks = self.lock();
+        let mark = |hour: &DirtyHour| {
+            let key = (hour.device, hour.hour);
+            let mark = marks.get(&key).filter(|mark| mark.version == hour.version)?;
+            Some((key, mark.months.clone()))
+        };
+        done.iter().filter_map(mark).collect()
+    }
+
+    /// Notes that the file of `month` has the marks of these hours no longer.
+    pub fn cleaned(&self, month: Month, hours: impl Iterator<Item = DeviceHour>) {
+        let mut marks = self.lock();
+        for hour in hours {
+            if let Some(mark) = marks.get_mut(&hour) {
+                mark.months.retain(|&of| of != month);
+                if mark.months.is_empty() {
+                    marks.remove(&hour);
+                }
             }
         }
     }

@@ -24,14 +24,12 @@ struct Newest {
 }
 
 impl Latest {
-    /// Takes rows that were committed; those older than what is known change nothing.
-    pub fn stored(&self, rows: Vec<StoredRow>) {
+    /// Takes a row that was committed; one older than what is known changes nothing.
+    pub fn stored(&self, row: StoredRow) {
         let mut devices = self.lock();
-        for row in rows {
-            let newest = devices.entry(row.device).or_default();
-            if newest.row.as_ref().is_none_or(|known| known.time <= row.time) {
-                newest.row = Some(Arc::new(row));
-            }
+        let newest = devices.entry(row.device).or_default();
+        if newest.row.as_ref().is_none_or(|known| known.time <= row.time) {
+            newest.row = Some(Arc::new(row));
         }
     }
 

@@ -6,26 +6,41 @@ mod dirty;
 mod latest;
 mod list;
 mod month;
+mod points;
 mod queue;
 mod read;
+mod rollups;
 mod series;
+mod surroundings;
 mod write;
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use riverwatts_shared::metric::Metric;
 use riverwatts_shared::receipt::BatchId;
+use riverwatts_shared::rollup::Point;
+use riverwatts_shared::segment::Segment;
+use riverwatts_shared::time::UtcMs;
+use riverwatts_shared::words::Resolution;
 use rusqlite::ErrorCode;
+use rusqlite::types::FromSqlError;
+use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 
-use super::{AnsweredBatch, ListQuery, ReadingsError, Rows, StoredRow, Written};
+use super::commits::commits;
+use super::{
+    AnsweredBatch, Change, Commit, DirtyHour, ListQuery, ReadingsError, Rows, Side, StoredRow, Window, Written, failed,
+};
 use dirty::Dirty;
 use latest::Latest;
 use month::Months;
 use queue::Queue;
 use read::Readers;
+use series::Highest;
 
 /// Name of the file of roll-ups and the ledger, in the data folder.
 pub const SERIES_FILE: &str = "series.db";
@@ -38,7 +53,10 @@ pub struct Engine {
     rows: Queue<write::Job>,
     series: Queue<series::Job>,
     readers: Readers,
+    dirty: Arc<Dirty>,
     latest: Arc<Latest>,
+    highest: Arc<Highest>,
+    commits: Mutex<Option<Receiver<Commit>>>,
 }
 
 impl Engine {
@@ -51,23 +69,45 @@ impl Engine {
         let latest = Arc::new(Latest::default());
         let series_file = folder.join(SERIES_FILE);
         let series = series::open(&series_file)?;
-        let rows_writer = write::Writer::new(Arc::clone(&months), Arc::clone(&dirty), Arc::clone(&latest));
+        let highest = Arc::new(Highest::default());
+        let noted = Arc::clone(&highest);
+        let readers = Readers::new(Arc::clone(&months), series_file);
+        let (teller, commits) = commits();
+        let writer = write::Writer::new(months, readers.clone(), Arc::clone(&dirty), Arc::clone(&latest), teller);
         Ok(Engine {
-            rows: Queue::start("readings-rows", move |jobs| rows_writer.run(jobs)).map_err(unavailable)?,
-            series: Queue::start("readings-series", move |jobs| series::run(series, jobs)).map_err(unavailable)?,
-            readers: Readers::new(months, series_file),
+            rows: Queue::start("readings-rows", move |jobs| writer.run(jobs)).map_err(unavailable)?,
+            series: Queue::start("readings-series", move |jobs| series::run(series, &noted, jobs))
+                .map_err(unavailable)?,
+            readers,
+            dirty,
             latest,
+            highest,
+            commits: Mutex::new(Some(commits)),
         })
     }
 
-    pub(super) async fn write(&self, rows: Vec<Rows>) -> Result<Vec<(Rows, Written)>, ReadingsError> {
+    pub(super) async fn write(&self, rows: Vec<Rows>) -> Result<Vec<(Arc<Rows>, Written)>, ReadingsError> {
+        let rows = rows.into_iter().map(Arc::new).collect();
         let (answer, answered) = oneshot::channel();
         self.rows.submit(write::Job::Write { rows, answer }).await?;
         answered.await.map_err(writer_died)?
     }
 
+    pub(super) fn take_commits(&self) -> Option<Receiver<Commit>> {
+        self.commits.lock().expect("never poisoned: nothing panics inside").take()
+    }
+
     pub(super) async fn find_batch(&self, id: BatchId) -> Result<Option<AnsweredBatch>, ReadingsError> {
-        self.readers.run(move |readers| series::find_batch(&*readers.series()?, id)).await
+        if self.highest.is_below(id) {
+            return Ok(None);
+        }
+        let highest = Arc::clone(&self.highest);
+        let query = move |readers: &Readers| {
+            let series = readers.series()?;
+            highest.note(id.store, series::highest(&series, id.store)?, true);
+            series::find_batch(&series, id)
+        };
+        self.readers.run(query).await
     }
 
     pub(super) async fn keep_batch(&self, batch: AnsweredBatch) -> Result<(), ReadingsError> {
@@ -89,6 +129,56 @@ impl Engine {
         self.readers.run(move |readers| list::list(readers, &query)).await
     }
 
+    pub(super) async fn segment(&self, device: i64, from: UtcMs, to: UtcMs) -> Result<Segment, ReadingsError> {
+        self.readers.run(move |readers| points::segment(readers, device, from, to)).await
+    }
+
+    pub(super) async fn nearest(
+        &self,
+        device: i64,
+        metric: Metric,
+        time: UtcMs,
+        side: Side,
+    ) -> Result<Option<Point>, ReadingsError> {
+        self.readers.run(move |readers| points::nearest(readers, device, metric, time, side)).await
+    }
+
+    pub(super) fn dirty_hours(&self, device: Option<i64>) -> Vec<DirtyHour> {
+        self.dirty.hours(device)
+    }
+
+    pub(super) async fn windows(
+        &self,
+        device: i64,
+        resolution: Resolution,
+        from: UtcMs,
+        to: UtcMs,
+    ) -> Result<Vec<Window>, ReadingsError> {
+        let query = move |readers: &Readers| rollups::windows(&*readers.series()?, device, resolution, from, to);
+        self.readers.run(query).await
+    }
+
+    pub(super) async fn span(
+        &self,
+        device: i64,
+        resolution: Resolution,
+    ) -> Result<Option<(UtcMs, UtcMs)>, ReadingsError> {
+        self.readers.run(move |readers| rollups::span(&*readers.series()?, device, resolution)).await
+    }
+
+    pub(super) async fn day_zones(&self, device: Option<i64>) -> Result<HashMap<i64, String>, ReadingsError> {
+        self.readers.run(move |readers| rollups::day_zones(&*readers.series()?, device)).await
+    }
+
+    pub(super) async fn replace_windows(&self, change: Change) -> Result<(), ReadingsError> {
+        let done = change.done.clone();
+        let (answer, answered) = oneshot::channel();
+        self.series.submit(series::Job::Replace { change, answer }).await?;
+        answered.await.map_err(writer_died)??;
+        // A crash before this leaves the marks, and the hours are computed once more.
+        if done.is_empty() { Ok(()) } else { self.rows.submit(write::Job::Clean { done }).await }
+    }
+
     pub(super) async fn ping(&self) -> Result<(), ReadingsError> {
         let (answer, answered) = oneshot::channel();
         self.rows.submit(write::Job::Ping { answer }).await?;
@@ -106,10 +196,6 @@ impl Engine {
 
 fn unavailable(error: impl Error + Send + Sync + 'static) -> ReadingsError {
     ReadingsError::Unavailable(Arc::new(error))
-}
-
-fn failed(error: impl Error + Send + Sync + 'static) -> ReadingsError {
-    ReadingsError::Failed(Arc::new(error))
 }
 
 /// A writer ends without an answer only when it panicked, or at the end of the service.
@@ -131,5 +217,11 @@ impl From<rusqlite::Error> for ReadingsError {
             ) => unavailable(error),
             _ => failed(error),
         }
+    }
+}
+
+impl From<FromSqlError> for ReadingsError {
+    fn from(error: FromSqlError) -> Self {
+        failed(error)
     }
 }

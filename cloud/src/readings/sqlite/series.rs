@@ -1,25 +1,32 @@
-//! The file `series.db` and its writer: the ledger of batches. Waiting requests share a transaction.
+//! The file `series.db` and its writer: the ledger of batches, and the roll-ups. Waiting requests
+//! share a transaction.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
 
 use riverwatts_shared::receipt::BatchId;
 use riverwatts_shared::time::UtcMs;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
-use super::super::{AnsweredBatch, ReadingsError};
+use super::super::{AnsweredBatch, Change, ReadingsError};
 use super::month::{configure, make};
 use super::queue::Jobs;
+use super::rollups;
 
 /// Requests after which a group is full.
 const GROUP_MAX: usize = 256;
+/// Stores whose highest sequence is remembered.
+const STORES_MAX: usize = 16_384;
 /// How long a batch is remembered after its answer: 45 days. A gateway that sends it again later
 /// finds its readings as duplicates.
 const REMEMBERED_MS: i64 = 45 * 86_400_000;
 /// Most batches that are forgotten in one transaction.
 const FORGOTTEN_MAX: i64 = 1_000;
 
-const SCHEMA: &str = "
+const LEDGER: &str = "
     -- Batches and their receipts, so that the same batch gets the same receipt.
     create table batches (
         store blob not null,
@@ -29,8 +36,7 @@ const SCHEMA: &str = "
         answered_at integer not null,
         primary key (store, sequence)
     ) without rowid, strict;
-    create index batches_answered_at on batches (answered_at);
-    pragma user_version = 1;";
+    create index batches_answered_at on batches (answered_at);";
 
 type Answer<T> = oneshot::Sender<Result<T, ReadingsError>>;
 
@@ -43,6 +49,13 @@ pub enum Job {
         /// Gets an answer after the commit.
         answer: Answer<()>,
     },
+    /// To replace roll-ups.
+    Replace {
+        /// The new ones.
+        change: Change,
+        /// Gets an answer after the commit.
+        answer: Answer<()>,
+    },
     /// To answer.
     Ping {
         /// Gets the answer.
@@ -50,56 +63,145 @@ pub enum Job {
     },
 }
 
+/// The highest sequence of each store in the ledger: a higher one needs no look at the file.
+#[derive(Debug, Default)]
+pub struct Highest {
+    stores: Mutex<HashMap<Uuid, Sequence>>,
+}
+
+#[derive(Debug, Default)]
+struct Sequence {
+    highest: u64,
+    /// Whether the ledger was asked for it; else there may be higher ones.
+    asked: bool,
+}
+
+impl Highest {
+    /// Whether a batch is above all that the ledger has of its store.
+    pub fn is_below(&self, id: BatchId) -> bool {
+        self.lock().get(&id.store).is_some_and(|sequence| sequence.asked && sequence.highest < id.sequence)
+    }
+
+    /// Notes what stands in the ledger; `asked`: it is the highest there.
+    pub fn note(&self, store: Uuid, sequence: u64, asked: bool) {
+        let mut stores = self.lock();
+        if stores.len() >= STORES_MAX && !stores.contains_key(&store) {
+            stores.clear();
+        }
+        let known = stores.entry(store).or_default();
+        known.highest = known.highest.max(sequence);
+        known.asked |= asked;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Sequence>> {
+        self.stores.lock().expect("never poisoned: nothing panics inside")
+    }
+}
+
 /// Opens the file to write.
 pub fn open(path: &Path) -> Result<Connection, ReadingsError> {
     let connection = Connection::open(path)?;
     configure(&connection)?;
-    make(&connection, SCHEMA)?;
+    make(&connection, &format!("{LEDGER} {} pragma user_version = 1;", rollups::SCHEMA))?;
     Ok(connection)
 }
 
 /// Works off the queue.
-pub fn run(mut connection: Connection, jobs: &mut Jobs<Job>) {
+pub fn run(mut connection: Connection, highest: &Highest, jobs: &mut Jobs<Job>) {
     while let Some(group) = jobs.next_group(GROUP_MAX, |_| 1) {
-        let mut kept = Vec::new();
+        let mut wanted = Vec::new();
+        let mut answers = Vec::new();
         for job in group {
-            match job {
-                Job::Keep { batch, answer } => kept.push((batch, answer)),
+            let (work, answer) = match job {
+                Job::Keep { batch, answer } => (Wanted::Keep(batch), answer),
+                Job::Replace { change, answer } => (Wanted::Replace(change), answer),
                 Job::Ping { answer } => {
                     let _ = answer.send(()); // whoever asked may have gone
+                    continue;
                 }
-            }
+            };
+            wanted.push(work);
+            answers.push(answer);
         }
-        if kept.is_empty() {
+        if wanted.is_empty() {
             continue;
         }
-        let result = keep(&mut connection, kept.iter().map(|(batch, _)| batch)).map_err(ReadingsError::from);
-        for (_, answer) in kept {
+        let result = write(&mut connection, &wanted).map_err(ReadingsError::from);
+        if result.is_ok() {
+            for batch in wanted.iter().filter_map(Wanted::batch) {
+                highest.note(batch.id.store, batch.id.sequence, false);
+            }
+        }
+        for answer in answers {
             let _ = answer.send(result.clone()); // likewise
         }
     }
 }
 
-fn keep<'b>(connection: &mut Connection, batches: impl Iterator<Item = &'b AnsweredBatch>) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    {
-        let mut insert = transaction.prepare_cached(
-            "insert or ignore into batches (store, sequence, hash, receipt, answered_at) values (?, ?, ?, ?, ?)",
-        )?;
-        let mut newest = UtcMs(i64::MIN);
-        for batch in batches {
-            // SQLite's integers are signed; the bits are what counts.
-            let sequence = batch.id.sequence as i64;
-            insert.execute(params![batch.id.store.as_bytes(), sequence, batch.hash, batch.receipt, batch.at.0])?;
-            newest = newest.max(batch.at);
+/// What a transaction does.
+enum Wanted {
+    Keep(AnsweredBatch),
+    Replace(Change),
+}
+
+impl Wanted {
+    fn batch(&self) -> Option<&AnsweredBatch> {
+        match self {
+            Wanted::Keep(batch) => Some(batch),
+            Wanted::Replace(_) => None,
         }
-        let mut forget = transaction.prepare_cached(
-            "delete from batches where (store, sequence) in
-                (select store, sequence from batches where answered_at < ?1 order by answered_at limit ?2)",
-        )?;
-        forget.execute(params![newest.plus_ms(-REMEMBERED_MS).0, FORGOTTEN_MAX])?;
+    }
+}
+
+fn write(connection: &mut Connection, group: &[Wanted]) -> rusqlite::Result<()> {
+    // Marks of hours are taken away for good once their roll-ups stand here, so these must stay. A
+    // receipt that a power cut takes back costs a repeat: the batch meets its own readings.
+    let must_stay = group.iter().any(|wanted| wanted.batch().is_none());
+    let synchronous = if must_stay { "full" } else { "normal" };
+    connection.execute_batch(&format!("pragma synchronous = {synchronous};"))?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut now = None;
+    for wanted in group {
+        match wanted {
+            Wanted::Keep(batch) => {
+                keep(&transaction, batch)?;
+                now = now.max(Some(batch.at));
+            }
+            Wanted::Replace(change) => rollups::replace(&transaction, change)?,
+        }
+    }
+    if let Some(now) = now {
+        forget(&transaction, now)?;
     }
     transaction.commit()
+}
+
+fn keep(connection: &Connection, batch: &AnsweredBatch) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "insert or ignore into batches (store, sequence, hash, receipt, answered_at) values (?, ?, ?, ?, ?)",
+    )?;
+    // SQLite's integers are signed; the bits are what counts.
+    let sequence = batch.id.sequence as i64;
+    insert.execute(params![batch.id.store.as_bytes(), sequence, batch.hash, batch.receipt, batch.at.0])?;
+    Ok(())
+}
+
+fn forget(connection: &Connection, now: UtcMs) -> rusqlite::Result<()> {
+    let mut forget = connection.prepare_cached(
+        "delete from batches where (store, sequence) in
+            (select store, sequence from batches where answered_at < ?1 order by answered_at limit ?2)",
+    )?;
+    forget.execute(params![now.plus_ms(-REMEMBERED_MS).0, FORGOTTEN_MAX])?;
+    Ok(())
+}
+
+/// The highest sequence of a store; 0 when there is none.
+pub fn highest(connection: &Connection, store: Uuid) -> Result<u64, ReadingsError> {
+    let mut select = connection.prepare_cached("select min(sequence), max(sequence) from batches where store = ?1")?;
+    let (min, max): (Option<i64>, Option<i64>) =
+        select.query_row([store.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    // Bits of numbers beyond the signed ones: then the file is always asked.
+    Ok(if min.is_some_and(|min| min < 0) { u64::MAX } else { max.unwrap_or(0) as u64 })
 }
 
 /// What the ledger knows of a batch.

@@ -10,11 +10,15 @@ use riverwatts_shared::time::UtcMs;
 use rusqlite::{CachedStatement, Connection, Statement, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::super::{ReadingsError, Rows, StoredRow, Written};
-use super::dirty::{DeviceHour, Dirty, HOUR_MS};
-use super::latest::Latest;
+use super::super::commits::{Commit, Teller};
+use super::super::rollups::HOUR_MS;
+use super::super::{DirtyHour, ReadingsError, Rows, StoredRow, Written};
+use super::dirty::{DeviceHour, Dirty};
+use super::latest::{self, Latest};
 use super::month::{COLUMNS, Ids, Month, Months, read_row};
 use super::queue::Jobs;
+use super::read::Readers;
+use super::surroundings::Surroundings;
 
 /// Rows after which a group is full.
 const GROUP_ROWS_MAX: usize = 20_000;
@@ -26,9 +30,14 @@ pub enum Job {
     /// To store rows.
     Write {
         /// The rows, per device.
-        rows: Vec<Rows>,
+        rows: Vec<Arc<Rows>>,
         /// Gets them back after the commit.
-        answer: oneshot::Sender<Result<Vec<(Rows, Written)>, ReadingsError>>,
+        answer: oneshot::Sender<Result<Vec<(Arc<Rows>, Written)>, ReadingsError>>,
+    },
+    /// To take away the marks of hours whose roll-ups are in order.
+    Clean {
+        /// The hours, as they were when their rows were read.
+        done: Vec<DirtyHour>,
     },
     /// To answer.
     Ping {
@@ -40,8 +49,10 @@ pub enum Job {
 /// Owns the month files.
 pub struct Writer {
     months: Arc<Months>,
+    readers: Readers,
     dirty: Arc<Dirty>,
     latest: Arc<Latest>,
+    teller: Teller,
     /// Open files, the one used last at the end.
     open: Vec<(Month, Connection)>,
 }
@@ -50,29 +61,51 @@ pub struct Writer {
 struct Part<'a> {
     request: usize,
     index: usize,
-    rows: &'a Rows,
+    rows: &'a Arc<Rows>,
+    around: &'a Surroundings,
     range: Range<usize>,
 }
 
+impl Part<'_> {
+    /// The hours whose windows change when these of the rows are new.
+    fn hours(&self, changed: Range<usize>) -> impl Iterator<Item = i64> {
+        let (rows, around) = (self.rows, self.around);
+        // What stands beside rows in the middle is not looked at.
+        let before = if changed.start == 0 { around.reach_before_ms } else { rows.reach_ms };
+        let after = if changed.end == rows.count() { around.reach_after_ms } else { rows.reach_ms };
+        let from = rows.segment.times[changed.start] - before;
+        let to = rows.segment.times[changed.end - 1] + after;
+        (from.div_euclid(HOUR_MS)..=to.div_euclid(HOUR_MS)).chain(around.hours.iter().copied())
+    }
+}
+
 impl Writer {
-    pub fn new(months: Arc<Months>, dirty: Arc<Dirty>, latest: Arc<Latest>) -> Writer {
-        Writer { months, dirty, latest, open: Vec::new() }
+    pub fn new(
+        months: Arc<Months>,
+        readers: Readers,
+        dirty: Arc<Dirty>,
+        latest: Arc<Latest>,
+        teller: Teller,
+    ) -> Writer {
+        Writer { months, readers, dirty, latest, teller, open: Vec::new() }
     }
 
     pub fn run(mut self, jobs: &mut Jobs<Job>) {
         let weight = |job: &Job| match job {
-            Job::Write { rows, .. } => rows.iter().map(Rows::count).sum(),
-            Job::Ping { .. } => 0,
+            Job::Write { rows, .. } => rows.iter().map(|rows| rows.count()).sum(),
+            Job::Clean { .. } | Job::Ping { .. } => 0,
         };
         while let Some(group) = jobs.next_group(GROUP_ROWS_MAX, weight) {
             let mut requests = Vec::new();
             let mut answers = Vec::new();
+            let mut cleaned = Vec::new();
             for job in group {
                 match job {
                     Job::Write { rows, answer } => {
                         requests.push(rows);
                         answers.push(answer);
                     }
+                    Job::Clean { done } => cleaned.extend(done),
                     Job::Ping { answer } => {
                         let _ = answer.send(()); // whoever asked may have gone
                     }
@@ -82,15 +115,22 @@ impl Writer {
             for ((rows, result), answer) in requests.into_iter().zip(results).zip(answers) {
                 let _ = answer.send(result.map(|written| rows.into_iter().zip(written).collect())); // likewise
             }
+            if let Err(error) = self.clean(&cleaned) {
+                // They are computed once more.
+                tracing::warn!(%error, "marks of hours stay although their roll-ups are in order");
+            }
         }
     }
 
     /// Stores requests together; when that fails, each by itself, so that one cannot spoil the others.
-    fn store_group(&mut self, requests: &[Vec<Rows>]) -> Vec<Result<Vec<Written>, ReadingsError>> {
-        metrics::histogram!("riverwatts_ingest_group_requests").record(requests.len() as f64);
+    fn store_group(&mut self, requests: &[Vec<Arc<Rows>>]) -> Vec<Result<Vec<Written>, ReadingsError>> {
+        if requests.is_empty() {
+            return Vec::new();
+        }
+        metrics::counter!("riverwatts_ingest_groups_total").increment(1);
         match self.store(requests) {
             Ok(written) => written.into_iter().map(Ok).collect(),
-            Err(error) if requests.len() == 1 => vec![Err(error.into())],
+            Err(error) if requests.len() == 1 => vec![Err(error)],
             Err(error) => {
                 tracing::warn!(%error, requests = requests.len(), "a group of writes failed, storing one by one");
                 let alone = |request| Ok(self.store(std::slice::from_ref(request))?.pop().unwrap_or_default());
@@ -100,12 +140,14 @@ impl Writer {
     }
 
     /// One transaction per month that has rows.
-    fn store(&mut self, requests: &[Vec<Rows>]) -> rusqlite::Result<Vec<Vec<Written>>> {
+    fn store(&mut self, requests: &[Vec<Arc<Rows>>]) -> Result<Vec<Vec<Written>>, ReadingsError> {
         let mut written: Vec<Vec<Written>> = requests.iter().map(|rows| vec![Written::default(); rows.len()]).collect();
+        let around = self.look_around(requests)?;
         let mut parts: Vec<(Month, Part<'_>)> = Vec::new();
         for (request, all) in requests.iter().enumerate() {
             for (index, rows) in all.iter().enumerate() {
-                split_by_month(rows, |month, range| parts.push((month, Part { request, index, rows, range })));
+                let around = &around[request][index];
+                split_by_month(rows, |month, range| parts.push((month, Part { request, index, rows, around, range })));
             }
         }
         parts.sort_by_key(|(month, part)| (*month, part.rows.device, part.rows.segment.times[part.range.start]));
@@ -124,27 +166,66 @@ impl Writer {
         let (dirty, latest) = (Arc::clone(&self.dirty), Arc::clone(&self.latest));
         let connection = self.connection(month)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut touched: Vec<DeviceHour> = Vec::new();
-        let mut newest: Vec<StoredRow> = Vec::new();
+        // The changed rows of each part, with the hours that change with them.
+        let mut changes: Vec<(&Part<'_>, Range<usize>, Vec<DeviceHour>)> = Vec::new();
         {
             let mut table = Table::prepare(&transaction, Ids::of(month))?;
             for (_, part) in parts {
-                let changed = table.put(part, &mut written[part.request][part.index])?;
-                if let Some(Range { start, end }) = changed {
-                    let (from, to) = (part.rows.segment.times[start], part.rows.segment.times[end - 1]);
-                    let reach = part.rows.reach_ms;
-                    let hours = (from - reach).div_euclid(HOUR_MS)..=(to + reach).div_euclid(HOUR_MS);
-                    touched.extend(hours.map(|hour| (part.rows.device, hour)));
-                    newest.push(part.rows.row(end - 1));
+                if let Some(changed) = table.put(part, &mut written[part.request][part.index])? {
+                    let hours = part.hours(changed.clone()).map(|hour| (part.rows.device, hour)).collect();
+                    changes.push((part, changed, hours));
                 }
             }
         }
+        let mut touched: Vec<DeviceHour> = changes.iter().flat_map(|(.., hours)| hours.iter().copied()).collect();
         touched.sort_unstable();
         touched.dedup();
         dirty.write(&transaction, month, &touched)?;
         transaction.commit()?;
-        dirty.touch(month, &touched);
-        latest.stored(newest);
+        for (part, changed, hours) in changes {
+            let is_whole = written[part.request][part.index].accepted == part.rows.count() as u64;
+            self.teller.tell(Commit {
+                number: 0,
+                device: part.rows.device,
+                rows: is_whole.then(|| Arc::clone(part.rows)),
+                before: part.around.before,
+                after: part.around.after,
+                hours: dirty.touch(month, &hours),
+            });
+            latest.stored(part.rows.row(changed.end - 1));
+        }
+        Ok(())
+    }
+
+    /// What stands around the rows of all requests.
+    fn look_around<'r>(&self, requests: &'r [Vec<Arc<Rows>>]) -> Result<Vec<Vec<Surroundings>>, ReadingsError> {
+        let mut devices: Vec<i64> = requests.iter().flatten().map(|rows| rows.device).collect();
+        devices.sort_unstable();
+        devices.dedup();
+        let missing = self.latest.missing(&devices);
+        if !missing.is_empty() {
+            self.latest.learn(latest::find(&self.readers, &missing)?);
+        }
+        let around = |rows: &'r Arc<Rows>| Surroundings::of(rows, &self.readers, &self.latest);
+        requests.iter().map(|all| all.iter().map(around).collect()).collect()
+    }
+
+    /// Takes the marks of hours away that nobody touched since.
+    fn clean(&mut self, done: &[DirtyHour]) -> rusqlite::Result<()> {
+        let untouched = self.dirty.untouched(done);
+        let mut months: Vec<Month> = untouched.iter().flat_map(|(_, months)| months.iter().copied()).collect();
+        months.sort_unstable();
+        months.dedup();
+        for month in months {
+            let transaction = self.connection(month)?.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut remove = transaction.prepare_cached("delete from dirty where device = ?1 and hour = ?2")?;
+            for ((device, hour), _) in untouched.iter().filter(|(_, months)| months.contains(&month)) {
+                remove.execute([device, hour])?;
+            }
+            drop(remove);
+            transaction.commit()?;
+            self.dirty.cleaned(month, untouched.iter().map(|(hour, _)| *hour));
+        }
         Ok(())
     }
 

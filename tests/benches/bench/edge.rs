@@ -1,0 +1,130 @@
+//! What a gateway takes on its small machine: ten devices of ten registers at one reading a
+//! second, each on a connection of its own, journal and panel on, uploading over TLS.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use riverwatts_shared::time::UtcMs;
+use riverwatts_tests::cloud::Cloud;
+use riverwatts_tests::deadline::{SOON, over, until};
+use riverwatts_tests::link::Link;
+use riverwatts_tests::place::{free_port, program, repository};
+use riverwatts_tests::program::{Program, command, errand};
+use riverwatts_tests::tls::new_authority;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::devices::DEVICES;
+use crate::process::Process;
+use crate::report::{Better, Report, median};
+
+/// How long the gateway runs; the first two sevenths do not count.
+const MINUTES: f64 = 7.0;
+/// Sets another length, for a first look.
+const MINUTES_VARIABLE: &str = "BENCH_MINUTES";
+/// How often its memory is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Readings reach the cloud within this time.
+const FRESH_MS: i64 = 30_000;
+
+/// Memory and processor time.
+pub async fn measure(report: &mut Report) {
+    let minutes = std::env::var(MINUTES_VARIABLE).ok().map(|minutes| minutes.parse().unwrap());
+    let run_s = 60.0 * minutes.unwrap_or(MINUTES);
+    let devices = Devices::start().await;
+    let cloud = Cloud::start().await;
+    let site = cloud.site("Tanana").await;
+    let authority = new_authority();
+    let link = Link::with_tls(cloud.port(), authority.acceptor).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), authority.pem).unwrap();
+    let code = cloud.gateway(&site).await.1;
+    let gateway = start_gateway(folder.path(), link.url(), &code, &devices.places).await;
+
+    over(Duration::from_secs_f64(run_s * 2.0 / 7.0)).await;
+    let process = Process(gateway.id());
+    let looks = (run_s * 5.0 / 7.0 / LOOK_EVERY.as_secs_f64()) as usize;
+    let (cpu_before_s, mut rss_mib) = (process.cpu_s(), Vec::new());
+    let started = std::time::Instant::now();
+    for _ in 0..looks {
+        over(LOOK_EVERY).await;
+        rss_mib.push(process.rss_mib());
+    }
+    let cpu_percent = 100.0 * (process.cpu_s() - cpu_before_s) / started.elapsed().as_secs_f64();
+    let latest = cloud.admin().list(&format!("/readings/latest?site_id={site}"), "readings").await;
+    let is_fresh = |reading: &&Value| {
+        let time: UtcMs = reading["timestamp"].as_str().unwrap().parse().unwrap();
+        UtcMs::from(Timestamp::now()).since_ms(time) < FRESH_MS
+    };
+    let fresh = latest.iter().filter(is_fresh).count();
+    assert_eq!(fresh, DEVICES as usize, "devices whose readings reach the cloud; {}", gateway.log());
+    gateway.stop().await;
+
+    let command = minutes.map(|minutes: f64| format!("{MINUTES_VARIABLE}={minutes} make bench SUITE=spine"));
+    for (name, value, unit, target, runs) in [
+        ("edge.rss_mib", median(rss_mib), "MiB", 13.0, looks),
+        ("edge.cpu_percent", cpu_percent, "% of a core", 0.5, 1),
+    ] {
+        let figure = report.add(name, value, unit, Better::Lower);
+        figure.target = Some(target);
+        figure.runs = runs;
+        figure.command = command.clone().unwrap_or(std::mem::take(&mut figure.command));
+    }
+}
+
+/// The virtual devices, in a program of their own.
+struct Devices {
+    _program: Program,
+    _folder: TempDir,
+    places: Vec<Value>,
+}
+
+impl Devices {
+    async fn start() -> Devices {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = command(&program("riverwatts-demo"));
+        command.args(["devices", "--modbus-port", "0", "--by", "port", "--count", &DEVICES.to_string()]);
+        let program = Program::start(command, &folder.path().join("devices.log"));
+        let ready: Value = until(SOON, async || {
+            let log = program.log();
+            let ready = log.lines().find_map(|line| line.strip_prefix("ready "));
+            ready.and_then(|ready| serde_json::from_str(ready).ok()).ok_or(log)
+        })
+        .await;
+        let all = ready["devices"].as_array().unwrap().iter();
+        let places = all.filter(|place| place["id"].as_str().unwrap().starts_with("plain-")).cloned().collect();
+        Devices { _program: program, _folder: folder, places }
+    }
+}
+
+/// Enrolls and starts a gateway with the defaults of a new installation.
+async fn start_gateway(folder: &Path, cloud: &str, code: &str, places: &[Value]) -> Program {
+    let config = folder.join("edge.toml");
+    let mut text = format!(
+        "profiles = [{profiles:?}]\n[site]\nkey = \"tanana\"\nname = \"Tanana\"\n[cloud]\nurl = \"{cloud}\"\nca = {ca:?}\n\
+         [store]\ndir = {store:?}\n[panel]\nlisten = \"127.0.0.1:{panel}\"\n",
+        profiles = repository("tests/profiles"),
+        ca = folder.join("ca.pem"),
+        store = folder.join("store"),
+        panel = free_port(),
+    );
+    for place in places {
+        let (id, address, unit) = (&place["id"], &place["address"], &place["unit"]);
+        let key = id.as_str().unwrap();
+        text += &format!("[[bus]]\nid = \"{key}-bus\"\nkind = \"tcp\"\naddress = {address}\n");
+        text += &format!(
+            "[[device]]\nid = {id}\nbus = \"{key}-bus\"\nunit = {unit}\nprofile = \"plain\"\ninterval = \"1s\"\n"
+        );
+    }
+    std::fs::write(&config, text).unwrap();
+    let edge = program("riverwatts-edge");
+    let mut enroll = command(&edge);
+    enroll.args(["enroll", "--cloud", cloud, "--code", code, "--config"]).arg(&config);
+    let enrolled = errand(enroll, "").await;
+    assert!(enrolled.status.success(), "enroll: {}", String::from_utf8_lossy(&enrolled.stderr));
+    let mut run = command(&edge);
+    run.args(["run", "--config"]).arg(&config);
+    Program::start(run, &folder.join("edge.log"))
+}

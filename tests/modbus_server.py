@@ -1,0 +1,97 @@
+"""A foreign Modbus server: pymodbus, with registers, silence and counters that a test controls.
+
+    modbus_server.py tcp PORT UNIT...
+    modbus_server.py rtu PATH UNIT...
+
+Every line on stdin is a JSON order, answered by one JSON line on stdout:
+
+    {"do": "set", "unit": 1, "table": "holding", "at": 0, "words": [1, 2]}
+    {"do": "silence", "unit": 1, "on": true}
+    {"do": "count", "unit": 1}     the words at 0 and 1 become a number that grows with every answer
+    {"do": "requests", "unit": 1}  how many requests came to the unit, answered or not
+    {"do": "served", "unit": 1}    each number that was answered, with the time in ms since 1970
+"""
+
+import asyncio
+import json
+import logging
+import sys
+import time
+from functools import partial
+
+from pymodbus.constants import ExcCodes
+from pymodbus.exceptions import NoSuchIdException
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+REGISTERS = 1000
+TABLES = {3: "holding", 4: "input"}
+
+
+class Unit:
+    """One device on the bus."""
+
+    def __init__(self):
+        self.tables = {name: [0] * REGISTERS for name in TABLES.values()}
+        self.silent = False
+        self.counting = False
+        self.requests = 0
+        self.served = []
+
+    async def read(self, function, _start, address, count, registers, written):
+        """Puts our words into pymodbus' registers before it answers; called for every request."""
+        self.requests += 1
+        if self.silent:
+            raise NoSuchIdException("silent")
+        if written is not None or function not in TABLES:
+            return ExcCodes.ILLEGAL_FUNCTION
+        words = self.tables[TABLES[function]]
+        if self.counting and function == 3 and address == 0 and count >= 2:
+            number = len(self.served) + 1
+            words[0:2] = [number >> 16, number & 0xFFFF]
+            self.served.append([number, time.time_ns() // 1_000_000])
+        registers[0:REGISTERS] = words
+        return None
+
+    def obey(self, order):
+        """Carries out an order; the answer."""
+        match order["do"]:
+            case "set":
+                table, at, words = self.tables[order["table"]], order["at"], order["words"]
+                table[at : at + len(words)] = words
+            case "silence":
+                self.silent = order["on"]
+            case "count":
+                self.counting = True
+            case "requests":
+                return self.requests
+            case "served":
+                return self.served
+        return "done"
+
+
+def device(number, unit):
+    """The unit as pymodbus wants it."""
+    registers = SimData(0, count=REGISTERS, values=0, datatype=DataType.REGISTERS)
+    bits = SimData(0, count=16, values=False, datatype=DataType.BITS)
+    return SimDevice(number, simdata=([bits], [bits], [registers], [registers]), action=unit.read)
+
+
+async def main(kind, place, numbers):
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    units = {number: Unit() for number in numbers}
+    devices = [device(number, unit) for number, unit in units.items()]
+    # Whom the bus does not have, and who is silent, is not answered for.
+    make = partial(ModbusTcpServer, address=("127.0.0.1", int(place))) if kind == "tcp" else partial(
+        ModbusSerialServer, port=place, baudrate=9600
+    )
+    await make(devices, ignore_missing_devices=True).serve_forever(background=True)
+    print(json.dumps("ready"), flush=True)
+    orders = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    while line := await orders.readline():
+        order = json.loads(line)
+        print(json.dumps(units[order["unit"]].obey(order)), flush=True)
+
+
+asyncio.run(main(sys.argv[1], sys.argv[2], [int(number) for number in sys.argv[3:]]))

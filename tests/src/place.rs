@@ -1,0 +1,49 @@
+//! Where things are: the programs beside the test, the repository's files, free ports.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// Ports are taken from below the range out of which the kernel serves outgoing connections, and
+/// each once, so that tests beside each other never meet.
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+/// Ports that one run of the tests begins with, before others that run at the same time.
+const PORTS_PER_RUN: u32 = 200;
+
+/// A port of the loopback that nothing uses.
+pub fn free_port() -> u16 {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let count = PORTS.end - PORTS.start;
+    let first = (std::process::id() * PORTS_PER_RUN % u32::from(count)) as u16;
+    loop {
+        let port = PORTS.start + (first + TAKEN.fetch_add(1, Ordering::Relaxed)) % count;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A program of the workspace, from the target folder that this test was built into.
+pub fn program(name: &str) -> PathBuf {
+    let path = profile_folder().join(name);
+    assert!(path.is_file(), "there is no {}; build it by: cargo build --workspace --bins", path.display());
+    path
+}
+
+/// The Python that has the packages of `tests/requirements.txt`.
+pub fn python() -> PathBuf {
+    let target = profile_folder();
+    let found = target.ancestors().map(|folder| folder.join("test-venv/bin/python")).find(|path| path.is_file());
+    found.expect("there is no test-venv in the target folder; make it by: scripts/test-packages")
+}
+
+/// A file of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").join(path)
+}
+
+/// `target/debug` of `target/debug/deps/suites-…`.
+fn profile_folder() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    own.parent().and_then(Path::parent).expect("cargo puts tests into deps").to_owned()
+}

@@ -1,0 +1,45 @@
+//! The router as it stands in the code, so that no endpoint can be without its row.
+
+use riverwatts_tests::place::repository;
+
+/// Where every URL of the service stands.
+const ROUTER: &str = "cloud/src/http/mod.rs";
+
+/// A path with its methods, as the router has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// From the root.
+    pub path: String,
+    /// In capital letters.
+    pub methods: Vec<String>,
+}
+
+/// Every route; those of the API have its prefix.
+pub fn all() -> Vec<Route> {
+    let code = std::fs::read_to_string(repository(ROUTER)).unwrap();
+    let (api, rest) = code.split_once("Router::new()").and_then(|(_, code)| code.split_once("Router::new()")).unwrap();
+    assert!(rest.contains(r#".nest("/api/v1", api)"#), "the router is built in another way; read it anew");
+    let mut routes = read(api, "/api/v1");
+    routes.extend(read(rest, ""));
+    let calls = code.matches(".route(").count();
+    assert_eq!(routes.len(), calls, "every call of .route is understood");
+    routes
+}
+
+/// The calls of `.route("path", get(…).post(…))` in `code`.
+fn read(code: &str, prefix: &str) -> Vec<Route> {
+    code.split(".route(")
+        .skip(1)
+        .map(|call| {
+            let (path, handlers) = call.split_once('"').and_then(|(_, rest)| rest.split_once('"')).unwrap();
+            let methods = ["get", "post", "put", "delete", "patch"].into_iter();
+            let named = |method: &&str| {
+                let call = format!("{method}(");
+                handlers
+                    .match_indices(&call)
+                    .any(|(at, _)| !handlers[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+            };
+            Route { path: format!("{prefix}{path}"), methods: methods.filter(named).map(str::to_uppercase).collect() }
+        })
+        .collect()
+}

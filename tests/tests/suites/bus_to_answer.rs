@@ -1,0 +1,142 @@
+//! A foreign Modbus server over TCP and over a serial line: what it was set to arrives in the
+//! cloud's API, with unit, time and quality.
+
+use riverwatts_shared::time::{Clock, SystemClock, UtcMs};
+use riverwatts_tests::cloud::Cloud;
+use riverwatts_tests::deadline::{SOON, until};
+use riverwatts_tests::edge_toml::EdgeToml;
+use riverwatts_tests::gateway::Gateway;
+use riverwatts_tests::modbus::{ModbusServer, Table, f32_words, u32_words};
+use riverwatts_tests::reading::{Point, assert_true};
+use riverwatts_tests::serial_line::SerialLine;
+use serde_json::{Value, json};
+
+/// How far a time in the cloud may be from the server's own, on one machine.
+const TOLERANCE_MS: i64 = 1_500;
+
+/// The newest reading of a site's only device, once it looks as it should.
+async fn newest(cloud: &Cloud, site_id: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    until(SOON, async || {
+        let latest = cloud.admin().get(&format!("/readings/latest?site_id={site_id}")).await.ok();
+        let reading = &latest["readings"][0];
+        if reading.is_object() && fits(reading) { Ok(reading.clone()) } else { Err(latest.to_string()) }
+    })
+    .await
+}
+
+async fn enrolled(cloud: &Cloud, site_id: &str, toml: EdgeToml) -> Gateway {
+    let mut gateway = Gateway::new(&toml);
+    gateway.enroll(&cloud.url(), &cloud.gateway(site_id).await.1).await;
+    gateway.start().await;
+    gateway
+}
+
+#[tokio::test]
+async fn what_a_tcp_device_says_is_what_the_cloud_answers() {
+    let cloud = Cloud::start().await;
+    let site_id = cloud.site("Tanana").await;
+    let server = ModbusServer::tcp(&[7]).await;
+    server.count(7).await;
+    // 12.345 kW drawn, 1.85 m/s, a counter with its low word first, 4.5 degrees below nought.
+    server.set(7, Table::Holding, 2, &[(-12_345_i16).cast_unsigned(), 1_850]).await;
+    let [high, low] = u32_words(4_000_000_000);
+    server.set(7, Table::Holding, 4, &[low, high, (-45_i16).cast_unsigned()]).await;
+
+    let toml = EdgeToml::new(&cloud.url()).tcp("lan", server.address());
+    let toml = toml.device("turbine-1", "lan", 7, "counter", "200ms");
+    let started = SystemClock::default().wall();
+    let mut gateway = enrolled(&cloud, &site_id, toml).await;
+    let reading = newest(&cloud, &site_id, |_| true).await;
+
+    let metrics = |reading: &Value, names: &[&str]| names.iter().map(|name| reading[name].clone()).collect::<Vec<_>>();
+    let canonical = ["power_output_kw", "temperature_c", "voltage_v", "current_a", "frequency_hz", "water_flow_rate"];
+    let absent = json!(null);
+    assert_eq!(
+        metrics(&reading, &canonical),
+        [json!(-12.345), json!(-4.5), absent.clone(), absent.clone(), absent.clone(), absent]
+    );
+    assert_eq!(metrics(&reading["extra"], &["water_speed_mps", "energy_kwh"]), [json!(1.85), json!(400_000_000)]);
+    assert_eq!(reading["quality"], json!({}));
+    let device_id = cloud.device(&site_id, "turbine-1").await;
+    assert_eq!(reading["device_id"], json!(device_id));
+    let time = |key: &str| reading[key].as_str().unwrap().parse::<UtcMs>().unwrap();
+    assert!(time("timestamp") >= started.plus_ms(-TOLERANCE_MS) && time("created_at") >= started, "{reading}");
+    let named = riverwatts_shared::reading::reading_id(device_id.parse().unwrap(), time("timestamp"));
+    assert_eq!(reading["id"], json!(named.to_string()));
+    let device = cloud.admin().get(&format!("/devices/{device_id}")).await.ok();
+    assert_eq!(
+        metrics(&device, &["key", "device_type", "manufacturer", "model", "site_id"]),
+        [json!("turbine-1"), json!("turbine"), json!("RiverWatts"), json!("Counter"), json!(site_id)]
+    );
+
+    // No water speed for want of an echo; then one that cannot be.
+    server.set(7, Table::Holding, 3, &[0x8000]).await;
+    let reading = newest(&cloud, &site_id, |reading| reading["quality"] != json!({})).await;
+    assert_eq!(reading["quality"], json!({"water_speed_mps": "sentinel"}));
+    assert_eq!(metrics(&reading["extra"], &["water_speed_mps"]), [json!(null)]);
+    assert_eq!(reading["power_output_kw"], json!(-12.345));
+    server.set(7, Table::Holding, 3, &[12_000]).await;
+    let reading = newest(&cloud, &site_id, |reading| reading["quality"]["water_speed_mps"] == "range").await;
+    assert_eq!(reading["extra"]["water_speed_mps"], json!(12));
+
+    gateway.stop().await;
+    let points = Point::all(&cloud.readings(&device_id).await);
+    assert_true(&points, &server.served(7).await, TOLERANCE_MS);
+    // Stopping leaves nothing behind but a poll that it cut short.
+    let served = server.served(7).await.len() as u64;
+    assert!(points.last().unwrap().count() + 1 >= served, "{served} served, then {points:#?}");
+}
+
+#[tokio::test]
+async fn what_a_meter_on_a_serial_line_says_is_what_the_cloud_answers() {
+    let cloud = Cloud::start().await;
+    let site_id = cloud.site("Tanana").await;
+    let line = SerialLine::open();
+    let server = ModbusServer::rtu(line.far(), &[3]).await;
+    for (at, number) in [
+        (0, 229.5),
+        (2, 230.25),
+        (4, 231.3),
+        (6, 10.125),
+        (8, 10.5),
+        (10, 10.0),
+        (52, 7_012.5),
+        (62, -0.98),
+        (70, 49.98),
+        (72, 123_456.78),
+    ] {
+        server.set(3, Table::Input, at, &f32_words(number)).await;
+    }
+    let toml = EdgeToml::new(&cloud.url()).rtu("wire", line.near());
+    let mut gateway = enrolled(&cloud, &site_id, toml.device("meter-1", "wire", 3, "eastron-sdm630", "500ms")).await;
+    let reading = newest(&cloud, &site_id, |_| true).await;
+
+    // To the resolution that the profile declares: 0.1 V, 0.001 A, 0.1 W, 0.01 Hz, 0.01 kWh.
+    for (metric, expected) in
+        [("power_output_kw", 7.0125), ("voltage_v", 230.4), ("current_a", 10.208), ("frequency_hz", 49.98)]
+    {
+        assert_eq!(reading[metric].as_f64(), Some(expected), "{metric} in {reading}");
+    }
+    for (metric, expected) in [
+        ("voltage_l1_v", 229.5),
+        ("voltage_l2_v", 230.3),
+        ("voltage_l3_v", 231.3),
+        ("current_l1_a", 10.125),
+        ("power_factor", -0.98),
+        ("energy_kwh", 123_456.78),
+        ("energy_import_kwh", 0.0),
+    ] {
+        assert_eq!(reading["extra"][metric].as_f64(), Some(expected), "{metric} in {reading}");
+    }
+    assert_eq!(reading["quality"], json!({}));
+    let device_id = cloud.device(&site_id, "meter-1").await;
+    let device = cloud.admin().get(&format!("/devices/{device_id}")).await.ok();
+    assert_eq!((&device["device_type"], &device["metadata"]["kind"]), (&json!("sensor"), &json!("meter")));
+
+    // A float that is no number is no measurement.
+    server.set(3, Table::Input, 70, &f32_words(f32::NAN)).await;
+    let reading = newest(&cloud, &site_id, |reading| reading["frequency_hz"].is_null()).await;
+    assert_eq!(reading["quality"], json!({"frequency_hz": "sentinel"}));
+    assert_eq!(reading["power_output_kw"].as_f64(), Some(7.0125));
+    gateway.stop().await;
+}

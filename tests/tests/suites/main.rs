@@ -1,0 +1,16 @@
+//! The suites on the real programs: a foreign Modbus server, a gateway, a link that fails, a cloud.
+//! One program, so that they are linked once and run beside each other.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+mod bad_configuration;
+mod bad_input;
+mod bus_to_answer;
+mod cloned;
+mod clockless;
+mod dead_device;
+mod demo;
+mod encrypted;
+mod kills;
+mod outage;
+mod sight;
