@@ -175,10 +175,10 @@ impl Readings {
         }
     }
 
-    /// Replaces roll-ups and waits for the commit.
-    pub async fn replace_windows(&self, change: Change) -> Result<(), ReadingsError> {
+    /// Replaces roll-ups, all together, and waits for the commit.
+    pub async fn replace_windows(&self, changes: Vec<Change>) -> Result<(), ReadingsError> {
         match self {
-            Readings::Sqlite(engine) => engine.replace_windows(change).await,
+            Readings::Sqlite(engine) => engine.replace_windows(changes).await,
         }
     }
 

@@ -170,10 +170,10 @@ impl Engine {
         self.readers.run(move |readers| rollups::day_zones(&*readers.series()?, device)).await
     }
 
-    pub(super) async fn replace_windows(&self, change: Change) -> Result<(), ReadingsError> {
-        let done = change.done.clone();
+    pub(super) async fn replace_windows(&self, changes: Vec<Change>) -> Result<(), ReadingsError> {
+        let done: Vec<DirtyHour> = changes.iter().flat_map(|change| change.done.iter().copied()).collect();
         let (answer, answered) = oneshot::channel();
-        self.series.submit(series::Job::Replace { change, answer }).await?;
+        self.series.submit(series::Job::Replace { changes, answer }).await?;
         answered.await.map_err(writer_died)??;
         // A crash before this leaves the marks, and the hours are computed once more.
         if done.is_empty() { Ok(()) } else { self.rows.submit(write::Job::Clean { done }).await }
