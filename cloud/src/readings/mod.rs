@@ -51,6 +51,9 @@ pub struct Written {
     pub conflicts: Vec<u32>,
 }
 
+/// Rows that were asked for to be stored, in the same order, each with what became of them.
+pub type WrittenRows = Vec<(Arc<Rows>, Written)>;
+
 /// A batch that was answered, as the ledger keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnsweredBatch {
@@ -77,9 +80,8 @@ impl Readings {
         Ok(Readings::Sqlite(Arc::new(sqlite::Engine::open(folder)?)))
     }
 
-    /// Stores rows and waits for the commit; gives them back, each with what became of it, in the
-    /// same order. The same rows again change nothing.
-    pub async fn write(&self, rows: Vec<Rows>) -> Result<Vec<(Arc<Rows>, Written)>, ReadingsError> {
+    /// Stores rows and waits for the commit. The same rows again change nothing.
+    pub async fn write(&self, rows: Vec<Rows>) -> Result<WrittenRows, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.write(rows).await,
         }

@@ -33,7 +33,8 @@ use tokio::sync::oneshot;
 
 use super::commits::commits;
 use super::{
-    AnsweredBatch, Change, Commit, DirtyHour, ListQuery, ReadingsError, Rows, Side, StoredRow, Window, Written, failed,
+    AnsweredBatch, Change, Commit, DirtyHour, ListQuery, ReadingsError, Rows, Side, StoredRow, Window, WrittenRows,
+    failed,
 };
 use dirty::Dirty;
 use latest::Latest;
@@ -86,7 +87,7 @@ impl Engine {
         })
     }
 
-    pub(super) async fn write(&self, rows: Vec<Rows>) -> Result<Vec<(Arc<Rows>, Written)>, ReadingsError> {
+    pub(super) async fn write(&self, rows: Vec<Rows>) -> Result<WrittenRows, ReadingsError> {
         let rows = rows.into_iter().map(Arc::new).collect();
         let (answer, answered) = oneshot::channel();
         self.rows.submit(write::Job::Write { rows, answer }).await?;
