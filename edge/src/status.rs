@@ -71,7 +71,14 @@ pub fn told(status: &Value) -> String {
     let time = site["time"].as_str().unwrap_or("clock not trusted yet");
     let mut line = |line: String| writeln!(told, "{line}").expect("a String takes everything");
     line(format!("{} ({}), version {}, {time}", text(&site["name"]), text(&site["key"]), text(&site["version"])));
-    line(format!("cloud: {}, {} readings wait", text(&link["state"]), link["backlog_readings"]));
+    let oldest = link["oldest_unsent_seconds"].as_f64().map(|age| format!(", the oldest for {}", duration(age)));
+    let waits = format!("{} readings wait{}", link["backlog_readings"], oldest.unwrap_or_default());
+    let refused = site["dead_letters"].as_u64().filter(|&letters| letters > 0);
+    let refused = refused.map(|letters| format!(", {letters} were refused and rest here"));
+    line(format!("cloud: {}, {waits}{}", text(&link["state"]), refused.unwrap_or_default()));
+    if let Some(error) = site["store_error"].as_str() {
+        line(format!("store: {error}; {} readings are in memory only", site["unflushed_readings"]));
+    }
     for bus in list("buses") {
         let load = bus["load"].as_f64().unwrap_or_default() * 100.0;
         line(format!("bus {}: {}, {load:.0} % busy", text(&bus["id"]), text(&bus["state"])));
@@ -88,6 +95,16 @@ pub fn told(status: &Value) -> String {
     }
     told.truncate(told.trim_end().len());
     told
+}
+
+/// Seconds as a person says them.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        ..120.0 => format!("{seconds:.0} s"),
+        ..7_200.0 => format!("{:.0} min", seconds / 60.0),
+        ..172_800.0 => format!("{:.0} h", seconds / 3_600.0),
+        _ => format!("{:.0} days", seconds / 86_400.0),
+    }
 }
 
 /// Where a panel that listens at `listen` is reached from this machine.
@@ -114,6 +131,22 @@ mod tests {
         {
             assert_eq!(reachable(listen.parse().unwrap()), asked.parse().unwrap());
         }
+    }
+
+    #[test]
+    fn the_backlog_is_told_with_its_age() {
+        let status = |oldest: Value, letters: u64, error: Value| {
+            told(&json!({
+                "site": {"dead_letters": letters, "store_error": error, "unflushed_readings": 9},
+                "link": {"state": "connected", "backlog_readings": 42, "oldest_unsent_seconds": oldest},
+            }))
+        };
+        assert!(status(json!(null), 0, json!(null)).ends_with("cloud: connected, 42 readings wait"));
+        assert!(status(json!(7.4), 0, json!(null)).ends_with("42 readings wait, the oldest for 7 s"));
+        assert!(status(json!(7_300.0), 3, json!(null)).ends_with("for 2 h, 3 were refused and rest here"));
+        assert!(
+            status(json!(7.4), 0, json!("the disk is full")).ends_with("disk is full; 9 readings are in memory only")
+        );
     }
 
     #[tokio::test]

@@ -47,6 +47,11 @@ impl Api {
         Api { token: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// Its access token or credential.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// Signed in.
     pub async fn signed_in(&self, email: &str, password: &str) -> Api {
         let tokens = self.post("/auth/login", &serde_json::json!({"email": email, "password": password})).await.ok();
@@ -64,10 +69,15 @@ impl Api {
 
     /// Sends a request as it is.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
+        self.try_send(request).await.unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    /// Sends a request to a cloud that may die of it.
+    pub async fn try_send(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
         let request = request.build().unwrap();
         let told = format!("{} {}", request.method(), request.url().path());
-        let answer = self.http.execute(request).await.unwrap_or_else(|error| panic!("{told}: {error:?}"));
-        Answer { request: told, status: answer.status().as_u16(), body: answer.text().await.unwrap() }
+        let answer = self.http.execute(request).await?;
+        Ok(Answer { request: told, status: answer.status().as_u16(), body: answer.text().await? })
     }
 
     /// `GET`.
@@ -97,8 +107,13 @@ impl Api {
 
     /// The bytes of a batch, good or not.
     pub async fn send_batch_bytes(&self, bytes: Vec<u8>) -> Answer {
+        self.send(self.batch(bytes)).await
+    }
+
+    /// The request of a batch.
+    pub fn batch(&self, bytes: Vec<u8>) -> RequestBuilder {
         let request = self.request(Method::POST, "/sync/batches").header("Content-Type", MEDIA_TYPE);
-        self.send(request.header("Accept", "application/json").body(bytes)).await
+        request.header("Accept", "application/json").body(bytes)
     }
 
     /// Every row of a list, over all its pages. `path` has a query already.

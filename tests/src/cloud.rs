@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::api::Api;
 use crate::deadline::{SOON, until};
+use crate::last_write::LastWrite;
 use crate::place::{free_port, program};
 use crate::program::{Program, command, errand};
 
@@ -25,6 +26,7 @@ pub struct Cloud {
     folder: TempDir,
     port: u16,
     program: Option<Program>,
+    last_write: Option<LastWrite>,
     admin: Api,
 }
 
@@ -52,7 +54,7 @@ impl Cloud {
         let port = free_port();
         let folder = tempfile::tempdir().unwrap();
         let admin = Api::anonymous(&format!("http://127.0.0.1:{port}"));
-        let mut cloud = Cloud { folder, port, program: None, admin };
+        let mut cloud = Cloud { folder, port, program: None, last_write: None, admin };
         let mut create_admin = command(&program("riverwatts-cloud"));
         create_admin.args(["create-admin", "--email", ADMIN, "--password-stdin", "--data"]).arg(cloud.data());
         let created = errand(create_admin, &format!("{PASSWORD}\n")).await;
@@ -68,6 +70,9 @@ impl Cloud {
         let mut serve = command(&program("riverwatts-cloud"));
         serve.args(["serve", "--data"]).arg(self.data()).env("PORT", self.port.to_string());
         serve.env("JWT_SECRET", JWT_SECRET).env("REGISTRATION", "on");
+        if let Some(last_write) = &self.last_write {
+            last_write.apply(&mut serve);
+        }
         let mut program = Program::start(serve, &self.folder.path().join("cloud.log"));
         let ready = format!("{}/readyz", self.url());
         let http = crate::api::http_client();
@@ -78,6 +83,16 @@ impl Cloud {
         })
         .await;
         self.program = Some(program);
+    }
+
+    /// Lets it die at a write, from the next start on.
+    pub fn set_last_write(&mut self, last_write: &LastWrite) {
+        self.last_write = Some(last_write.clone());
+    }
+
+    /// Waits until it has died by itself.
+    pub async fn died(&mut self) {
+        self.program.take().expect("the cloud runs").died().await;
     }
 
     /// SIGTERM.
@@ -98,6 +113,14 @@ impl Cloud {
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its process id.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn id(&self) -> u32 {
+        self.program.as_ref().expect("the cloud runs").id()
     }
 
     /// Its files.

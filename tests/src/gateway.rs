@@ -10,6 +10,7 @@ use tokio::process::Command;
 use crate::api::http_client;
 use crate::deadline::{SOON, until};
 use crate::edge_toml::EdgeToml;
+use crate::last_write::LastWrite;
 use crate::place::{free_port, program};
 use crate::program::{Program, command, errand};
 use crate::wall_clock::WallClock;
@@ -21,6 +22,7 @@ pub struct Gateway {
     panel_port: u16,
     program: Option<Program>,
     wall_clock: Option<WallClock>,
+    last_write: Option<LastWrite>,
     http: reqwest::Client,
 }
 
@@ -28,7 +30,8 @@ impl Gateway {
     /// A gateway with this configuration.
     pub fn new(toml: &EdgeToml) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
-        let gateway = Gateway { folder, panel_port: free_port(), program: None, wall_clock: None, http: http_client() };
+        let (panel_port, http) = (free_port(), http_client());
+        let gateway = Gateway { folder, panel_port, program: None, wall_clock: None, last_write: None, http };
         gateway.configure(toml);
         gateway
     }
@@ -41,6 +44,16 @@ impl Gateway {
     /// Gives it a wall clock of its own, from the next start on.
     pub fn set_wall_clock(&mut self, wall_clock: &WallClock) {
         self.wall_clock = Some(wall_clock.clone());
+    }
+
+    /// Lets it die at a write, from the next start on.
+    pub fn set_last_write(&mut self, last_write: &LastWrite) {
+        self.last_write = Some(last_write.clone());
+    }
+
+    /// Waits until it has died by itself.
+    pub async fn died(&mut self) {
+        self.program.take().expect("the gateway runs").died().await;
     }
 
     /// A second box with a copy of this one's folder: a cloned card.
@@ -148,6 +161,9 @@ impl Gateway {
         let mut command = command(&program("riverwatts-edge"));
         if let Some(wall_clock) = &self.wall_clock {
             wall_clock.apply(&mut command);
+        }
+        if let Some(last_write) = &self.last_write {
+            last_write.apply(&mut command);
         }
         command
     }

@@ -6,13 +6,16 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 pub mod api;
+pub mod batches;
 pub mod cloud;
 pub mod deadline;
 pub mod edge_toml;
 pub mod gateway;
+pub mod last_write;
 pub mod link;
 pub mod modbus;
 pub mod place;
+mod preload;
 pub mod program;
 pub mod reading;
 pub mod river;

@@ -2,6 +2,7 @@
 //! shown when the test fails.
 
 use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -81,6 +82,12 @@ impl Program {
         let status = timeout(within, self.child.wait()).await;
         let status = status.unwrap_or_else(|_| panic!("not ended within {within:?}")).unwrap();
         status.code().unwrap_or_else(|| panic!("ended by {status}"))
+    }
+
+    /// Waits until it is killed.
+    pub async fn died(mut self) {
+        let status = timeout(END_WITHIN, self.child.wait()).await.expect("it lives").unwrap();
+        assert_eq!(status.signal(), Some(libc::SIGKILL), "{status}");
     }
 
     /// SIGTERM; it ends in time, with 0.

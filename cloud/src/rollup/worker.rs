@@ -125,7 +125,6 @@ impl Worker<'_> {
     async fn roll_up_due(&mut self, now: UtcMs) -> Result<(), WorkError> {
         let mut hours = self.readings.dirty_hours(None);
         hours.retain(|hour| hour.end() <= now);
-        metrics::gauge!("riverwatts_rollup_hours_waiting").set(hours.len() as f64);
         hours.retain(|hour| hour.untouched_ms >= UNTOUCHED_MS);
         if hours.is_empty() {
             return Ok(());

@@ -14,6 +14,17 @@ use riverwatts_shared::time::{Clock, UtcMs};
 pub use self::boot::{BootClock, is_synchronised};
 pub use self::keeper::{Anchor, Dated, JUMP_MIN_MS, Jump, News, SLEW_MAX_MS, Timekeeper, between, uncertainty_s};
 
+/// Unix time at which the program was built, from the build script.
+const BUILT_S: &str = env!("RIVERWATTS_BUILT_S");
+/// How far the clock of the machine that built the program may have been ahead.
+const BUILT_AHEAD_MS: i64 = 86_400_000;
+
+/// A time that has passed for sure: no clock that is right says an earlier one.
+pub fn has_passed() -> UtcMs {
+    let built_s: i64 = BUILT_S.parse().expect("the build script writes a number");
+    UtcMs(built_s * 1_000 - BUILT_AHEAD_MS)
+}
+
 /// The time of the site, shared by everything that gives or shows times; locked only to compute.
 #[derive(Debug)]
 pub struct SiteTime {

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::figures::Known;
 use crate::bus::{Bus, Driven};
 use crate::check::Report;
-use crate::clock::{BootClock, SiteTime, Timekeeper, is_synchronised};
+use crate::clock::{BootClock, SiteTime, Timekeeper, has_passed, is_synchronised};
 use crate::config::Config;
 use crate::health::Health;
 use crate::panel::{self, Panel};
@@ -50,6 +50,9 @@ pub enum RunError {
     /// There is no store.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// A bug: a gateway that keeps nothing had better start anew.
+    #[error("the store has ended by itself; please report the lines above")]
+    StoreEnded,
     /// The system refuses a thread.
     #[error("bus {bus} cannot be started: {cause}")]
     Bus {
@@ -83,7 +86,9 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
     let boot = BootClock::this_boot();
     let clock: Arc<dyn Clock> = Arc::new(boot.clone());
     let (store, left) = store::start(settings(&config, &boot), Arc::clone(&clock))?;
-    let keeper = Timekeeper::new(left.anchor, left.floor_ms, clock.monotonic());
+    let now = clock.monotonic();
+    let passed_ms = has_passed().0 - now.as_millis() as i64;
+    let keeper = Timekeeper::new(left.anchor, left.floor_ms.max(Some(passed_ms)), now);
     let time = Arc::new(SiteTime::new(Arc::clone(&clock), keeper));
 
     let recorded = Arc::new(Recorded::new(config.devices.len()));
@@ -123,7 +128,10 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
         tokio::spawn(panel::serve(Arc::new(panel), listener, panel_stop.clone()))
     });
 
-    stop.cancelled().await;
+    let broken = tokio::select! {
+        () = stop.cancelled() => false,
+        () = store.ended() => true,
+    };
     buses_stop.cancel();
     for bus in driven {
         bus.join().await;
@@ -131,14 +139,16 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
     ended("recorder", recorder.await);
     uploader_stop.cancel();
     ended("uploader", uploader.await);
-    if let Err(error) = store.close().await {
+    if let Err(error) = store.close().await
+        && !broken
+    {
         tracing::error!(%error, "the store was not closed cleanly");
     }
     panel_stop.cancel();
     if let Some(panel) = panel {
         let _ = panel.await;
     }
-    Ok(())
+    if broken { Err(RunError::StoreEnded) } else { Ok(()) }
 }
 
 fn ended(what: &str, task: Result<(), tokio::task::JoinError>) {

@@ -44,7 +44,7 @@ pub(super) struct StoreFile {
     pub(super) gaps_in_flight: BTreeSet<i64>,
     /// Devices that the cloud does not take yet.
     pub(super) waiting: BTreeSet<i64>,
-    /// Receipts that go with the next commit; their cargo counts as in flight until then.
+    /// Receipts that go with the next commit; what they settle is settled in memory.
     pub(super) receipts: Vec<Receipt>,
     pub(super) first_receipt_at: Option<Duration>,
     pub(super) sequence: std::ops::Range<u64>,

@@ -51,13 +51,12 @@ impl Open {
 impl StoreFile {
     /// Commits the flush, if there is one, and the receipts that wait. Nothing is changed when it fails.
     pub(super) fn commit(&mut self, flush: Option<&Flush>) -> Result<(), StoreError> {
-        let settled = settle::plan(&self.journal, &self.receipts);
         let flush = flush.filter(|flush| !flush.is_empty());
         if flush.is_none() && self.receipts.is_empty() {
             return Ok(());
         }
         let tx = self.connection.transaction()?;
-        settle::write(&tx, &settled, &self.receipts, |key| {
+        settle::write(&tx, &self.journal, &self.receipts, |key| {
             self.devices.iter().find(|(_, device)| device.key == key).map(|(&number, _)| number)
         })?;
         let mut written = None;
@@ -78,7 +77,7 @@ impl StoreFile {
         tx.commit()?;
 
         self.commits += 1;
-        self.settled(settled);
+        self.forget_receipts();
         self.open_gaps.extend(opened);
         self.open_gaps.retain(|gap| !closed.contains(&gap.number));
         if let Some(Written { entry: Some(entry), stamps, .. }) = written {

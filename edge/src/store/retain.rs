@@ -9,8 +9,10 @@ use super::{StoreError, gaps, schema};
 
 /// How long settled readings stay, for the panel and for reconciling, if there is room.
 const KEEP_MS: i64 = 7 * 86_400_000;
-/// Segments of one transaction.
+/// Settled segments deleted in one transaction.
 const ROWS_AT_ONCE: i64 = 64;
+/// Unsettled ones: no more than need be.
+const DROPPED_AT_ONCE: i64 = 8;
 /// The log may grow to so much beside the file, and a commit needs room.
 const RESERVE_BYTES: u64 = 2 << 20;
 
@@ -43,11 +45,14 @@ impl StoreFile {
         let newest = self.devices.values().filter_map(|device| device.last).filter(|last| last.boot.is_none());
         let Some(newest) = newest.map(|last| last.ms).max() else { return Ok(false) };
         let before = newest - KEEP_MS;
-        let gone = self.connection.execute(
-            "delete from segments where number in (select number from segments \
-             where to_ms < ?1 and boot is null and number not in (select segment from unsettled) limit ?2)",
-            [before, ROWS_AT_ONCE],
-        )?;
+        let mut gone = 0;
+        for &device in self.devices.keys() {
+            let mut old = self.connection.prepare_cached(
+                "delete from segments where number in (select number from segments where device = ?1 \
+                 and to_ms < ?2 and boot is null and number not in (select segment from unsettled) limit ?3)",
+            )?;
+            gone += old.execute([device, before, ROWS_AT_ONCE])?;
+        }
         let gaps = self.connection.execute("delete from gaps where settled = 1 and to_ms < ?1", [before])?;
         Ok(gone + gaps > 0)
     }
@@ -78,7 +83,9 @@ impl StoreFile {
                 params![device, to_ms, boot],
                 |row| row.get(0),
             )?;
-            let span = (Stamp { boot, ms: from_ms }, Stamp { boot, ms: next.unwrap_or(to_ms + 1) });
+            let journal = self.journal.values().find(|entry| entry.boot == boot).map(|entry| entry.from_ms);
+            let next = next.or(journal).unwrap_or_default().max(to_ms + 1);
+            let span = (Stamp { boot, ms: from_ms }, Stamp { boot, ms: next });
             let rows = Some(rows.unsigned_abs());
             gaps::write(&tx, device, GapReason::StoreFullDropped, span, rows, &self.gaps_in_flight)?;
         }
@@ -93,7 +100,7 @@ impl StoreFile {
             "select number, segments.device, boot, from_ms, to_ms, rows from unsettled \
              join segments on number = segment order by segment limit ?1",
         )?;
-        let rows = oldest.query_map([ROWS_AT_ONCE + self.segments_in_flight.len() as i64], |row| {
+        let rows = oldest.query_map([DROPPED_AT_ONCE + self.segments_in_flight.len() as i64], |row| {
             Ok(Leaving {
                 number: row.get(0)?,
                 device: row.get(1)?,
@@ -109,6 +116,9 @@ impl StoreFile {
 
     /// When the oldest reading was taken that the cloud does not have.
     pub(super) fn oldest_unsettled_at(&self) -> Result<Option<Stamp>, StoreError> {
+        if self.backlog == 0 {
+            return Ok(None);
+        }
         let mut sealed = self.connection.prepare_cached(
             "select boot, from_ms from unsettled join segments on number = segment order by segment limit 1",
         )?;

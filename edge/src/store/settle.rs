@@ -1,6 +1,6 @@
-//! Settling: what a receipt names need not be sent again. Usual receipts are written with the next flush,
-//! so that they cost no commit of their own; until then their cargo counts as on its way. One that
-//! is lost in a power cut only makes the cloud see a reading twice, and it knows it by its time.
+//! Settling: what a receipt names need not be sent again. Receipts are written with the next flush,
+//! so that they cost no commit of their own. One that is lost in a power cut only makes the cloud
+//! see a reading twice, and it knows it by its time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -28,40 +28,20 @@ pub(super) struct Receipt {
     settlement: Settlement,
 }
 
-/// What becomes of each flush.
-pub(super) fn plan(journal: &BTreeMap<i64, Entry>, receipts: &[Receipt]) -> BTreeMap<i64, Open> {
-    let mut plan = BTreeMap::new();
-    for receipt in receipts {
-        let stays: BTreeSet<i64> = receipt.cargo.withheld.union(&receipt.kept).copied().collect();
-        for number in &receipt.cargo.flushes {
-            let Some(entry) = journal.get(number) else { continue };
-            let open = match plan.remove(number).unwrap_or_else(|| entry.open.clone()) {
-                Open::All => stays.clone(),
-                Open::Only(devices) => devices.intersection(&stays).copied().collect(),
-            };
-            plan.insert(*number, Open::Only(open));
-        }
-    }
-    plan
-}
-
 /// Writes the receipts.
 pub(super) fn write(
     tx: &Transaction<'_>,
-    plan: &BTreeMap<i64, Open>,
+    journal: &BTreeMap<i64, Entry>,
     receipts: &[Receipt],
     number_of: impl Fn(&str) -> Option<i64>,
 ) -> rusqlite::Result<()> {
-    for (&flush, open) in plan {
-        settle_flush(tx, flush)?;
-        tx.prepare_cached("delete from held where flush = ?1")?.execute([flush])?;
-        if let Open::Only(devices) = open {
-            for device in devices {
-                tx.prepare_cached("insert into held (flush, device) values (?1, ?2)")?.execute([flush, *device])?;
+    for Receipt { cargo, kept, settlement } in receipts {
+        for flush in &cargo.flushes {
+            if let Some(Entry { open: Open::Only(devices), .. }) = journal.get(flush) {
+                settle_flush(tx, *flush)?;
+                hold(tx, *flush, devices)?;
             }
         }
-    }
-    for Receipt { cargo, kept, settlement } in receipts {
         for (segment, ..) in cargo.segments.iter().filter(|(_, device, _)| !kept.contains(device)) {
             tx.prepare_cached("delete from unsettled where segment = ?1")?.execute([segment])?;
         }
@@ -84,6 +64,15 @@ pub(super) fn write(
             let epoch = epoch.as_bytes().as_slice();
             tx.prepare_cached("update store set epoch = ?1 where epoch is not ?1")?.execute([epoch])?;
         }
+    }
+    Ok(())
+}
+
+/// Writes whose readings of a settled flush the cloud does not have.
+fn hold(tx: &Transaction<'_>, flush: i64, devices: &BTreeSet<i64>) -> rusqlite::Result<()> {
+    tx.prepare_cached("delete from held where flush = ?1")?.execute([flush])?;
+    for device in devices {
+        tx.prepare_cached("insert into held (flush, device) values (?1, ?2)")?.execute([flush, *device])?;
     }
     Ok(())
 }
@@ -115,6 +104,8 @@ impl StoreFile {
     /// Takes a receipt. Gives whether the cloud has another epoch than before: then it may have lost
     /// what was settled, so everything that is still here is sent again.
     pub(super) fn settle(&mut self, cargo: Cargo, settlement: Settlement, now: Duration) -> Result<bool, StoreError> {
+        // A file that was set aside meanwhile has taken its rows with it.
+        let cargo = if cargo.store == self.id { cargo } else { Cargo::default() };
         let kept: BTreeSet<i64> = settlement.kept.iter().filter_map(|key| self.number_of(key)).collect();
         for named in &settlement.named {
             if let Some(number) = self.number_of(&named.key) {
@@ -126,13 +117,20 @@ impl StoreFile {
         self.epoch = settlement.epoch.or(self.epoch);
         let settled_rows = cargo.rows_except(&kept);
         self.backlog = self.backlog.saturating_sub(settled_rows);
-        self.first_receipt_at.get_or_insert(now);
-        let is_usual = kept.is_empty() && settlement.dead_letters.is_empty() && !restored;
-        self.receipts.push(Receipt { cargo, kept, settlement });
-        if !is_usual {
-            self.commit(None)?;
+        let stays: BTreeSet<i64> = cargo.withheld.union(&kept).copied().collect();
+        for number in &cargo.flushes {
+            if let Some(entry) = self.journal.get_mut(number) {
+                entry.in_flight = false;
+                entry.open = Open::Only(match &entry.open {
+                    Open::All => stays.clone(),
+                    Open::Only(devices) => devices.intersection(&stays).copied().collect(),
+                });
+            }
         }
+        self.first_receipt_at.get_or_insert(now);
+        self.receipts.push(Receipt { cargo, kept, settlement });
         if restored {
+            self.commit(None)?;
             self.unsettle_all()?;
         }
         Ok(restored)
@@ -143,17 +141,16 @@ impl StoreFile {
         self.first_receipt_at.is_some_and(|since| now.saturating_sub(since) >= WRITE_WITHIN)
     }
 
-    /// Brings memory up to a commit that wrote `plan`.
-    pub(super) fn settled(&mut self, plan: BTreeMap<i64, Open>) {
-        for (number, open) in plan {
-            if let Some(entry) = self.journal.get_mut(&number) {
-                entry.open = open;
-                entry.in_flight = false;
-            }
-        }
-        for receipt in std::mem::take(&mut self.receipts) {
-            self.dead_letters += receipt.settlement.dead_letters.len() as u64;
-            self.release(&receipt.cargo);
+    /// The receipts are written.
+    pub(super) fn forget_receipts(&mut self) {
+        for Receipt { cargo, settlement, .. } in std::mem::take(&mut self.receipts) {
+            self.dead_letters += settlement.dead_letters.len() as u64;
+            cargo.segments.iter().for_each(|(number, ..)| {
+                self.segments_in_flight.remove(number);
+            });
+            cargo.gaps.iter().for_each(|(number, _)| {
+                self.gaps_in_flight.remove(number);
+            });
         }
         self.first_receipt_at = None;
     }

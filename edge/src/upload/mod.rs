@@ -3,6 +3,7 @@
 
 mod announce;
 mod cloud;
+mod deliver;
 mod link;
 mod pace;
 mod receipt;
@@ -13,17 +14,17 @@ pub mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use riverwatts_shared::batch::{Announcement, Batch, Item};
-use riverwatts_shared::receipt::{BatchId, Receipt};
+use riverwatts_shared::batch::{Batch, Item};
 use riverwatts_shared::time::UtcMs;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::announce::Announcements;
-use self::cloud::{Answer, Cloud};
+use self::cloud::Cloud;
+use self::deliver::Sendable;
 use self::pace::{Pace, Pause};
-use crate::clock::SiteTime;
+use crate::clock::{SiteTime, has_passed};
 use crate::config::Config;
 use crate::enroll::Credential;
 use crate::record::Recorded;
@@ -60,14 +61,6 @@ pub struct Uploader {
     /// A batch that may have arrived: sent once more as it is, so that the cloud knows it again.
     unclear: Option<Sendable>,
     free_at: Instant,
-}
-
-/// A batch as it is sent.
-#[derive(Debug)]
-struct Sendable {
-    id: BatchId,
-    bytes: Vec<u8>,
-    cargo: Cargo,
 }
 
 impl Uploader {
@@ -167,9 +160,9 @@ impl Uploader {
             let (time, newest) = (Arc::clone(&self.time), self.newest);
             let clock = move || {
                 let known = time.now().unwrap_or_else(|| time.wall());
-                tls::not_before_build(known.max(newest))
+                known.max(newest).max(has_passed())
             };
-            let http = tls::client(self.config.cloud.ca.as_deref(), clock).map_err(|error| failed(&error))?;
+            let http = tls::client(url, self.config.cloud.ca.as_deref(), clock).map_err(|error| failed(&error))?;
             self.cloud = Some(Cloud::new(http, url, credential.clone(), Arc::clone(&self.time)));
         }
         Ok(())
@@ -179,7 +172,10 @@ impl Uploader {
     async fn ask_the_time(&mut self) -> Result<(), Pause> {
         self.send_items(Vec::new(), Cargo::default()).await?;
         if let Some(ms) = self.time.keeper().distrust_ms() {
-            let words = format!("the clock is {} s before the newest stored reading; readings wait", ms / 1_000);
+            let words = format!(
+                "the clock is {} s behind the newest stored reading, or the making of this program; readings wait",
+                ms / 1_000
+            );
             return Err(Pause::Retry(words));
         }
         Ok(())
@@ -216,110 +212,6 @@ impl Uploader {
         };
         let bytes = Batch { id, revision: 0, items }.encode();
         Ok(Sendable { id, bytes, cargo })
-    }
-
-    /// Sends a batch and does what the answer asks for.
-    async fn deliver(&mut self, sendable: Sendable) -> Result<(), Pause> {
-        sleep_until(self.free_at).await;
-        let Some(cloud) = &self.cloud else { return Err(Pause::NotEnrolled) };
-        let started = Instant::now();
-        let answer = cloud.send(sendable.bytes.clone()).await;
-        if let Some(rate) = self.config.upload.bandwidth_bytes_per_s {
-            self.free_at = started + Duration::from_secs_f64(sendable.bytes.len() as f64 / rate as f64);
-        }
-        match answer {
-            Answer::Receipt(receipt) if receipt.batch == sendable.id => {
-                self.pace.delivered(started.elapsed(), *self.every.borrow());
-                self.settle(sendable, *receipt).await
-            }
-            Answer::Receipt(_) => self.keep(sendable, "its receipt is for another batch".to_owned()).await,
-            Answer::Unclear(words) => self.keep(sendable, words).await,
-            Answer::Forked => {
-                tracing::warn!("another gateway sends under the id of this store: a new id is taken");
-                self.store.release(sendable.cargo).await;
-                if let Some(unclear) = self.unclear.take() {
-                    self.store.release(unclear.cargo).await;
-                }
-                self.store.fork().await.map_err(store_failed)
-            }
-            Answer::Refused(words) => self.refused(sendable, words).await,
-            Answer::Stranger(words) => {
-                self.store.release(sendable.cargo).await;
-                let words = format!("the cloud refuses the credential: {words}; enroll again with a new code");
-                Err(Pause::Stranger(words))
-            }
-            Answer::Later(pause, words) => {
-                self.store.release(sendable.cargo).await;
-                Err(pause.map_or_else(|| Pause::Retry(words.clone()), |pause| Pause::After(pause, words.clone())))
-            }
-            Answer::Unreachable(words) => {
-                self.store.release(sendable.cargo).await;
-                Err(Pause::Retry(words))
-            }
-        }
-    }
-
-    async fn settle(&mut self, sendable: Sendable, receipt: Receipt) -> Result<(), Pause> {
-        let items = decoded(&sendable).items;
-        let mut settlement = receipt::settlement(&items, &receipt);
-        settlement.kept.iter().for_each(|key| self.announcements.forget(key));
-        for announcement in announcements(&items) {
-            let key = &announcement.key;
-            if settlement.named.iter().any(|named| named.key == *key) {
-                let json = announce::as_json(announcement);
-                self.announcements.took(key, json.clone());
-                settlement.announced.push((key.clone(), json));
-            } else {
-                self.announcements.postpone(key, self.time.monotonic());
-            }
-        }
-        for letter in &settlement.dead_letters {
-            tracing::warn!(device.id = letter.key, time = %letter.reading.time, code = %letter.code, letter.message, "the cloud refused a reading");
-        }
-        if self.store.settle(sendable.cargo, settlement).await.map_err(store_failed)? {
-            tracing::warn!("the cloud was restored from a backup: what is still here is sent again");
-            self.announcements.forget_all();
-        }
-        let asked = receipt.upload_every_s.map(|seconds| Duration::from_secs(seconds.into()));
-        self.set_every(asked.map_or(self.config.upload.every, |every| every.clamp(EVERY_MIN, EVERY_MAX)));
-        self.link.received(self.time.monotonic());
-        Ok(())
-    }
-
-    /// Keeps a batch that may have arrived. Of two, the older one's readings are sent anew.
-    async fn keep(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
-        // Its connection may be dead without knowing it.
-        self.cloud = None;
-        if let Some(older) = self.unclear.replace(sendable) {
-            self.store.release(older.cargo).await;
-        }
-        Err(Pause::Retry(words))
-    }
-
-    async fn refused(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
-        let units = sendable.cargo.units();
-        if units == 0 {
-            tracing::warn!(error = words, "the cloud refuses the announcements");
-            let items = decoded(&sendable).items;
-            announcements(&items)
-                .for_each(|announcement| self.announcements.postpone(&announcement.key, self.time.monotonic()));
-            return Ok(());
-        }
-        match self.pace.refuse(units, &words) {
-            Ok(true) => {
-                self.store.release(sendable.cargo).await;
-                Ok(())
-            }
-            Ok(false) => {
-                tracing::error!(error = words, "the cloud refuses a whole batch: its readings are put aside");
-                let settlement = receipt::refused(&decoded(&sendable).items, &words);
-                self.store.settle(sendable.cargo, settlement).await.map_err(store_failed).map(|_| ())
-            }
-            Err(pause) => {
-                self.store.release(sendable.cargo).await;
-                Err(pause)
-            }
-        }
     }
 
     fn set_every(&self, every: Duration) {
@@ -363,18 +255,6 @@ impl Uploader {
         }
         self.seen = *self.committed.borrow_and_update();
     }
-}
-
-/// What a batch carries, which is kept only as it is sent.
-fn decoded(sendable: &Sendable) -> Batch {
-    Batch::decode(&sendable.bytes).expect("what was encoded here can be decoded")
-}
-
-fn announcements(items: &[Item]) -> impl Iterator<Item = &Announcement> {
-    items.iter().filter_map(|item| match item {
-        Item::Announcement(announcement) => Some(announcement),
-        _ => None,
-    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]

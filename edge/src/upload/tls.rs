@@ -17,8 +17,6 @@ use rustls::{ClientConfig, RootCertStore};
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept: over a few intervals of a metered link.
 const IDLE: Duration = Duration::from_secs(300);
-/// Unix time at which the program was built.
-const BUILT_S: &str = env!("RIVERWATTS_BUILT_S");
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -36,18 +34,21 @@ pub enum TlsError {
     Unusable(String),
 }
 
-/// A client that trusts the system's authorities and those in `ca`, and checks certificates at the
-/// time that `clock` tells.
+/// A client for the cloud at `url` that trusts the system's authorities and those in `ca`, and checks
+/// certificates at the time that `clock` tells.
 ///
 /// # Errors
 /// When `ca` cannot be read.
 pub fn client(
+    url: &str,
     ca: Option<&Path>,
     clock: impl Fn() -> UtcMs + Send + Sync + 'static,
 ) -> Result<reqwest::Client, TlsError> {
     let mut roots = RootCertStore::empty();
     // A machine without authorities still reaches a cloud with one of its own.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if url.starts_with("https:") {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
     if let Some(path) = ca {
         let unusable = |cause: String| TlsError::Authorities { path: path.to_owned(), cause };
         for certificate in read(path).map_err(|error| unusable(error.to_string()))? {
@@ -78,12 +79,6 @@ fn read(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     if found.is_empty() { Err(io::Error::new(io::ErrorKind::InvalidData, "no certificate in it")) } else { Ok(found) }
 }
 
-/// The latest of a time and that of the build.
-pub fn not_before_build(time: UtcMs) -> UtcMs {
-    let built_s: i64 = BUILT_S.parse().expect("written by the build script");
-    time.max(UtcMs(built_s * 1_000))
-}
-
 /// Certificates are checked at this time.
 struct At<F>(F);
 
@@ -97,5 +92,78 @@ impl<F: Fn() -> UtcMs + Send + Sync> TimeProvider for At<F> {
     fn current_time(&self) -> Option<UnixTime> {
         let ms = (self.0)().0.max(0).unsigned_abs();
         Some(UnixTime::since_unix_epoch(Duration::from_millis(ms)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// A server whose certificate holds through 2026, and the PEM of its authority.
+    async fn server() -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = authority.self_signed(&key).unwrap().pem();
+        let issuer = Issuer::new(authority, key);
+        let own_key = KeyPair::generate().unwrap();
+        let mut own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        (own.not_before, own.not_after) = (date_time_ymd(2026, 1, 1), date_time_ymd(2027, 1, 1));
+        let certificate = own.signed_by(&own_key, &issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let key = PrivatePkcs8KeyDer::from(own_key.serialize_der());
+        let config =
+            config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key.into()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut request = [0; 1_024];
+                // The client has gone when this fails.
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await;
+            }
+        });
+        (url, pem)
+    }
+
+    #[tokio::test]
+    async fn a_certificate_must_be_of_a_known_authority_and_hold_at_the_time() {
+        let (url, pem) = server().await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        fs::write(&path, pem).unwrap();
+        let get = async |ca: Option<&Path>, time: &str| {
+            let time: UtcMs = time.parse().unwrap();
+            client(&url, ca, move || time).unwrap().get(&url).send().await.map(|answer| answer.status().as_u16()).ok()
+        };
+        assert_eq!(get(Some(&path), "2026-11-24T00:00:00Z").await, Some(204));
+        assert_eq!(get(None, "2026-11-24T00:00:00Z").await, None, "a stranger's authority");
+        assert_eq!(get(Some(&path), "1970-01-01T00:00:00Z").await, None, "not yet");
+        assert_eq!(get(Some(&path), "2027-11-24T00:00:00Z").await, None, "not any more");
+    }
+
+    #[test]
+    fn a_file_without_authorities_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        for text in [None, Some(""), Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")] {
+            if let Some(text) = text {
+                fs::write(&path, text).unwrap();
+            }
+            let error = client("https://cloud.example", Some(&path), || UtcMs(0)).unwrap_err().to_string();
+            assert!(error.contains("ca.pem") && error.contains("give a PEM file"), "{error}");
+        }
     }
 }

@@ -2,26 +2,42 @@
 
 use std::time::Duration;
 
+use riverwatts_shared::batch::Item;
+use riverwatts_shared::reading::Gap;
+use riverwatts_shared::words::GapReason;
+use riverwatts_tests::batches::{announcement, batch, reading, recent, segment};
+use riverwatts_tests::cloud::Cloud;
 use riverwatts_tests::deadline::{SOON, over, until};
+use riverwatts_tests::last_write::LastWrite;
 use riverwatts_tests::link::Mode;
 use riverwatts_tests::reading::Point;
 use riverwatts_tests::river::{River, device};
+use serde_json::json;
 
 /// Kills of the gateway.
 const KILLS: usize = 20;
 /// Kills of the cloud at any instant.
 const CLOUD_KILLS: usize = 8;
+/// Of the cloud's writes for one batch, every so many-th is its last once.
+const WRITES_APART: u32 = 2;
+/// The gateway's last write is one of so many: about two seconds of work.
+const GATEWAY_WRITES: u32 = 40;
+/// How often the gateway dies at a write.
+const GATEWAY_DEATHS: u32 = 15;
 
-/// Instants, from a fixed seed (xorshift of Marsaglia, 2003).
+/// Numbers and spans, from a fixed seed (xorshift of Marsaglia, 2003).
 struct Chance(u64);
 
 impl Chance {
-    /// A span below `most`.
-    fn span(&mut self, most: Duration) -> Duration {
+    fn below(&mut self, most: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        Duration::from_micros(self.0 % most.as_micros() as u64)
+        self.0 % most
+    }
+
+    fn span_below(&mut self, most: Duration) -> Duration {
+        Duration::from_micros(self.below(most.as_micros() as u64))
     }
 }
 
@@ -57,7 +73,7 @@ async fn a_gateway_killed_while_it_uploads_loses_and_doubles_nothing() {
                     .collect::<Vec<_>>(),
             );
         }
-        over(chance.span(Duration::from_millis(300))).await;
+        over(chance.span_below(Duration::from_millis(300))).await;
         river.gateway.kill().await;
         // At times the answer is lost, too.
         river.link.set(if round % 4 == 3 { Mode::LoseAnswers } else { Mode::Pass });
@@ -131,11 +147,87 @@ async fn a_cloud_killed_at_any_instant_heals_by_the_repeat() {
             },
         )
         .await;
-        over(chance.span(Duration::from_millis(25))).await;
+        over(chance.span_below(Duration::from_millis(25))).await;
         river.cloud.kill().await;
         river.cloud.start_again().await;
     }
     river.run_dry().await;
     river.assert_complete().await;
+    river.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_cloud_that_dies_at_any_of_its_writes_heals_by_the_repeat() {
+    let mut cloud = Cloud::start().await;
+    let last_write = LastWrite::default();
+    cloud.set_last_write(&last_write);
+    cloud.stop().await;
+    cloud.start_again().await;
+    let site_id = cloud.site("Tanana").await;
+    let gateway = cloud.enrolled_gateway(&site_id).await;
+    let mut deaths = 0;
+    loop {
+        // Two months, so two files; a device that is new; a gap.
+        let key = format!("turbine-{deaths}");
+        let times = [recent().plus_ms(-40 * 86_400_000), recent(), recent().plus_ms(1_000)];
+        let readings = times.map(|time| reading(time, time.0 % 1_000_000_000));
+        let (from, to) = (times[0], times[1]);
+        let gap = Gap { device: key.clone(), from, to, rows: None, reason: GapReason::UncleanStop };
+        let bytes = batch(vec![announcement(&key), segment(&key, &readings), Item::Gap(gap)]).encode();
+
+        last_write.dies_before(1 + deaths * WRITES_APART);
+        let answered = gateway.api.try_send(gateway.api.batch(bytes.clone())).await;
+        last_write.lives();
+        if let Ok(answer) = answered {
+            assert_eq!(answer.ok()["accepted"], 3);
+            break;
+        }
+        cloud.died().await;
+        cloud.start_again().await;
+        let receipt = gateway.api.send_batch_bytes(bytes).await.ok();
+        let taken = [&receipt["accepted"], &receipt["duplicates"]].map(|count| count.as_u64().unwrap());
+        assert_eq!((taken[0] + taken[1], &receipt["rejected"]), (3, &json!([])), "{receipt}");
+        assert_eq!(receipt["stored"][0]["count"], 3, "{receipt}");
+        let device_id = cloud.device(&site_id, &key).await;
+        let stored = Point::all(&cloud.readings(&device_id).await);
+        assert_eq!(stored.iter().map(|point| point.time).collect::<Vec<_>>(), times);
+        assert_eq!(cloud.gaps(&device_id).await, [("unclean_stop".to_owned(), from, to)]);
+        let latest = cloud.admin().get(&format!("/readings/latest?site_id={site_id}")).await.ok();
+        let latest = latest["readings"].as_array().unwrap().iter().find(|row| row["device_id"] == json!(device_id));
+        assert_eq!(Point::of(latest.expect("a latest reading")).time, times[2]);
+        deaths += 1;
+    }
+    assert!(deaths > 5, "{deaths} deaths: the last write of a batch came too soon");
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_dies_at_any_of_its_writes_loses_and_doubles_nothing() {
+    let mut river = River::new(&[1, 2], "100ms").await;
+    let mut chance = Chance(1_871);
+    let last_write = LastWrite::default();
+    river.gateway.set_last_write(&last_write);
+    for _ in 0..GATEWAY_DEATHS {
+        last_write.lives();
+        river.gateway.start().await;
+        last_write.dies_before(1 + chance.below(GATEWAY_WRITES.into()) as u32);
+        river.gateway.died().await;
+    }
+    last_write.lives();
+    river.gateway.start().await;
+    let served = river.server.served(1).await.len() as u64;
+    until(SOON, async || if newest(&river, 1).await > Some(served) { Ok(()) } else { Err("no reading".into()) }).await;
+    river.run_dry().await;
+    for (unit, points) in [1, 2].into_iter().zip(river.assert_complete().await) {
+        let device_id = river.cloud.device(&river.site_id, &device(unit)).await;
+        let gaps = river.cloud.gaps(&device_id).await;
+        assert!(gaps.iter().all(|(reason, ..)| reason == "unclean_stop"), "{gaps:#?}");
+        assert!(gaps.len() <= GATEWAY_DEATHS as usize, "more gaps than deaths: {gaps:#?}");
+        // What is missing of what was served lies in a gap.
+        for pair in points.windows(2).filter(|pair| pair[1].count() > pair[0].count() + 1) {
+            let told = gaps.iter().any(|(_, from, to)| *from == pair[0].time && *to == pair[1].time);
+            assert!(told, "no gap tells of what is missing between {pair:#?}; there are {gaps:#?}");
+        }
+    }
     river.gateway.stop().await;
 }

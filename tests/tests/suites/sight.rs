@@ -1,34 +1,17 @@
 //! Devices and readings as each of the four roles: of their own sites, of others', of none.
 
-use riverwatts_shared::batch::{Announcement, Batch, Item};
-use riverwatts_shared::metric::Metric;
-use riverwatts_shared::reading::{Reading, Value};
-use riverwatts_shared::receipt::BatchId;
-use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::{Clock, SystemClock};
 use riverwatts_shared::words::UserRole;
 use riverwatts_tests::api::Api;
+use riverwatts_tests::batches::{announcement, batch, reading, recent, segment};
 use riverwatts_tests::cloud::{Cloud, GatewayAccount};
 use serde_json::json;
-use uuid::Uuid;
 
 /// A site with one device that has one reading: ids of the site, the device, the gateway.
 async fn site(cloud: &Cloud, name: &str) -> (String, String, GatewayAccount) {
     let site_id = cloud.site(name).await;
     let gateway = cloud.enrolled_gateway(&site_id).await;
-    let reading = Reading {
-        time: SystemClock::default().wall().plus_ms(-1_000),
-        values: vec![Value::ok(Metric::POWER, 1_000_000)],
-    };
-    let announcement = Announcement { key: "turbine-1".into(), profile: "counter".into(), ..Announcement::default() };
-    let batch = Batch {
-        id: BatchId { store: Uuid::new_v4(), sequence: 1 },
-        revision: 0,
-        items: vec![
-            Item::Announcement(announcement),
-            Item::Segment { device: "turbine-1".into(), segment: Segment::from_readings(&[reading]) },
-        ],
-    };
+    let batch = batch(vec![announcement("turbine-1"), segment("turbine-1", &[reading(recent(), 1_000_000)])]);
     assert_eq!(gateway.api.send_batch(&batch).await.ok()["accepted"], 1);
     let device_id = cloud.device(&site_id, "turbine-1").await;
     (site_id, device_id, gateway)
@@ -130,6 +113,20 @@ async fn what_somebody_may_see_ends_with_the_link_to_the_site() {
     let removed = cloud.admin().delete(&format!("/subscriptions/{}", subscription.as_str().unwrap())).await;
     assert_eq!(removed.status, 204);
     assert_all(&customer.api, &own, &own_device, false, "customer").await;
+}
+
+#[tokio::test]
+async fn another_role_s_kind_of_link_gives_no_sight() {
+    let cloud = Cloud::start().await;
+    let (own, own_device, _) = site(&cloud, "Own").await;
+    let customer = cloud.person(UserRole::Customer).await;
+    cloud.add_member(&own, &customer).await;
+    let technician = cloud.person(UserRole::Technician).await;
+    cloud.subscribe(&own, &technician).await;
+    for person in [&customer, &technician] {
+        assert_eq!(seen(&person.api).await, [const { Vec::<String>::new() }; 3]);
+        assert_all(&person.api, &own, &own_device, false, "by the wrong link").await;
+    }
 }
 
 #[tokio::test]

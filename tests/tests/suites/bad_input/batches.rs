@@ -9,10 +9,11 @@ use riverwatts_shared::reading::{Gap, Reading};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::GapReason;
+use riverwatts_tests::batches::{announcement, batch, reading, recent, segment};
 use riverwatts_tests::reading::Point;
 use serde_json::{Value, json};
 
-use super::rig::{Rig, announcement, batch, reading, recent, segment};
+use super::rig::Rig;
 
 const DAY_MS: i64 = 86_400_000;
 

@@ -1,15 +1,10 @@
 //! A cloud with one of everything, what a good request to it looks like, and all that is stored.
 
-use riverwatts_shared::batch::{Announcement, Batch, Item};
-use riverwatts_shared::metric::Metric;
-use riverwatts_shared::reading::{Reading, Value as Measured};
-use riverwatts_shared::receipt::BatchId;
-use riverwatts_shared::segment::Segment;
-use riverwatts_shared::time::{Clock, SystemClock, UtcMs};
+use riverwatts_shared::batch::Batch;
 use riverwatts_shared::words::UserRole;
+use riverwatts_tests::batches::{announcement, batch, reading, recent, segment};
 use riverwatts_tests::cloud::{Cloud, GatewayAccount, Person};
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use super::endpoints::{Field, Kind};
 
@@ -110,35 +105,6 @@ impl Rig {
         }
         assert_eq!(after.as_object().unwrap().len(), before.as_object().unwrap().len(), "something is new");
     }
-}
-
-/// The time that the batches here are about: some minutes ago.
-pub fn recent() -> UtcMs {
-    UtcMs(SystemClock::default().wall().0 / 60_000 * 60_000 - 300_000)
-}
-
-/// A reading of one value.
-pub fn reading(time: UtcMs, power: i64) -> Reading {
-    Reading { time, values: vec![Measured::ok(Metric::POWER, power)] }
-}
-
-/// Readings of one device as an item of a batch.
-pub fn segment(device: &str, readings: &[Reading]) -> Item {
-    Item::Segment { device: device.to_owned(), segment: Segment::from_readings(readings) }
-}
-
-/// A device introduces itself.
-pub fn announcement(device: &str) -> Item {
-    Item::Announcement(Announcement {
-        key: device.to_owned(),
-        profile: "counter".to_owned(),
-        ..Announcement::default()
-    })
-}
-
-/// A batch of a store of its own.
-pub fn batch(items: Vec<Item>) -> Batch {
-    Batch { id: BatchId { store: Uuid::new_v4(), sequence: 1 }, revision: 0, items }
 }
 
 fn first_batch() -> Batch {

@@ -1,0 +1,140 @@
+//! One batch on its way: what the answer of the cloud does with it.
+
+use std::time::Duration;
+
+use riverwatts_shared::batch::{Announcement, Batch, Item};
+use riverwatts_shared::receipt::{BatchId, Receipt};
+use tokio::time::{Instant, sleep_until};
+
+use super::cloud::Answer;
+use super::pace::Pause;
+use super::{EVERY_MAX, EVERY_MIN, Uploader, announce, receipt, store_failed};
+use crate::store::Cargo;
+
+/// A batch as it is sent.
+#[derive(Debug)]
+pub(super) struct Sendable {
+    pub(super) id: BatchId,
+    pub(super) bytes: Vec<u8>,
+    pub(super) cargo: Cargo,
+}
+
+impl Uploader {
+    /// Sends a batch and does what the answer asks for.
+    pub(super) async fn deliver(&mut self, sendable: Sendable) -> Result<(), Pause> {
+        sleep_until(self.free_at).await;
+        let Some(cloud) = &self.cloud else { return Err(Pause::NotEnrolled) };
+        let started = Instant::now();
+        let answer = cloud.send(sendable.bytes.clone()).await;
+        if let Some(rate) = self.config.upload.bandwidth_bytes_per_s {
+            self.free_at = started + Duration::from_secs_f64(sendable.bytes.len() as f64 / rate as f64);
+        }
+        match answer {
+            Answer::Receipt(receipt) if receipt.batch == sendable.id => {
+                self.pace.delivered(started.elapsed(), *self.every.borrow());
+                self.settle(sendable, *receipt).await
+            }
+            Answer::Receipt(_) => self.keep(sendable, "its receipt is for another batch".to_owned()).await,
+            Answer::Unclear(words) => self.keep(sendable, words).await,
+            Answer::Forked => {
+                tracing::warn!("another gateway sends under the id of this store: a new id is taken");
+                self.store.release(sendable.cargo).await;
+                if let Some(unclear) = self.unclear.take() {
+                    self.store.release(unclear.cargo).await;
+                }
+                self.store.fork().await.map_err(store_failed)
+            }
+            Answer::Refused(words) => self.refused(sendable, words).await,
+            Answer::Stranger(words) => {
+                self.store.release(sendable.cargo).await;
+                let words = format!("the cloud refuses the credential: {words}; enroll again with a new code");
+                Err(Pause::Stranger(words))
+            }
+            Answer::Later(pause, words) => {
+                self.store.release(sendable.cargo).await;
+                Err(pause.map_or_else(|| Pause::Retry(words.clone()), |pause| Pause::After(pause, words.clone())))
+            }
+            Answer::Unreachable(words) => {
+                self.store.release(sendable.cargo).await;
+                Err(Pause::Retry(words))
+            }
+        }
+    }
+
+    async fn settle(&mut self, sendable: Sendable, receipt: Receipt) -> Result<(), Pause> {
+        // Mostly there is nothing to look up.
+        let is_plain = receipt.rejected.is_empty() && sendable.cargo.units() > 0;
+        let items = if is_plain { Vec::new() } else { decoded(&sendable).items };
+        let mut settlement = receipt::settlement(&items, &receipt);
+        settlement.kept.iter().for_each(|key| self.announcements.forget(key));
+        for announcement in announcements(&items) {
+            let key = &announcement.key;
+            if settlement.named.iter().any(|named| named.key == *key) {
+                let json = announce::as_json(announcement);
+                self.announcements.took(key, json.clone());
+                settlement.announced.push((key.clone(), json));
+            } else {
+                self.announcements.postpone(key, self.time.monotonic());
+            }
+        }
+        for letter in &settlement.dead_letters {
+            tracing::warn!(device.id = letter.key, time = %letter.reading.time, code = %letter.code, letter.message, "the cloud refused a reading");
+        }
+        if self.store.settle(sendable.cargo, settlement).await.map_err(store_failed)? {
+            tracing::warn!("the cloud was restored from a backup: what is still here is sent again");
+            self.announcements.forget_all();
+        }
+        let asked = receipt.upload_every_s.map(|seconds| Duration::from_secs(seconds.into()));
+        self.set_every(asked.map_or(self.config.upload.every, |every| every.clamp(EVERY_MIN, EVERY_MAX)));
+        self.link.received(self.time.monotonic());
+        Ok(())
+    }
+
+    /// Keeps a batch that may have arrived. Of two, the older one's readings are sent anew.
+    async fn keep(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
+        // Its connection may be dead without knowing it.
+        self.cloud = None;
+        if let Some(older) = self.unclear.replace(sendable) {
+            self.store.release(older.cargo).await;
+        }
+        Err(Pause::Retry(words))
+    }
+
+    async fn refused(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
+        let units = sendable.cargo.units();
+        if units == 0 {
+            tracing::warn!(error = words, "the cloud refuses the announcements");
+            let items = decoded(&sendable).items;
+            announcements(&items)
+                .for_each(|announcement| self.announcements.postpone(&announcement.key, self.time.monotonic()));
+            return Ok(());
+        }
+        match self.pace.refuse(units, &words) {
+            Ok(true) => {
+                self.store.release(sendable.cargo).await;
+                Ok(())
+            }
+            Ok(false) => {
+                tracing::error!(error = words, "the cloud refuses a whole batch: its readings are put aside");
+                let settlement = receipt::refused(&decoded(&sendable).items, &words);
+                self.store.settle(sendable.cargo, settlement).await.map_err(store_failed).map(|_| ())
+            }
+            Err(pause) => {
+                self.store.release(sendable.cargo).await;
+                Err(pause)
+            }
+        }
+    }
+}
+
+/// What a batch carries, which is kept only as it is sent.
+fn decoded(sendable: &Sendable) -> Batch {
+    Batch::decode(&sendable.bytes).expect("what was encoded here can be decoded")
+}
+
+fn announcements(items: &[Item]) -> impl Iterator<Item = &Announcement> {
+    items.iter().filter_map(|item| match item {
+        Item::Announcement(announcement) => Some(announcement),
+        _ => None,
+    })
+}
