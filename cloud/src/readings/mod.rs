@@ -59,7 +59,7 @@ pub type WrittenRows = Vec<(Arc<Rows>, Written)>;
 pub struct AnsweredBatch {
     /// Its identity.
     pub id: BatchId,
-    /// SHA-256 of its bytes.
+    /// Tells it from another one under the same identity.
     pub hash: [u8; 32],
     /// The receipt, byte for byte.
     pub receipt: Vec<u8>,

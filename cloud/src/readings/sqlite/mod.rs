@@ -176,8 +176,14 @@ impl Engine {
         let (answer, answered) = oneshot::channel();
         self.series.submit(series::Job::Replace { changes, answer }).await?;
         answered.await.map_err(writer_died)??;
-        // A crash before this leaves the marks, and the hours are computed once more.
-        if done.is_empty() { Ok(()) } else { self.rows.submit(write::Job::Clean { done }).await }
+        if done.is_empty() {
+            return Ok(());
+        }
+        match self.rows.submit(write::Job::Clean { done }).await {
+            // As after a crash here: the marks stay, and the hours are computed once more.
+            Err(ReadingsError::Busy) => Ok(()),
+            submitted => submitted,
+        }
     }
 
     pub(super) async fn ping(&self) -> Result<(), ReadingsError> {
