@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static const volatile int64_t unset[2];
-static const volatile int64_t *setting = unset; /* shift in seconds; whether synchronised */
+static const volatile int64_t *setting = unset; /* shift in ms; whether synchronised */
 
 __attribute__((constructor)) static void open_setting(void) {
     int file = open(getenv("WALL_CLOCK"), O_RDONLY | O_CLOEXEC);
@@ -25,7 +25,11 @@ __attribute__((constructor)) static void open_setting(void) {
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
     int result = syscall(SYS_clock_gettime, clock, time);
-    if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) time->tv_sec += setting[0];
+    if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
+        int64_t ns = time->tv_sec * 1000000000LL + time->tv_nsec + setting[0] * 1000000LL;
+        time->tv_sec = ns / 1000000000LL;
+        time->tv_nsec = ns % 1000000000LL;
+    }
     return result;
 }
 

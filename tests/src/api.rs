@@ -47,6 +47,11 @@ impl Api {
         Api { token: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// Its access token or credential.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// Signed in.
     pub async fn signed_in(&self, email: &str, password: &str) -> Api {
         let tokens = self.post("/auth/login", &serde_json::json!({"email": email, "password": password})).await.ok();

@@ -115,6 +115,14 @@ impl Cloud {
         self.port
     }
 
+    /// Its process id.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn id(&self) -> u32 {
+        self.program.as_ref().expect("the cloud runs").id()
+    }
+
     /// Its files.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")

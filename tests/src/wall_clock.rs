@@ -13,20 +13,20 @@ static LIBRARY: LazyLock<Library> = LazyLock::new(|| Library::compile("wall_cloc
 pub struct WallClock(Arc<Setting>);
 
 impl WallClock {
-    /// A clock that nobody synchronises and that is off by `shift_s` seconds.
-    pub fn shifted(shift_s: i64) -> WallClock {
-        WallClock(Arc::new(Setting::new(&[shift_s, 0])))
+    /// A clock that nobody synchronises and that is off by `shift_ms`.
+    pub fn shifted(shift_ms: i64) -> WallClock {
+        WallClock(Arc::new(Setting::new(&[shift_ms, 0])))
     }
 
     /// A clock that begins in 1970, as after a boot without a battery.
     pub fn of_1970() -> WallClock {
-        let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
-        WallClock::shifted(10 - since_1970.cast_signed())
+        let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+        WallClock::shifted(10_000 - since_1970)
     }
 
     /// Sets it, also while the program runs.
-    pub fn set(&self, shift_s: i64, synchronised: bool) {
-        self.0.set(&[shift_s, i64::from(synchronised)]);
+    pub fn set(&self, shift_ms: i64, synchronised: bool) {
+        self.0.set(&[shift_ms, i64::from(synchronised)]);
     }
 
     pub(crate) fn apply(&self, command: &mut tokio::process::Command) {

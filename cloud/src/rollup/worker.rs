@@ -102,6 +102,7 @@ impl Worker<'_> {
     /// Puts in an hour that was added up in memory.
     async fn replace(&mut self, mut change: Change) -> Result<(), WorkError> {
         let hours = std::mem::take(&mut change.done);
+        count_hours("memory", hours.len());
         let Some(device) = self.device(change.device).await? else { return Ok(()) };
         self.readings.replace_windows(change).await?;
         let source = self.source(&device);
@@ -112,14 +113,16 @@ impl Worker<'_> {
     async fn roll_up_due(&mut self, now: UtcMs) -> Result<(), WorkError> {
         let mut hours = self.readings.dirty_hours(None);
         hours.retain(|hour| hour.end() <= now);
-        metrics::gauge!("riverwatts_rollup_hours_waiting").set(hours.len() as f64);
         hours.retain(|hour| hour.untouched_ms >= UNTOUCHED_MS);
         hours.sort_unstable_by_key(|hour| (hour.device, hour.hour));
         hours.truncate(HOURS_AT_ONCE);
         for of_device in hours.chunk_by(|a, b| a.device == b.device) {
             let number = of_device[0].device;
             match self.device(number).await? {
-                Some(device) => roll_up_hours(&self.source(&device), &device, of_device).await?,
+                Some(device) => {
+                    roll_up_hours(&self.source(&device), &device, of_device).await?;
+                    count_hours("rows", of_device.len());
+                }
                 None => {
                     // The device was deleted: nobody can ask for its windows.
                     let done = of_device.to_vec();
@@ -215,6 +218,11 @@ async fn all_days(source: &Source<'_>, device: &NamedDevice) -> Result<(), Readi
         }
     }
     source.readings.replace_windows(change).await
+}
+
+/// Counts hours by where their points came from.
+fn count_hours(from: &'static str, hours: usize) {
+    metrics::counter!("riverwatts_rollup_hours_total", "from" => from).increment(hours as u64);
 }
 
 fn zone_of(device: &NamedDevice) -> TimeZone {

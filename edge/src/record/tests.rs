@@ -8,7 +8,7 @@ use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Quality;
 
 use super::Polled;
-use super::pending::{Pending, READINGS_MAX};
+use super::pending::{FLUSH_VALUES_MAX, Pending, VALUES_MAX};
 use crate::clock::Dated;
 use crate::store::Flush;
 
@@ -95,15 +95,17 @@ fn a_flush_that_was_not_committed_has_its_turn_again_before_later_ones() {
     }
     let first = pending.next().unwrap();
     pending.put_back(first.clone());
-    assert_eq!(pending.next(), Some(first));
-    pending.committed(1);
+    let flush = pending.next().unwrap();
+    assert_eq!(flush, first);
+    pending.committed(&flush);
     assert_eq!(pending.readings(), 1);
 }
 
 #[test]
 fn beyond_the_bound_the_oldest_are_lost_and_counted() {
     let mut pending = pending();
-    for ms in 0..READINGS_MAX {
+    let all = VALUES_MAX as u64;
+    for ms in 0..all {
         pending.add(polled((ms % 2) as u16, ms), &exact);
         if ms % 100 == 99 {
             pending.close(&exact);
@@ -111,8 +113,8 @@ fn beyond_the_bound_the_oldest_are_lost_and_counted() {
     }
     let first = pending.next().unwrap();
     pending.put_back(first);
-    pending.add(polled(0, READINGS_MAX), &exact);
-    assert_eq!(pending.readings(), READINGS_MAX - 99);
+    pending.add(polled(0, all), &exact);
+    assert_eq!(pending.readings(), all - 99);
     let next = pending.next().unwrap();
     assert_eq!(next.lost, [(0, 50), (1, 50)]);
     assert_eq!(next.segments[0].1.times[0], T + 100, "the second flush is the oldest now");
@@ -121,10 +123,22 @@ fn beyond_the_bound_the_oldest_are_lost_and_counted() {
 #[test]
 fn without_a_flush_single_readings_are_lost_and_that_is_told_alone() {
     let mut pending = pending();
-    for ms in 0..READINGS_MAX + 3 {
+    for ms in 0..VALUES_MAX as u64 + 3 {
         pending.add(polled(0, ms), &exact);
     }
-    assert_eq!(pending.readings(), READINGS_MAX);
+    assert_eq!(pending.readings(), VALUES_MAX as u64);
     let told = pending.next().unwrap();
     assert_eq!((told.lost, told.segments.len()), (vec![(0, 3)], 0));
+}
+
+#[test]
+fn a_flush_that_is_large_enough_does_not_wait_for_its_time() {
+    let mut pending = pending();
+    for ms in 0..FLUSH_VALUES_MAX as u64 {
+        assert!(!pending.is_full());
+        pending.add(polled(0, ms), &exact);
+    }
+    assert!(pending.is_full());
+    pending.close(&exact);
+    assert!(!pending.is_full());
 }

@@ -104,6 +104,8 @@ impl StoreFile {
     /// Takes a receipt. Gives whether the cloud has another epoch than before: then it may have lost
     /// what was settled, so everything that is still here is sent again.
     pub(super) fn settle(&mut self, cargo: Cargo, settlement: Settlement, now: Duration) -> Result<bool, StoreError> {
+        // A file that was set aside meanwhile has taken its rows with it.
+        let cargo = if cargo.store == self.id { cargo } else { Cargo::default() };
         let kept: BTreeSet<i64> = settlement.kept.iter().filter_map(|key| self.number_of(key)).collect();
         for named in &settlement.named {
             if let Some(number) = self.number_of(&named.key) {

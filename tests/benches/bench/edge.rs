@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use riverwatts_shared::time::UtcMs;
 use riverwatts_tests::cloud::Cloud;
 use riverwatts_tests::deadline::{SOON, over, until};
 use riverwatts_tests::link::Link;
@@ -14,6 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::devices::DEVICES;
+use crate::process::Process;
 use crate::report::{Better, Report, median};
 
 /// How long the gateway runs; the first two sevenths do not count.
@@ -22,6 +25,9 @@ const MINUTES: f64 = 7.0;
 const MINUTES_VARIABLE: &str = "BENCH_MINUTES";
 /// How often its memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Readings reach the cloud within this time.
+const FRESH_MS: i64 = 30_000;
 
 /// Memory and processor time.
 pub async fn measure(report: &mut Report) {
@@ -38,7 +44,7 @@ pub async fn measure(report: &mut Report) {
     let gateway = start_gateway(folder.path(), link.url(), &code, &devices.places).await;
 
     over(Duration::from_secs_f64(run_s * 2.0 / 7.0)).await;
-    let process = Process { id: gateway.id() };
+    let process = Process(gateway.id());
     let looks = (run_s * 5.0 / 7.0 / LOOK_EVERY.as_secs_f64()) as usize;
     let (cpu_before_s, mut rss_mib) = (process.cpu_s(), Vec::new());
     let started = std::time::Instant::now();
@@ -47,8 +53,13 @@ pub async fn measure(report: &mut Report) {
         rss_mib.push(process.rss_mib());
     }
     let cpu_percent = 100.0 * (process.cpu_s() - cpu_before_s) / started.elapsed().as_secs_f64();
-    let arrived = cloud.devices(&site).await.len();
-    assert_eq!(arrived, DEVICES as usize, "devices of which readings arrived; {}", gateway.log());
+    let latest = cloud.admin().list(&format!("/readings/latest?site_id={site}"), "readings").await;
+    let is_fresh = |reading: &&Value| {
+        let time: UtcMs = reading["timestamp"].as_str().unwrap().parse().unwrap();
+        UtcMs::from(Timestamp::now()).since_ms(time) < FRESH_MS
+    };
+    let fresh = latest.iter().filter(is_fresh).count();
+    assert_eq!(fresh, DEVICES as usize, "devices whose readings reach the cloud; {}", gateway.log());
     gateway.stop().await;
 
     let command = minutes.map(|minutes: f64| format!("{MINUTES_VARIABLE}={minutes} make bench SUITE=spine"));
@@ -116,31 +127,4 @@ async fn start_gateway(folder: &Path, cloud: &str, code: &str, places: &[Value])
     let mut run = command(&edge);
     run.args(["run", "--config"]).arg(&config);
     Program::start(run, &folder.join("edge.log"))
-}
-
-/// What the kernel says of a process.
-struct Process {
-    id: u32,
-}
-
-impl Process {
-    fn rss_mib(&self) -> f64 {
-        let status = self.file("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("every process has it");
-        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
-    }
-
-    /// User and system time, in seconds.
-    fn cpu_s(&self) -> f64 {
-        let stat = self.file("stat");
-        // The name, which may hold anything, ends with the last parenthesis.
-        let fields: Vec<&str> =
-            stat.rsplit_once(')').expect("its name is in parentheses").1.split_whitespace().collect();
-        let ticks = |field: usize| fields[field].parse::<f64>().unwrap();
-        (ticks(11) + ticks(12)) / 100.0
-    }
-
-    fn file(&self, name: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{name}", self.id)).unwrap()
-    }
 }

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::devices::{self, DEVICES};
+use crate::process::Process;
 use crate::report::{Better, Report, median};
 use crate::wire;
 
@@ -35,13 +36,14 @@ const AGO_MS: i64 = 30 * 86_400_000;
 /// Roll-ups follow within this time.
 const ROLLED_UP_WITHIN: Duration = Duration::from_secs(300);
 
-/// One round's speeds, in readings a second.
-struct Round {
-    plain: f64,
-    cloud: f64,
+/// What one side did in one round.
+struct Effort {
+    readings_per_s: f64,
+    cpu_us_per_reading: f64,
 }
 
-/// The ratio, and the rate that it stands for.
+/// The ratio, the rate that it stands for, and the processor time, which other programs on the
+/// machine change least.
 pub async fn measure(report: &mut Report) {
     let start = UtcMs::from(Timestamp::now()).plus_ms(-AGO_MS);
     let start = start.plus_ms(-start.0.rem_euclid(3_600_000));
@@ -53,22 +55,37 @@ pub async fn measure(report: &mut Report) {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut plain = open_plain(&folder.path().join("plain.db"));
-    let mut rounds = Vec::new();
+    let (mut plainly, mut by_cloud) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS as i64 {
         let shifted = shifted(&readings, round * ROUND_S as i64 * 1_000);
-        let bodies: Vec<Vec<Vec<u8>>> = gateways.iter_mut().map(|gateway| gateway.bodies(&shifted)).collect();
-        rounds
-            .push(Round { plain: insert_plainly(&mut plain, &shifted), cloud: send(&cloud, &gateways, bodies).await });
+        let bodies: Vec<Vec<Vec<u8>>> = gateways.iter_mut().map(|gateway| gateway.bodies(&shifted, BATCH_S)).collect();
+        plainly.push(insert_plainly(&mut plain, &shifted));
+        by_cloud.push(send(&cloud, &gateways, bodies).await);
     }
-    let counted = &rounds[1..];
-    let ratio = median(counted.iter().map(|round| round.cloud / round.plain));
-    let figure = report.add("ingest.sqlite_ratio", ratio, "ratio", Better::Higher);
-    figure.target = Some(0.5);
-    figure.runs = counted.len();
-    let rate = median(counted.iter().map(|round| round.cloud));
-    let figure = report.add("ingest.sqlite_readings_per_s", rate, "readings/s", Better::Higher);
-    figure.runs = counted.len();
-    figure.beside.insert("plain inserts", median(counted.iter().map(|round| round.plain)));
+    let (plainly, by_cloud) = (&plainly[1..], &by_cloud[1..]);
+    let rate = |effort: &Effort| effort.readings_per_s;
+    let cpu = |effort: &Effort| effort.cpu_us_per_reading;
+    let ratio = median(by_cloud.iter().zip(plainly).map(|(cloud, plain)| rate(cloud) / rate(plain)));
+    for (name, unit, better, value, plain) in [
+        ("ingest.sqlite_ratio", "ratio", Better::Higher, ratio, None),
+        (
+            "ingest.sqlite_readings_per_s",
+            "readings/s",
+            Better::Higher,
+            middle(by_cloud, rate),
+            Some(middle(plainly, rate)),
+        ),
+        ("ingest.sqlite_cpu_us_per_reading", "µs", Better::Lower, middle(by_cloud, cpu), Some(middle(plainly, cpu))),
+    ] {
+        let figure = report.add(name, value, unit, better);
+        figure.runs = by_cloud.len();
+        figure.target = plain.is_none().then_some(0.5);
+        figure.beside.extend(plain.map(|plain| ("plain inserts", plain)));
+    }
+}
+
+fn middle(efforts: &[Effort], of: impl Fn(&Effort) -> f64) -> f64 {
+    median(efforts.iter().map(of))
 }
 
 /// The same values later.
@@ -77,20 +94,23 @@ fn shifted(readings: &[Vec<Reading>], by_ms: i64) -> Vec<Vec<Reading>> {
     readings.iter().map(|device| device.iter().map(later).collect()).collect()
 }
 
-/// The readings of all gateways, as they come.
-fn batches(readings: &[Vec<Reading>]) -> impl Iterator<Item = Vec<&[Reading]>> {
-    (0..ROUND_S / BATCH_S).map(|batch| readings.iter().map(|device| &device[batch * BATCH_S..][..BATCH_S]).collect())
+/// The readings of all devices, cut into batches.
+fn batches(readings: &[Vec<Reading>], batch_s: usize) -> impl Iterator<Item = Vec<&[Reading]>> {
+    let batch = move |from| readings.iter().map(|device| &device[from..from + batch_s]).collect();
+    (0..readings[0].len()).step_by(batch_s).map(batch)
 }
 
 /// An enrolled gateway without the box.
-struct Sender {
-    api: Api,
+pub struct Sender {
+    /// The cloud as it sees it.
+    pub api: Api,
     store: Uuid,
     sequence: usize,
 }
 
 impl Sender {
-    async fn enroll(cloud: &Cloud, number: u128) -> Sender {
+    /// The gateway of a new site, its devices announced.
+    pub async fn enroll(cloud: &Cloud, number: u128) -> Sender {
         let site = cloud.site(&format!("River {number}")).await;
         let api = cloud.enrolled_gateway(&site).await.api;
         let sender = Sender { api, store: Uuid::from_u128(number), sequence: 1 };
@@ -108,20 +128,21 @@ impl Sender {
         sender
     }
 
-    fn bodies(&mut self, readings: &[Vec<Reading>]) -> Vec<Vec<u8>> {
+    /// Batches with so many seconds each.
+    pub fn bodies(&mut self, readings: &[Vec<Reading>], batch_s: usize) -> Vec<Vec<u8>> {
         let encode = |upload: Vec<&[Reading]>| {
             self.sequence += 1;
             let mut batch = wire::batch(self.sequence, &upload);
             batch.id.store = self.store;
             batch.encode()
         };
-        batches(readings).map(encode).collect()
+        batches(readings, batch_s).map(encode).collect()
     }
 }
 
-/// Sends everything and waits until no window is behind; readings a second.
-async fn send(cloud: &Cloud, gateways: &[Sender], bodies: Vec<Vec<Vec<u8>>>) -> f64 {
-    let started = Instant::now();
+/// Sends everything and waits until no window is behind.
+async fn send(cloud: &Cloud, gateways: &[Sender], bodies: Vec<Vec<Vec<u8>>>) -> Effort {
+    let watch = Watch::start(Process(cloud.id()));
     let mut sending = JoinSet::new();
     for (gateway, bodies) in gateways.iter().zip(bodies) {
         let api = gateway.api.clone();
@@ -141,11 +162,28 @@ async fn send(cloud: &Cloud, gateways: &[Sender], bodies: Vec<Vec<Vec<u8>>>) -> 
         }
     })
     .await;
-    rate(gateways.len(), started)
+    watch.stop()
 }
 
-fn rate(gateways: usize, started: Instant) -> f64 {
-    (gateways * DEVICES as usize * ROUND_S) as f64 / started.elapsed().as_secs_f64()
+/// Measures a round of one process.
+struct Watch {
+    process: Process,
+    started: Instant,
+    cpu_before_s: f64,
+}
+
+impl Watch {
+    fn start(process: Process) -> Watch {
+        Watch { process, started: Instant::now(), cpu_before_s: process.cpu_s() }
+    }
+
+    fn stop(self) -> Effort {
+        let readings = (GATEWAYS as usize * DEVICES as usize * ROUND_S) as f64;
+        Effort {
+            readings_per_s: readings / self.started.elapsed().as_secs_f64(),
+            cpu_us_per_reading: 1e6 * (self.process.cpu_s() - self.cpu_before_s) / readings,
+        }
+    }
 }
 
 /// A table of the same rows: device, time and ten integers, as durable as the cloud's.
@@ -163,9 +201,9 @@ fn open_plain(path: &std::path::Path) -> Connection {
     plain
 }
 
-/// Inserts the rows of every gateway in the order in which the batches bring them; readings a second.
-fn insert_plainly(plain: &mut Connection, readings: &[Vec<Reading>]) -> f64 {
-    let rows: Vec<[i64; 12]> = batches(readings)
+/// Inserts the rows of every gateway in the order in which the batches bring them.
+fn insert_plainly(plain: &mut Connection, readings: &[Vec<Reading>]) -> Effort {
+    let rows: Vec<[i64; 12]> = batches(readings, BATCH_S)
         .flat_map(|upload| (0..GATEWAYS as i64).map(move |gateway| (gateway, upload.clone())))
         .flat_map(|(gateway, upload)| {
             (1..).zip(upload).flat_map(move |(device, readings)| {
@@ -173,7 +211,7 @@ fn insert_plainly(plain: &mut Connection, readings: &[Vec<Reading>]) -> f64 {
             })
         })
         .collect();
-    let started = Instant::now();
+    let watch = Watch::start(Process::own());
     for rows in rows.chunks(PLAIN_ROWS) {
         let transaction = plain.transaction().unwrap();
         let mut insert =
@@ -184,7 +222,7 @@ fn insert_plainly(plain: &mut Connection, readings: &[Vec<Reading>]) -> f64 {
         drop(insert);
         transaction.commit().unwrap();
     }
-    rate(GATEWAYS as usize, started)
+    watch.stop()
 }
 
 fn row(device: i64, reading: &Reading) -> [i64; 12] {

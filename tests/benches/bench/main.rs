@@ -7,7 +7,9 @@
 mod devices;
 mod edge;
 mod ingest;
+mod process;
 mod report;
+mod socket;
 mod wire;
 
 use report::Report;
@@ -36,6 +38,7 @@ async fn main() -> anyhow::Result<()> {
 
 async fn spine(report: &mut Report) {
     wire::measure(report);
+    socket::measure(report).await;
     ingest::measure(report).await;
     edge::measure(report).await;
 }

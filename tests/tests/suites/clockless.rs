@@ -2,11 +2,12 @@
 
 use riverwatts_tests::deadline::{SOON, until};
 use riverwatts_tests::link::Mode;
-use riverwatts_tests::reading::{Point, assert_true, missing_counts};
+use riverwatts_tests::reading::{Point, assert_same, assert_true, missing_counts};
 use riverwatts_tests::river::{River, TOLERANCE_MS, device};
 use riverwatts_tests::wall_clock::WallClock;
 use serde_json::json;
 
+const HOUR_MS: i64 = 3_600_000;
 /// Readings that are to gather while there is no clock.
 const GATHERED: u64 = 20;
 
@@ -61,10 +62,10 @@ async fn readings_of_a_boot_in_1970_wait_and_arrive_with_right_times() {
 
 #[tokio::test]
 async fn a_clock_that_is_an_hour_off_is_not_believed() {
-    for shift_s in [-3_600, 3_600] {
+    for shift_ms in [-HOUR_MS, HOUR_MS] {
         let mut river = River::new(&[1], "100ms").await;
         river.link.set(Mode::Refuse);
-        river.gateway.set_wall_clock(&WallClock::shifted(shift_s));
+        river.gateway.set_wall_clock(&WallClock::shifted(shift_ms));
         river.gateway.start().await;
         gather(&river, GATHERED).await;
         assert_undated(&river).await;
@@ -83,8 +84,8 @@ async fn a_clock_that_steps_back_or_forth_moves_no_reading() {
     river.gateway.set_wall_clock(&clock);
     river.gateway.start().await;
     river.flows(10).await;
-    for shift_s in [-3_600, 0, 7_200, -10] {
-        clock.set(shift_s, false);
+    for shift_ms in [-HOUR_MS, 0, 2 * HOUR_MS, -10_000, 700, -700] {
+        clock.set(shift_ms, false);
         let before = river.in_cloud(1).await.len();
         river.flows(before + 15).await;
     }
@@ -93,7 +94,7 @@ async fn a_clock_that_steps_back_or_forth_moves_no_reading() {
     river.gateway.stop().await;
 
     // Off once more at the next start, with readings in the store that are newer than the clock.
-    clock.set(-7_200, false);
+    clock.set(-2 * HOUR_MS, false);
     river.server.silence(1, false).await;
     let before = river.in_cloud(1).await.len();
     river.gateway.start().await;
@@ -114,5 +115,32 @@ async fn a_clock_that_the_kernel_calls_synchronised_needs_no_cloud() {
     gather(&river, GATHERED).await;
     assert_true(&river.at_gateway(1).await, &river.server.served(1).await, TOLERANCE_MS);
     assert!(river.at_gateway(1).await.len() >= GATHERED as usize);
+    river.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_time_server_that_sets_the_clock_back_lets_no_time_come_twice() {
+    const BACK_MS: i64 = 3_000;
+    let mut river = River::new(&[1], "100ms").await;
+    let clock = WallClock::shifted(BACK_MS);
+    clock.set(BACK_MS, true);
+    river.gateway.set_wall_clock(&clock);
+    river.gateway.start().await;
+    river.flows(10).await;
+    let before = river.in_cloud(1).await.len();
+    clock.set(0, true);
+    river.flows(before + 80).await;
+    river.run_dry().await;
+    let (gateway, cloud) = (river.at_gateway(1).await, river.in_cloud(1).await);
+    assert_same(&gateway, &cloud);
+    let served = river.server.served(1).await;
+    assert_true(&cloud, &served, BACK_MS + TOLERANCE_MS);
+    assert_eq!(missing_counts(&cloud), 0);
+    // Nor does time stand still until the clock has caught up: it runs a little slower.
+    for (points, served) in cloud.windows(10).zip(served.windows(10)) {
+        let dated_ms = points[9].time.since_ms(points[0].time);
+        let passed_ms = served[9].at.since_ms(served[0].at);
+        assert!(dated_ms * 10 >= passed_ms * 7, "{passed_ms} ms became {dated_ms} ms: {points:#?}");
+    }
     river.gateway.stop().await;
 }

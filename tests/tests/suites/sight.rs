@@ -116,6 +116,20 @@ async fn what_somebody_may_see_ends_with_the_link_to_the_site() {
 }
 
 #[tokio::test]
+async fn another_role_s_kind_of_link_gives_no_sight() {
+    let cloud = Cloud::start().await;
+    let (own, own_device, _) = site(&cloud, "Own").await;
+    let customer = cloud.person(UserRole::Customer).await;
+    cloud.add_member(&own, &customer).await;
+    let technician = cloud.person(UserRole::Technician).await;
+    cloud.subscribe(&own, &technician).await;
+    for person in [&customer, &technician] {
+        assert_eq!(seen(&person.api).await, [const { Vec::<String>::new() }; 3]);
+        assert_all(&person.api, &own, &own_device, false, "by the wrong link").await;
+    }
+}
+
+#[tokio::test]
 async fn a_gateway_writes_its_own_site_and_reads_nothing() {
     let cloud = Cloud::start().await;
     let (_, own_device, gateway) = site(&cloud, "Own").await;
