@@ -66,9 +66,12 @@ impl Engine {
         let months_folder = folder.join(MONTHS_FOLDER);
         fs::create_dir_all(&months_folder).map_err(unavailable)?;
         let months = Arc::new(Months::open(&months_folder).map_err(unavailable)?);
+        let series_file = folder.join(SERIES_FILE);
+        if !series_file.exists() {
+            dirty::mark_all(&months)?;
+        }
         let dirty = Arc::new(Dirty::read(&months)?);
         let latest = Arc::new(Latest::default());
-        let series_file = folder.join(SERIES_FILE);
         let series = series::open(&series_file)?;
         let highest = Arc::new(Highest::default());
         let noted = Arc::clone(&highest);
