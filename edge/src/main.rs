@@ -14,7 +14,7 @@ use riverwatts_edge::check::Report;
 use riverwatts_edge::clock::has_passed;
 use riverwatts_edge::config::{self, Config, EXAMPLE, Overrides};
 use riverwatts_edge::enroll::{self, Credential};
-use riverwatts_edge::run::Listeners;
+use riverwatts_edge::run::{Listeners, RunError};
 use riverwatts_edge::upload::tls;
 use riverwatts_edge::{log, status};
 use riverwatts_shared::problem::Problem;
@@ -193,7 +193,7 @@ fn enroll(config: &Config, cloud: &str, code: &str) -> Result<ExitCode, Failure>
     let dir = &config.store.dir;
     let before = Credential::load(dir).unwrap_or_default();
     let now = || has_passed().max(jiff::Timestamp::now().into());
-    let http = tls::client(config.cloud.ca.as_deref(), now).map_err(unavailable)?;
+    let http = tls::client(cloud, config.cloud.ca.as_deref(), now).map_err(unavailable)?;
     let credential = runtime()?.block_on(enroll::trade(&http, cloud, code)).map_err(unavailable)?;
     credential.save(dir).map_err(unavailable)?;
     if let Some(before) = before.filter(|before| before.gateway_id != credential.gateway_id) {
@@ -244,6 +244,7 @@ fn run(config: Config) -> Result<ExitCode, Failure> {
         tokio::spawn(cancel_on_signal(stop.clone()).context("the system gives no signals")?);
         match riverwatts_edge::run::run(config, listeners, stop).await {
             Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error @ RunError::StoreEnded) => Err(Failure::Bug(error.into())),
             Err(error) => Err(unavailable(error)),
         }
     })

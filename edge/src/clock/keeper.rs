@@ -15,8 +15,8 @@ const SLEW_PARTS: i64 = 10;
 pub const SLEW_MAX_MS: i64 = 600_000;
 /// Corrections from here on are jumps, and get a row.
 pub const JUMP_MIN_MS: i64 = 500;
-/// Errors up to here count as a trusted clock: a `Date` has whole seconds.
-const EXACT_MS: i64 = 1_000;
+/// Errors up to here count as a trusted clock: a `Date` has whole seconds, and an answer takes its time.
+const EXACT_MS: i64 = 1_500;
 /// Most jumps that wait for their row.
 const JUMPS_MAX: usize = 64;
 
@@ -113,9 +113,17 @@ impl Timekeeper {
             return self.observe(system, 0, received);
         }
         let bound = (most - least) / 2;
-        match self.running.map(|running| running.offset_at(ms(received))) {
-            Some(offset) if (least..=most).contains(&offset) => self.distrust_ms = None,
-            Some(offset) => self.observe(offset.clamp(least, most), bound, received),
+        match &mut self.running {
+            Some(running) => {
+                let offset = running.offset_at(ms(received));
+                if (least..=most).contains(&offset) {
+                    // A quick answer says more than a slow one did.
+                    running.bound_ms = running.bound_ms.min((offset - least).max(most - offset));
+                    self.distrust_ms = None;
+                } else {
+                    self.observe(offset.clamp(least, most), bound, received);
+                }
+            }
             None => self.observe(least.midpoint(most), bound, received),
         }
     }

@@ -73,6 +73,9 @@ fn a_slow_answer_leaves_a_doubt() {
     keeper.observe_date(UtcMs(T + 10_000), UtcMs(0), at(7_000), at(10_000));
     assert_eq!(time(&keeper, 10_000), Some(T + 12_000));
     assert_eq!(doubt(&keeper, 10_000), (2, Quality::Ok));
+    keeper.observe_date(UtcMs(T + 22_000), UtcMs(0), at(20_000), at(20_100));
+    assert_eq!(time(&keeper, 20_000), Some(T + 22_000));
+    assert_eq!(doubt(&keeper, 20_000), (0, Quality::Ok), "a quick one takes it away");
 }
 
 #[test]

@@ -12,9 +12,11 @@ use super::Polled;
 use crate::clock::Dated;
 use crate::store::Flush;
 
-/// Most readings that wait in memory while the store does not commit; beyond, the oldest are lost,
-/// which a gap row tells.
-pub(super) const READINGS_MAX: u64 = 20_000;
+/// Most values that wait in memory while the store does not commit; beyond, the oldest readings are
+/// lost, which a gap row tells. An hour of a usual site.
+pub(super) const VALUES_MAX: usize = 400_000;
+/// Most values of a flush, which is sent as a whole.
+pub(super) const FLUSH_VALUES_MAX: usize = 1 << 16;
 
 /// Gives the time of something read at a monotonic time, once the clock is trusted.
 pub(super) type Dating<'a> = &'a dyn Fn(Duration) -> Option<Dated>;
@@ -28,7 +30,10 @@ pub(super) struct Pending {
     flushes: VecDeque<Flush>,
     /// Readings given up since the last flush, by number of the device.
     lost: BTreeMap<u16, u64>,
+    /// How much is in memory: readings, values in flushes, values in none yet.
     readings: u64,
+    values: usize,
+    open_values: usize,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +42,8 @@ struct Device {
     last_utc: Option<i64>,
     last_monotonic: Option<i64>,
     readings: Vec<Waiting>,
+    /// Whether some of them came before the clock was trusted.
+    has_undated: bool,
 }
 
 /// A reading before its flush.
@@ -50,12 +57,14 @@ struct Waiting {
 impl Pending {
     /// `last`: the newest times stored of each device, UTC and monotonic.
     pub(super) fn new(last: &[(Option<i64>, Option<i64>)]) -> Self {
-        let device = |&(last_utc, last_monotonic): &_| Device { last_utc, last_monotonic, readings: Vec::new() };
+        let device = |&(last_utc, last_monotonic): &_| Device { last_utc, last_monotonic, ..Device::default() };
         Pending {
             devices: last.iter().map(device).collect(),
             flushes: VecDeque::new(),
             lost: BTreeMap::new(),
             readings: 0,
+            values: 0,
+            open_values: 0,
         }
     }
 
@@ -64,13 +73,23 @@ impl Pending {
         self.readings
     }
 
+    /// Whether the flush that is being filled must not wait for its time.
+    pub(super) const fn is_full(&self) -> bool {
+        self.open_values >= FLUSH_VALUES_MAX
+    }
+
     /// Takes a reading; gives its time, once that is known.
     pub(super) fn add(&mut self, polled: Polled, date: Dating<'_>) -> Option<UtcMs> {
         let device = self.devices.get_mut(usize::from(polled.device))?;
-        device.date_waiting(date);
         let mut waiting = Waiting { monotonic: polled.monotonic, dated: None, values: polled.values };
-        waiting.date(&mut device.last_utc, date, false);
+        if date(polled.monotonic).is_some() {
+            device.date_waiting(date);
+            waiting.date(&mut device.last_utc, date, false);
+        } else {
+            device.has_undated = true;
+        }
         let time = waiting.dated.map(|dated| dated.time);
+        self.open_values += waiting.size();
         device.readings.push(waiting);
         self.readings += 1;
         self.make_room();
@@ -83,11 +102,16 @@ impl Pending {
         let mut flush = Flush { dated, ..Flush::default() };
         for (device, place) in self.devices.iter_mut().zip(0u16..) {
             if !device.readings.is_empty() {
-                device.date_waiting(date);
+                if dated {
+                    device.date_waiting(date);
+                }
+                device.has_undated = false;
                 flush.segments.push((place, device.close(dated)));
             }
         }
+        self.open_values = 0;
         if !flush.is_empty() {
+            self.values += values(&flush);
             self.flushes.push_back(flush);
         }
     }
@@ -103,8 +127,9 @@ impl Pending {
     }
 
     /// The flush is in the store.
-    pub(super) const fn committed(&mut self, rows: u64) {
-        self.readings -= rows;
+    pub(super) fn committed(&mut self, flush: &Flush) {
+        self.readings -= flush.rows();
+        self.values -= values(flush);
     }
 
     /// The store did not take it; its turn comes again.
@@ -115,9 +140,9 @@ impl Pending {
 
     /// Gives up the oldest flushes while there are too many readings.
     fn make_room(&mut self) {
-        while self.readings > READINGS_MAX {
+        while self.values + self.open_values > VALUES_MAX {
             let Some(flush) = self.flushes.pop_front() else { return self.drop_oldest() };
-            self.readings -= flush.rows();
+            self.committed(&flush);
             let rows = flush.segments.iter().map(|(place, segment)| (*place, segment.rows() as u64));
             for (place, rows) in rows.chain(flush.lost) {
                 *self.lost.entry(place).or_default() += rows;
@@ -136,7 +161,7 @@ impl Pending {
     fn drop_oldest(&mut self) {
         let most = self.devices.iter_mut().zip(0u16..).max_by_key(|(device, _)| device.readings.len());
         if let Some((device, place)) = most.filter(|(device, _)| !device.readings.is_empty()) {
-            device.readings.remove(0);
+            self.open_values -= device.readings.remove(0).size();
             self.readings -= 1;
             *self.lost.entry(place).or_default() += 1;
         }
@@ -146,6 +171,9 @@ impl Pending {
 impl Device {
     /// Dates what came before the clock was trusted.
     fn date_waiting(&mut self, date: Dating<'_>) {
+        if !std::mem::take(&mut self.has_undated) {
+            return;
+        }
         for waiting in self.readings.iter_mut().filter(|waiting| waiting.dated.is_none()) {
             waiting.date(&mut self.last_utc, date, true);
         }
@@ -172,6 +200,11 @@ impl Device {
 }
 
 impl Waiting {
+    /// Values; a reading without any takes room, too.
+    fn size(&self) -> usize {
+        self.values.len().max(1)
+    }
+
     fn date(&mut self, last: &mut Option<i64>, date: Dating<'_>, afterwards: bool) {
         let Some(dated) = date(self.monotonic) else { return };
         let ms = after(dated.time.0, *last);
@@ -185,6 +218,10 @@ impl Waiting {
             value.quality = quality;
         }
     }
+}
+
+fn values(flush: &Flush) -> usize {
+    flush.segments.iter().map(|(_, segment)| segment.rows() * segment.columns.len().max(1)).sum()
 }
 
 /// The same, but later than the last.

@@ -106,9 +106,7 @@ impl Recorder {
                 () = tokio::time::sleep_until(due) => {
                     last_flush = Instant::now();
                     self.close();
-                    if flushing.is_none() {
-                        flushing = self.begin();
-                    }
+                    flushing = flushing.or_else(|| self.begin());
                 }
                 done = finished(&mut flushing) => {
                     flushing = None;
@@ -158,6 +156,9 @@ impl Recorder {
                 let Polled { device, monotonic, .. } = polled;
                 let values = polled.values.clone();
                 let time = self.pending.add(polled, &|at| self.time.date(at));
+                if self.pending.is_full() {
+                    self.close();
+                }
                 let mut state = self.recorded.state();
                 state.unflushed = self.pending.readings();
                 if let Some(latest) = state.latest.get_mut(usize::from(device)) {
@@ -195,7 +196,7 @@ impl Recorder {
     fn end(&mut self, (flush, done): Flushed) -> bool {
         let committed = done.is_ok();
         match done {
-            Ok(()) => self.pending.committed(flush.rows()),
+            Ok(()) => self.pending.committed(&flush),
             Err(_) => self.pending.put_back(Arc::unwrap_or_clone(flush)),
         }
         self.recorded.state().unflushed = self.pending.readings();

@@ -50,6 +50,9 @@ pub enum RunError {
     /// There is no store.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// A bug: a gateway that keeps nothing had better start anew.
+    #[error("the store has ended by itself; please report the lines above")]
+    StoreEnded,
     /// The system refuses a thread.
     #[error("bus {bus} cannot be started: {cause}")]
     Bus {
@@ -125,7 +128,10 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
         tokio::spawn(panel::serve(Arc::new(panel), listener, panel_stop.clone()))
     });
 
-    stop.cancelled().await;
+    let broken = tokio::select! {
+        () = stop.cancelled() => false,
+        () = store.ended() => true,
+    };
     buses_stop.cancel();
     for bus in driven {
         bus.join().await;
@@ -133,14 +139,16 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
     ended("recorder", recorder.await);
     uploader_stop.cancel();
     ended("uploader", uploader.await);
-    if let Err(error) = store.close().await {
+    if let Err(error) = store.close().await
+        && !broken
+    {
         tracing::error!(%error, "the store was not closed cleanly");
     }
     panel_stop.cancel();
     if let Some(panel) = panel {
         let _ = panel.await;
     }
-    Ok(())
+    if broken { Err(RunError::StoreEnded) } else { Ok(()) }
 }
 
 fn ended(what: &str, task: Result<(), tokio::task::JoinError>) {

@@ -2,7 +2,7 @@
 
 use riverwatts_shared::bytes::{Malformed, Reader, Writer};
 use riverwatts_shared::reading::{Reading, Value};
-use riverwatts_shared::segment::{ROWS_MAX, Segment, VALUES_MAX};
+use riverwatts_shared::segment::Segment;
 use riverwatts_shared::words::Quality;
 
 /// Most devices in one flush.
@@ -44,12 +44,16 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Segment, Malformed> {
     Segment::decode(checked(bytes)?)
 }
 
+/// Most readings and values of a segment that is joined from others: far below what a batch may be.
+const JOINED_ROWS_MAX: usize = 8_000;
+const JOINED_VALUES_MAX: usize = 1 << 16;
+
 /// Appends `later` where one segment may hold both; gives it back where not.
 pub(super) fn join(segment: &mut Segment, later: Segment) -> Option<Segment> {
     let rows = segment.rows() + later.rows();
     // No column is in both, at worst.
     let columns = segment.columns.len() + later.columns.len();
-    let fits = rows <= ROWS_MAX && rows * columns <= VALUES_MAX;
+    let fits = rows <= JOINED_ROWS_MAX && rows * columns <= JOINED_VALUES_MAX;
     let alike = segment.time_uncertainty_s == later.time_uncertainty_s;
     if !fits || !alike || segment.times.last() >= later.times.first() {
         return Some(later);
@@ -154,8 +158,9 @@ mod tests {
         assert_eq!(join(&mut joined, segment(&[3])), Some(segment(&[3])));
         let doubtful = Segment { time_uncertainty_s: 9, ..segment(&[4]) };
         assert_eq!(join(&mut joined, doubtful.clone()), Some(doubtful));
-        let mut long = Segment { times: (0..ROWS_MAX as i64).collect(), ..Segment::default() };
-        assert!(join(&mut long, segment(&[ROWS_MAX as i64])).is_some());
+        let mut long = segment(&(0..JOINED_ROWS_MAX as i64 - 1).collect::<Vec<_>>());
+        assert!(join(&mut long, segment(&[10_000])).is_none());
+        assert!(join(&mut long, segment(&[10_001])).is_some());
     }
 
     #[test]

@@ -45,11 +45,14 @@ impl StoreFile {
         let newest = self.devices.values().filter_map(|device| device.last).filter(|last| last.boot.is_none());
         let Some(newest) = newest.map(|last| last.ms).max() else { return Ok(false) };
         let before = newest - KEEP_MS;
-        let gone = self.connection.execute(
-            "delete from segments where number in (select number from segments \
-             where to_ms < ?1 and boot is null and number not in (select segment from unsettled) limit ?2)",
-            [before, ROWS_AT_ONCE],
-        )?;
+        let mut gone = 0;
+        for &device in self.devices.keys() {
+            let mut old = self.connection.prepare_cached(
+                "delete from segments where number in (select number from segments where device = ?1 \
+                 and to_ms < ?2 and boot is null and number not in (select segment from unsettled) limit ?3)",
+            )?;
+            gone += old.execute([device, before, ROWS_AT_ONCE])?;
+        }
         let gaps = self.connection.execute("delete from gaps where settled = 1 and to_ms < ?1", [before])?;
         Ok(gone + gaps > 0)
     }
@@ -94,7 +97,7 @@ impl StoreFile {
 
     fn oldest_unsettled(&self) -> Result<Vec<Leaving>, StoreError> {
         let mut oldest = self.connection.prepare_cached(
-            "select number, segments.device, boot, from_ms, to_ms, rows from unsettled \
+            "select number, segments.device, boot, from_ms, to_ms, segments.rows from unsettled \
              join segments on number = segment order by segment limit ?1",
         )?;
         let rows = oldest.query_map([DROPPED_AT_ONCE + self.segments_in_flight.len() as i64], |row| {

@@ -7,11 +7,12 @@ use rusqlite::{Connection, OpenFlags};
 
 /// Version of the tables; kept in `user_version`.
 pub(super) const VERSION: i64 = 1;
-/// Small pages: a commit writes whole ones, and flash wears by pages written.
+/// Small pages: a commit writes whole ones, and flash wears by pages written. At 100 readings a commit,
+/// settled and sealed, 124 bytes a reading reach the disk; with pages of 4 KiB 206.
 const PAGE_BYTES: u32 = 1_024;
-/// Pages in the log before they move to the file. A few minutes of flushes: pages that change with
-/// each flush move once, and the log stays small.
-const CHECKPOINT_PAGES: u32 = 256;
+/// Pages in the log before they move to the file: pages that change with each flush move once. With
+/// 64 in place of 1,000 pages it is 161 bytes a reading; with 4,000 not worth a longer start.
+const CHECKPOINT_PAGES: u32 = 1_000;
 /// Cache, in KiB: the working set is the end of the journal.
 const CACHE_KIB: i32 = 128;
 /// How long a reader of the history may make a commit wait.
@@ -74,8 +75,9 @@ create table segments (
 ) strict;
 create index segments_by_time on segments (device, to_ms);
 create index segments_undated on segments (boot) where boot is not null;
--- Beside the segments, so that settling one does not write its readings again.
-create table unsettled (segment integer primary key, device integer not null) strict;
+-- Beside the segments, so that settling one does not write its readings again, and that a start need
+-- not read them all.
+create table unsettled (segment integer primary key, device integer not null, rows integer not null) strict;
 -- `to_ms` is null until the device has a reading again.
 create table gaps (
     number integer primary key,
@@ -107,7 +109,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    connection.pragma_update(None, "journal_size_limit", 2 * CHECKPOINT_PAGES * PAGE_BYTES)?;
+    connection.pragma_update(None, "journal_size_limit", CHECKPOINT_PAGES * PAGE_BYTES)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.set_prepared_statement_cache_capacity(32);

@@ -104,6 +104,8 @@ impl StoreFile {
     /// Takes a receipt. Gives whether the cloud has another epoch than before: then it may have lost
     /// what was settled, so everything that is still here is sent again.
     pub(super) fn settle(&mut self, cargo: Cargo, settlement: Settlement, now: Duration) -> Result<bool, StoreError> {
+        // A file that was set aside meanwhile has taken its rows with it.
+        let cargo = if cargo.store == self.id { cargo } else { Cargo::default() };
         let kept: BTreeSet<i64> = settlement.kept.iter().filter_map(|key| self.number_of(key)).collect();
         for named in &settlement.named {
             if let Some(number) = self.number_of(&named.key) {
@@ -158,7 +160,7 @@ impl StoreFile {
         let tx = self.connection.transaction()?;
         tx.execute_batch(
             "delete from settled; delete from held; update gaps set settled = 0; update devices set announced = null; \
-             insert or ignore into unsettled (segment, device) select number, device from segments",
+             insert or ignore into unsettled (segment, device, rows) select number, device, rows from segments",
         )?;
         tx.commit()?;
         for entry in self.journal.values_mut() {
@@ -170,11 +172,8 @@ impl StoreFile {
 
     /// How many readings the cloud has not settled, from the file itself.
     pub(super) fn count_backlog(&self) -> Result<u64, StoreError> {
-        let sealed: i64 = self.connection.query_row(
-            "select coalesce(sum(rows), 0) from segments where number in (select segment from unsettled)",
-            [],
-            |row| row.get(0),
-        )?;
+        let sealed: i64 =
+            self.connection.query_row("select coalesce(sum(rows), 0) from unsettled", [], |row| row.get(0))?;
         let mut rows = sealed.unsigned_abs();
         for (&number, entry) in &self.journal {
             rows += match &entry.open {

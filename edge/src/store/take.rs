@@ -8,6 +8,7 @@ use riverwatts_shared::batch::Item;
 use riverwatts_shared::reading::Gap;
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
+use uuid::Uuid;
 
 use super::file::StoreFile;
 use super::journal::Open;
@@ -48,6 +49,8 @@ pub struct Outgoing {
 /// Which rows of the store a batch carries.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cargo {
+    /// The store whose rows these are; numbers of another one mean something else.
+    pub(super) store: Uuid,
     pub(super) flushes: Vec<i64>,
     /// Devices that are left out of these flushes.
     pub(super) withheld: BTreeSet<i64>,
@@ -104,7 +107,7 @@ impl StoreFile {
     /// What is next in this lane; `None` when there is nothing. It counts as on its way from now on.
     pub(super) fn take(&mut self, lane: Lane, limits: Limits) -> Result<Option<Outgoing>, StoreError> {
         let mut loading = Loading { limits, units: 0, readings: 0, bytes: 0 };
-        let mut cargo = Cargo { withheld: self.waiting.clone(), ..Cargo::default() };
+        let mut cargo = Cargo { store: self.id, withheld: self.waiting.clone(), ..Cargo::default() };
         let mut items = Vec::new();
         self.take_gaps(&mut loading, &mut cargo, &mut items)?;
         if lane == Lane::Backlog {
@@ -129,6 +132,9 @@ impl StoreFile {
 
     /// What was taken did not arrive, and may be taken again.
     pub(super) fn release(&mut self, cargo: &Cargo) {
+        if cargo.store != self.id {
+            return;
+        }
         for number in &cargo.flushes {
             if let Some(entry) = self.journal.get_mut(number) {
                 entry.in_flight = false;
@@ -212,7 +218,7 @@ impl StoreFile {
         let mut chosen = Vec::new();
         {
             let mut oldest = self.connection.prepare_cached(
-                "select number, segments.device, rows, length(readings) from unsettled \
+                "select number, segments.device, segments.rows, length(readings) from unsettled \
                  join segments on number = segment where boot is null order by segment",
             )?;
             let mut rows = oldest.query([])?;

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use riverwatts_shared::receipt::BatchId;
 use riverwatts_shared::time::Clock;
+use rusqlite::Connection;
 use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::file::{Stamp, StoreFile};
 use super::open::{self, OpenError};
@@ -28,6 +30,7 @@ pub struct Store {
     figures: Arc<Mutex<Figures>>,
     committed: watch::Receiver<i64>,
     history: History,
+    ended: CancellationToken,
 }
 
 /// The store at one moment.
@@ -81,10 +84,15 @@ pub fn start(settings: Settings, clock: Arc<dyn Clock>) -> Result<(Store, Left),
     let (told, committed) = watch::channel(file.next_flush - 1);
     let figures = Arc::new(Mutex::new(Figures::default()));
     let history = History { path: path.clone() };
-    let store = Store { commands, figures: Arc::clone(&figures), committed, history };
+    let ended = CancellationToken::new();
+    let guard = ended.clone().drop_guard();
+    let store = Store { commands, figures: Arc::clone(&figures), committed, history, ended };
     let keeper = Keeper { file, clock, figures, told, error: None };
     let thread = thread::Builder::new().name("store".to_owned()).stack_size(STACK_BYTES);
-    let spawned = thread.spawn(move || keeper.run(from_users));
+    let spawned = thread.spawn(move || {
+        let _guard = guard;
+        keeper.run(from_users);
+    });
     spawned.map_err(|cause| OpenError::Folder { path, cause })?;
     Ok((store, left))
 }
@@ -134,6 +142,11 @@ impl Store {
     /// The number of the newest flush.
     pub fn committed(&self) -> watch::Receiver<i64> {
         self.committed.clone()
+    }
+
+    /// Done when the thread has ended, be it by a bug.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 
     /// Stored readings.
@@ -241,6 +254,8 @@ impl Keeper {
         match self.file.mending(|file| work(file, now)) {
             Err(StoreError::Damaged(cause)) => {
                 let lock = self.file.lock.try_clone().map_err(|error| StoreError::Damaged(error.to_string()))?;
+                // Closed before the file is moved: closing it removes the log by its name.
+                drop(std::mem::replace(&mut self.file.connection, Connection::open_in_memory()?));
                 self.file = open::begin_again(self.file.settings.clone(), lock, now, &cause)?;
                 work(&mut self.file, now)
             }

@@ -62,7 +62,9 @@ impl Uploader {
     }
 
     async fn settle(&mut self, sendable: Sendable, receipt: Receipt) -> Result<(), Pause> {
-        let items = decoded(&sendable).items;
+        // Mostly there is nothing to look up.
+        let is_plain = receipt.rejected.is_empty() && sendable.cargo.units() > 0;
+        let items = if is_plain { Vec::new() } else { decoded(&sendable).items };
         let mut settlement = receipt::settlement(&items, &receipt);
         settlement.kept.iter().for_each(|key| self.announcements.forget(key));
         for announcement in announcements(&items) {

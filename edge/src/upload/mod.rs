@@ -162,7 +162,7 @@ impl Uploader {
                 let known = time.now().unwrap_or_else(|| time.wall());
                 known.max(newest).max(has_passed())
             };
-            let http = tls::client(self.config.cloud.ca.as_deref(), clock).map_err(|error| failed(&error))?;
+            let http = tls::client(url, self.config.cloud.ca.as_deref(), clock).map_err(|error| failed(&error))?;
             self.cloud = Some(Cloud::new(http, url, credential.clone(), Arc::clone(&self.time)));
         }
         Ok(())

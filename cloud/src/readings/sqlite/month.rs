@@ -22,10 +22,10 @@ use super::super::StoredRow;
 const DEVICE_MAX: i64 = (1 << 31) - 1;
 /// Statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 16;
-/// Size of a page: rows of many devices go in at as many places, and larger pages split less often.
-const PAGE_BYTES: u32 = 8_192;
+/// Size of a page: a small commit writes one page per device, larger pages only help large commits.
+const PAGE_BYTES: u32 = 4_096;
 /// Pages in the log after which they are moved into the file, in the thread that writes.
-const CHECKPOINT_PAGES: u32 = 4_000;
+const CHECKPOINT_PAGES: u32 = 8_000;
 /// What the log's file is cut to after that.
 const LOG_BYTES_MAX: u32 = 64 << 20;
 /// How long a connection waits for another one's lock, in ms.
