@@ -187,6 +187,22 @@ async fn hours_that_wait_are_known_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roll_ups_that_were_lost_with_their_file_are_computed_anew() {
+    let mut river = River::new().await;
+    river.write(&series(START, 1_000, 10_000)).await;
+    river.roll_up(NOW).await;
+    river.readings.close().await;
+    for file in ["series.db", "series.db-wal", "series.db-shm"] {
+        let path = river.folder.path().join(file);
+        assert!(!path.exists() || std::fs::remove_file(path).is_ok());
+    }
+    river.readings = Readings::open_sqlite(river.folder.path()).unwrap();
+    river.check("without the file").await;
+    river.roll_up(NOW).await;
+    river.check("computed anew").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_hour_that_goes_on_is_never_out_of_date() {
     let mut river = River::new().await;
     let mut now = START;

@@ -1,16 +1,21 @@
 //! What waits for the store: its times, its bound, its order.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::reading::Value;
-use riverwatts_shared::time::UtcMs;
+use riverwatts_shared::time::{Clock, ManualClock, UtcMs};
 use riverwatts_shared::words::Quality;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use uuid::Uuid;
 
-use super::Polled;
 use super::pending::{FLUSH_VALUES_MAX, Pending, VALUES_MAX};
-use crate::clock::Dated;
-use crate::store::Flush;
+use super::{FromBus, Polled, Recorded, Recorder};
+use crate::clock::{Dated, SiteTime, Timekeeper};
+use crate::store::{self, Flush, Store};
 
 /// A time like those of readings.
 const T: i64 = 1_795_508_000_000;
@@ -141,4 +146,74 @@ fn a_flush_that_is_large_enough_does_not_wait_for_its_time() {
     assert!(pending.is_full());
     pending.close(&exact);
     assert!(!pending.is_full());
+}
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Running {
+    to_recorder: mpsc::Sender<FromBus>,
+    recorded: Arc<Recorded>,
+    store: Store,
+    upload_every: watch::Sender<Duration>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+fn start(dir: &Path, flush: Duration) -> Running {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcMs(T)));
+    let keys = vec!["a".to_owned()];
+    let settings = store::Settings { dir: dir.to_owned(), max_bytes: 1 << 30, keys, boot: Uuid::from_u128(1) };
+    let (store, left) = store::start(settings, Arc::clone(&clock)).unwrap();
+    let time = Arc::new(SiteTime::new(clock, Timekeeper::new(left.anchor, left.floor_ms, Duration::ZERO)));
+    let recorded = Arc::new(Recorded::new(1));
+    let (upload_every, every) = watch::channel(Duration::from_secs(3_600));
+    let (to_recorder, from_buses) = mpsc::channel(64);
+    let recorder = Recorder::new(store.clone(), time, Arc::clone(&recorded), &left.last, flush, every, || true);
+    let task = tokio::spawn(recorder.run(from_buses));
+    Running { to_recorder, recorded, store, upload_every, task }
+}
+
+impl Running {
+    async fn read(&self, ms: u64) {
+        self.to_recorder.send(FromBus::Polled(polled(0, ms))).await.unwrap();
+    }
+
+    async fn committed(&self, flush: i64) {
+        let mut committed = self.store.committed();
+        timeout(PATIENCE, committed.wait_for(|newest| *newest >= flush)).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_time_server_dates_the_flush_and_the_panel_sees_what_was_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path(), Duration::from_millis(20));
+    running.read(5).await;
+    running.committed(1).await;
+    assert_eq!(running.store.history().newest("a", 9).unwrap()[0].time, UtcMs(T + 5));
+    let latest = running.recorded.latest(0).unwrap();
+    assert_eq!((latest.monotonic, latest.values.len()), (Duration::from_millis(5), 1));
+}
+
+#[tokio::test]
+async fn flushes_follow_the_interval_of_the_uploads() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path(), Duration::from_secs(3_600));
+    running.read(5).await;
+    running.upload_every.send_replace(Duration::from_millis(20));
+    running.committed(1).await;
+}
+
+#[tokio::test]
+async fn what_was_read_is_in_the_store_when_the_recorder_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let Running { to_recorder, recorded, store, upload_every, task } = start(folder.path(), Duration::from_secs(3_600));
+    drop(upload_every);
+    for ms in 0..50 {
+        to_recorder.send(FromBus::Polled(polled(0, ms))).await.unwrap();
+    }
+    drop(to_recorder);
+    timeout(PATIENCE, task).await.unwrap().unwrap();
+    assert_eq!(store.history().newest("a", 99).unwrap().len(), 50);
+    assert_eq!(recorded.unflushed(), 0);
 }

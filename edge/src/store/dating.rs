@@ -217,9 +217,18 @@ impl StoreFile {
 
     /// The newest UTC time ever stored.
     pub(super) fn newest(&self) -> Result<Option<i64>, StoreError> {
-        let known = self.devices.values().filter_map(|device| device.last);
-        let known = known.filter(|last| last.boot.is_none()).map(|last| last.ms).max();
-        Ok(known.max(self.newest_before(i64::MAX)?))
+        let mut newest = None;
+        for (&number, device) in &self.devices {
+            newest = newest.max(device.last.filter(|last| last.boot.is_none()).map(|last| last.ms));
+            let mut sealed = self.connection.prepare_cached(
+                "select to_ms from segments where device = ?1 and boot is null order by to_ms desc limit 1",
+            )?;
+            newest = newest.max(sealed.query_row([number], |row| row.get(0)).optional()?);
+        }
+        for (&number, _) in self.journal.iter().filter(|(_, entry)| entry.boot.is_none()) {
+            newest = newest.max(self.newest_of(number)?);
+        }
+        Ok(newest)
     }
 
     /// The least offset of this boot that puts its undated rows, and what comes now, after

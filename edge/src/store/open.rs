@@ -22,6 +22,9 @@ pub(super) const FILE: &str = "store.db";
 /// Locked while a program has the store.
 const LOCK: &str = "store.lock";
 
+/// So many of the newest segments are looked at when the store is opened.
+const LAST_SEALED: i64 = 64;
+
 /// Why there is no store.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -132,9 +135,11 @@ fn load(settings: &Settings, path: &Path, now: Duration) -> Result<Loaded, Store
             Ok((bytes(Some(row.get(0)?)), bytes(row.get(1)?), row.get::<_, i64>(2)?, row.get(3)?))
         })?;
     let journal = journal(&connection)?;
+    // The newest flushes are never sealed, so this only matters when the journal lost them.
     let sealed: i64 = connection.query_row(
-        "select max((select coalesce(max(last_flush), 0) from segments), (select coalesce(max(last), 0) from settled))",
-        [],
+        "select max((select coalesce(max(last), 0) from settled), (select coalesce(max(last_flush), 0) from \
+         (select last_flush from segments order by number desc limit ?1)))",
+        [LAST_SEALED],
         |row| row.get(0),
     )?;
     let next_flush = journal.last_key_value().map_or(0, |(&number, _)| number).max(sealed) + 1;

@@ -97,7 +97,7 @@ impl StoreFile {
 
     fn oldest_unsettled(&self) -> Result<Vec<Leaving>, StoreError> {
         let mut oldest = self.connection.prepare_cached(
-            "select number, segments.device, boot, from_ms, to_ms, rows from unsettled \
+            "select number, segments.device, boot, from_ms, to_ms, segments.rows from unsettled \
              join segments on number = segment order by segment limit ?1",
         )?;
         let rows = oldest.query_map([DROPPED_AT_ONCE + self.segments_in_flight.len() as i64], |row| {

@@ -75,8 +75,9 @@ create table segments (
 ) strict;
 create index segments_by_time on segments (device, to_ms);
 create index segments_undated on segments (boot) where boot is not null;
--- Beside the segments, so that settling one does not write its readings again.
-create table unsettled (segment integer primary key, device integer not null) strict;
+-- Beside the segments, so that settling one does not write its readings again, and that a start need
+-- not read them all.
+create table unsettled (segment integer primary key, device integer not null, rows integer not null) strict;
 -- `to_ms` is null until the device has a reading again.
 create table gaps (
     number integer primary key,

@@ -142,8 +142,11 @@ impl Encoded {
         .execute(params![device, boot, first_flush, last_flush, from_ms, to_ms, *rows as i64, readings])?;
         if !settled {
             let segment = tx.last_insert_rowid();
-            tx.prepare_cached("insert into unsettled (segment, device) values (?1, ?2)")?
-                .execute([segment, *device])?;
+            tx.prepare_cached("insert into unsettled (segment, device, rows) values (?1, ?2, ?3)")?.execute([
+                segment,
+                *device,
+                *rows as i64,
+            ])?;
         }
         Ok(())
     }

@@ -160,7 +160,7 @@ impl StoreFile {
         let tx = self.connection.transaction()?;
         tx.execute_batch(
             "delete from settled; delete from held; update gaps set settled = 0; update devices set announced = null; \
-             insert or ignore into unsettled (segment, device) select number, device from segments",
+             insert or ignore into unsettled (segment, device, rows) select number, device, rows from segments",
         )?;
         tx.commit()?;
         for entry in self.journal.values_mut() {
@@ -172,11 +172,8 @@ impl StoreFile {
 
     /// How many readings the cloud has not settled, from the file itself.
     pub(super) fn count_backlog(&self) -> Result<u64, StoreError> {
-        let sealed: i64 = self.connection.query_row(
-            "select coalesce(sum(rows), 0) from segments where number in (select segment from unsettled)",
-            [],
-            |row| row.get(0),
-        )?;
+        let sealed: i64 =
+            self.connection.query_row("select coalesce(sum(rows), 0) from unsettled", [], |row| row.get(0))?;
         let mut rows = sealed.unsigned_abs();
         for (&number, entry) in &self.journal {
             rows += match &entry.open {

@@ -218,7 +218,7 @@ impl StoreFile {
         let mut chosen = Vec::new();
         {
             let mut oldest = self.connection.prepare_cached(
-                "select number, segments.device, rows, length(readings) from unsettled \
+                "select number, segments.device, segments.rows, length(readings) from unsettled \
                  join segments on number = segment where boot is null order by segment",
             )?;
             let mut rows = oldest.query([])?;

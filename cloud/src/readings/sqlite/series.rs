@@ -52,7 +52,7 @@ pub enum Job {
     /// To replace roll-ups.
     Replace {
         /// The new ones.
-        change: Change,
+        changes: Vec<Change>,
         /// Gets an answer after the commit.
         answer: Answer<()>,
     },
@@ -114,7 +114,7 @@ pub fn run(mut connection: Connection, highest: &Highest, jobs: &mut Jobs<Job>) 
         for job in group {
             let (work, answer) = match job {
                 Job::Keep { batch, answer } => (Wanted::Keep(batch), answer),
-                Job::Replace { change, answer } => (Wanted::Replace(change), answer),
+                Job::Replace { changes, answer } => (Wanted::Replace(changes), answer),
                 Job::Ping { answer } => {
                     let _ = answer.send(()); // whoever asked may have gone
                     continue;
@@ -141,7 +141,7 @@ pub fn run(mut connection: Connection, highest: &Highest, jobs: &mut Jobs<Job>) 
 /// What a transaction does.
 enum Wanted {
     Keep(AnsweredBatch),
-    Replace(Change),
+    Replace(Vec<Change>),
 }
 
 impl Wanted {
@@ -167,7 +167,11 @@ fn write(connection: &mut Connection, group: &[Wanted]) -> rusqlite::Result<()> 
                 keep(&transaction, batch)?;
                 now = now.max(Some(batch.at));
             }
-            Wanted::Replace(change) => rollups::replace(&transaction, change)?,
+            Wanted::Replace(changes) => {
+                for change in changes {
+                    rollups::replace(&transaction, change)?;
+                }
+            }
         }
     }
     if let Some(now) = now {

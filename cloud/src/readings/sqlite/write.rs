@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::super::commits::{Commit, Teller};
 use super::super::rollups::HOUR_MS;
-use super::super::{DirtyHour, ReadingsError, Rows, StoredRow, Written};
+use super::super::{DirtyHour, ReadingsError, Rows, StoredRow, Written, WrittenRows};
 use super::dirty::{DeviceHour, Dirty};
 use super::latest::{self, Latest};
 use super::month::{COLUMNS, Ids, Month, Months, read_row};
@@ -32,7 +32,7 @@ pub enum Job {
         /// The rows, per device.
         rows: Vec<Arc<Rows>>,
         /// Gets them back after the commit.
-        answer: oneshot::Sender<Result<Vec<(Arc<Rows>, Written)>, ReadingsError>>,
+        answer: oneshot::Sender<Result<WrittenRows, ReadingsError>>,
     },
     /// To take away the marks of hours whose roll-ups are in order.
     Clean {

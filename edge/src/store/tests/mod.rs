@@ -2,6 +2,7 @@
 
 mod crash;
 mod harm;
+mod thread;
 mod time;
 
 use std::collections::BTreeMap;
