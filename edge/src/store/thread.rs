@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use riverwatts_shared::receipt::BatchId;
 use riverwatts_shared::time::Clock;
-use rusqlite::Connection;
 use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -254,8 +253,6 @@ impl Keeper {
         match self.file.mending(|file| work(file, now)) {
             Err(StoreError::Damaged(cause)) => {
                 let lock = self.file.lock.try_clone().map_err(|error| StoreError::Damaged(error.to_string()))?;
-                // Closed before the file is moved: closing it removes the log by its name.
-                drop(std::mem::replace(&mut self.file.connection, Connection::open_in_memory()?));
                 self.file = open::begin_again(self.file.settings.clone(), lock, now, &cause)?;
                 work(&mut self.file, now)
             }

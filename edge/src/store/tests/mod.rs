@@ -237,6 +237,20 @@ fn a_sequence_number_is_never_used_twice() {
 }
 
 #[test]
+fn a_receipt_for_rows_of_another_file_settles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(folder.path());
+    file.commit(Some(&flush(&[(0, &[T])]))).unwrap();
+    let taken = file.take(Lane::Live, ALL).unwrap().unwrap();
+    let foreign = Cargo { store: BOOT, ..taken.cargo.clone() };
+    file.settle(foreign, Settlement::default(), Duration::ZERO).unwrap();
+    file.commit(None).unwrap();
+    assert_eq!((file.backlog, contents(&file)), (1, vec![(file.places[0], T, false)]));
+    file.settle(taken.cargo, Settlement::default(), Duration::ZERO).unwrap();
+    assert_eq!(file.backlog, 0);
+}
+
+#[test]
 fn one_folder_has_one_owner() {
     let folder = tempfile::tempdir().unwrap();
     let _first = open(folder.path());

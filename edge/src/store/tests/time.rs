@@ -44,11 +44,11 @@ fn undated_readings_wait_and_are_dated_once() {
     date_all(&mut file);
     assert_eq!((file.take(Lane::Backlog, ALL).unwrap(), file.backlog), (None, 41));
     file.commit(Some(&trusted(T, 0))).unwrap();
-    // Killed in the middle of it, and told another time afterwards.
+    // Told another time in the middle of it, and killed.
     assert!(file.date_some().unwrap());
+    file.commit(Some(&trusted(T + 999, 0))).unwrap();
     drop(file);
     let mut file = boot(folder.path(), 1, 60);
-    file.commit(Some(&trusted(T + 999, 0))).unwrap();
     date_all(&mut file);
     let items = drain(&mut file, Lane::Backlog);
     assert_eq!(times(&items), expect(&[("a", &(0..40).map(|n| T + n).collect::<Vec<_>>()), ("b", &[T + 50])]));
