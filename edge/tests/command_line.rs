@@ -136,6 +136,73 @@ fn get(address: &str, path: &str) -> Option<String> {
 }
 
 #[test]
+fn a_store_in_use_is_69_and_one_of_a_newer_version_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("store");
+    let (_folder, path) = config(&format!("[store]\ndir = \"{}\"\n", dir.display()));
+    let running = start(&path);
+    let (code, _, stderr) = ends(&["run", "--config", &path, "--set", "panel.listen="]);
+    assert_eq!(code, 69);
+    assert!(stderr.contains("is in use by another riverwatts-edge"), "{stderr}");
+    drop(running);
+    // The version stands at byte 60 of the file; its log would hide that.
+    std::fs::remove_file(dir.join("store.db-wal")).unwrap();
+    let mut bytes = std::fs::read(dir.join("store.db")).unwrap();
+    bytes[60..64].copy_from_slice(&99u32.to_be_bytes());
+    std::fs::write(dir.join("store.db"), bytes).unwrap();
+    let (code, _, stderr) = ends(&["run", "--config", &path, "--set", "panel.listen="]);
+    assert_eq!(code, 69, "{stderr}");
+    assert!(stderr.contains("store.db was written by a newer version (99"), "{stderr}");
+}
+
+/// Answers one request.
+fn answer_once(status: &str, body: &str) -> (String, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let served = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = vec![0; 4_096];
+        let length = stream.read(&mut request).unwrap();
+        stream.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    (url, served)
+}
+
+#[test]
+fn a_code_is_traded_for_a_credential_or_for_clear_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("store");
+    let (_folder, path) = config(&format!("[store]\ndir = \"{}\"\n", dir.display()));
+    let enroll = |url: &str| ends(&["enroll", "--cloud", url, "--code", "ABCD", "--config", &path]);
+    let id = "01a20c3f-6bb5-70ef-a297-de2ed0933d15";
+    let (url, served) = answer_once("200 OK", &format!("{{\"gateway_id\": \"{id}\", \"credential\": \"hush\"}}"));
+    let (code, stdout, stderr) = enroll(&format!("{url}/"));
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert_eq!(serde_json::from_str::<Value>(&stdout).unwrap(), serde_json::json!({"gateway_id": id, "cloud": url}));
+    assert!(served.join().unwrap().starts_with("POST /api/v1/gateways/enroll "));
+    let kept = std::fs::read_to_string(dir.join("credential.json")).unwrap();
+    assert!(kept.contains("hush"));
+
+    let (url, _) = answer_once("401 Unauthorized", "{}");
+    let (code, stdout, stderr) = enroll(&url);
+    assert_eq!((code, stdout.as_str()), (69, ""));
+    assert!(stderr.contains("the cloud does not know this code"), "{stderr}");
+    let (code, _, stderr) = enroll(&url);
+    assert_eq!(code, 69);
+    assert!(stderr.contains("cannot be reached: ") && stderr.contains("Connection refused"), "{stderr}");
+    assert_eq!(std::fs::read_to_string(dir.join("credential.json")).unwrap(), kept, "the old one stays");
+    assert_eq!(ends(&["enroll", "--cloud", "river", "--code", "A", "--config", &path]).0, 64);
+
+    let other = id.replace("01a", "02b");
+    let (url, _) = answer_once("200 OK", &format!("{{\"gateway_id\": \"{other}\", \"credential\": \"hush\"}}"));
+    let (code, _, stderr) = enroll(&url);
+    assert_eq!(code, 0);
+    assert!(stderr.contains(&format!("the credential of gateway {id} was replaced")), "{stderr}");
+}
+
+#[test]
 fn a_signal_ends_the_gateway_with_0_and_stdout_stays_empty() {
     for signal in ["-INT", "-TERM"] {
         let folder = tempfile::tempdir().unwrap();

@@ -17,7 +17,7 @@ use crate::panel::Latest;
 use crate::store::{Flush, Store, StoreError};
 
 /// How long the last flush may take when the gateway stops.
-const LAST_FLUSH: Duration = Duration::from_secs(4);
+const LAST_FLUSH: Duration = Duration::from_secs(3);
 
 /// What the recorder knows, for the panel and for announcements.
 #[derive(Debug, Default)]

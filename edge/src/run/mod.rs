@@ -21,11 +21,14 @@ use crate::config::Config;
 use crate::health::Health;
 use crate::panel::{self, Panel};
 use crate::record::{Recorded, Recorder};
-use crate::store::{self, OpenError};
+use crate::store::{self, OpenError, Store};
 use crate::upload::Uploader;
 
 /// Messages that may wait for the recorder: some seconds of a large site.
 const WAITING_MAX: usize = 1_024;
+
+/// How long the store may take to end; then the gateway ends without it.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the gateway listens at; bound by the caller, so that a test can bind port 0.
 #[derive(Debug, Default)]
@@ -140,17 +143,23 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
     }
     ended("recorder", recorder.await);
     uploader_stop.cancel();
-    ended("uploader", uploader.await);
-    if let Err(error) = store.close().await
-        && !broken
-    {
-        tracing::error!(%error, "the store was not closed cleanly");
-    }
     panel_stop.cancel();
+    ended("uploader", uploader.await);
+    if !broken {
+        close(&store).await;
+    }
     if let Some(panel) = panel {
         let _ = panel.await;
     }
     if broken { Err(RunError::StoreEnded) } else { Ok(()) }
+}
+
+async fn close(store: &Store) {
+    match tokio::time::timeout(CLOSE_WITHIN, store.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the store was not closed cleanly"),
+        Err(_) => tracing::error!("the store was not closed in time; the next start will find gaps"),
+    }
 }
 
 fn ended(what: &str, task: Result<(), tokio::task::JoinError>) {

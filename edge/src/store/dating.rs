@@ -228,6 +228,12 @@ impl StoreFile {
         for (&number, _) in self.journal.iter().filter(|(_, entry)| entry.boot.is_none()) {
             newest = newest.max(self.newest_of(number)?);
         }
+        // What is being dated has its times already.
+        for &boot in &self.undated {
+            if let (Some(dating), Some(span)) = (self.dating_of(boot)?, self.span_of(boot)?) {
+                newest = newest.max(Some(span.to_ms + dating.offset_ms));
+            }
+        }
         Ok(newest)
     }
 
@@ -236,9 +242,12 @@ impl StoreFile {
     pub(super) fn floor(&self) -> Result<Option<i64>, StoreError> {
         let Some(mut floor) = self.newest()? else { return Ok(None) };
         for &boot in self.undated.iter().filter(|&&boot| boot != self.boot) {
-            floor += self.span_of(boot)?.map_or(0, |span| span.to_ms - span.from_ms + 2);
+            if self.dating_of(boot)?.is_none() {
+                floor += self.span_of(boot)?.map_or(0, |span| span.to_ms - span.from_ms + 2);
+            }
         }
-        let start = self.span_of(self.boot)?.map_or(self.opened_ms, |own| own.from_ms);
+        let own = if self.dating_of(self.boot)?.is_none() { self.span_of(self.boot)? } else { None };
+        let start = own.map_or(self.opened_ms, |own| own.from_ms);
         Ok(Some(floor + 1 - start))
     }
 }

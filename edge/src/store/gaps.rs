@@ -38,6 +38,12 @@ pub(super) fn open(
     Ok(OpenGap { number: tx.last_insert_rowid(), device, reason })
 }
 
+/// Adds readings to a gap that has not ended.
+pub(super) fn widen(tx: &Transaction<'_>, gap: &OpenGap, rows: u64) -> rusqlite::Result<()> {
+    tx.execute("update gaps set rows = rows + ?2 where number = ?1", [gap.number, rows.cast_signed()])?;
+    Ok(())
+}
+
 /// Ends the gaps of the devices that have readings in the flush, and of those that `edge.toml` does
 /// not name any more. Gives the numbers of the ended.
 pub(super) fn close<'a>(

@@ -7,7 +7,7 @@ use riverwatts_shared::words::GapReason;
 use rusqlite::{Transaction, params};
 
 use super::file::{Stamp, StoreFile};
-use super::gaps;
+use super::gaps::{self, OpenGap};
 use super::{Flush, StoreError, packed, settle};
 use crate::clock::News;
 
@@ -66,8 +66,14 @@ impl StoreFile {
         let mut opened = Vec::new();
         for &(place, rows) in flush.iter().flat_map(|flush| &flush.lost) {
             let device = self.places[usize::from(place)];
-            let from = self.devices[&device].last;
-            opened.push(gaps::open(&tx, device, GapReason::DiskError, from, Some(rows))?);
+            let waits = |gap: &&OpenGap| gap.device == device && gap.reason == GapReason::DiskError;
+            match self.open_gaps.iter().find(waits) {
+                Some(gap) => gaps::widen(&tx, gap, rows)?,
+                None => {
+                    let from = self.devices[&device].last;
+                    opened.push(gaps::open(&tx, device, GapReason::DiskError, from, Some(rows))?);
+                }
+            }
         }
         let mut closed = BTreeSet::new();
         if let Some(written) = &written {

@@ -195,8 +195,6 @@ impl Loaded {
         };
         file.mending(StoreFile::find_last)?;
         file.begin(self.was_running, lost)?;
-        // What is half dated is finished first: nobody may take its times for those of a boot.
-        while file.mending(StoreFile::date_some)? {}
         file.backlog = file.mending(|file| file.count_backlog())?;
         Ok(file)
     }

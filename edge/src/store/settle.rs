@@ -102,10 +102,15 @@ fn bury(tx: &Transaction<'_>, device: i64, letter: &DeadLetter) -> rusqlite::Res
 
 impl StoreFile {
     /// Takes a receipt. Gives whether the cloud has another epoch than before: then it may have lost
-    /// what was settled, so everything that is still here is sent again.
+    /// what was settled before, so everything else that is still here is sent again.
     pub(super) fn settle(&mut self, cargo: Cargo, settlement: Settlement, now: Duration) -> Result<bool, StoreError> {
         // A file that was set aside meanwhile has taken its rows with it.
         let cargo = if cargo.store == self.id { cargo } else { Cargo::default() };
+        let restored = matches!((self.epoch, settlement.epoch), (Some(known), Some(said)) if known != said);
+        if restored {
+            self.commit(None)?;
+            self.unsettle_all()?;
+        }
         let kept: BTreeSet<i64> = settlement.kept.iter().filter_map(|key| self.number_of(key)).collect();
         for named in &settlement.named {
             if let Some(number) = self.number_of(&named.key) {
@@ -113,7 +118,6 @@ impl StoreFile {
             }
         }
         self.waiting.extend(&kept);
-        let restored = matches!((self.epoch, settlement.epoch), (Some(known), Some(said)) if known != said);
         self.epoch = settlement.epoch.or(self.epoch);
         let settled_rows = cargo.rows_except(&kept);
         self.backlog = self.backlog.saturating_sub(settled_rows);
@@ -129,10 +133,6 @@ impl StoreFile {
         }
         self.first_receipt_at.get_or_insert(now);
         self.receipts.push(Receipt { cargo, kept, settlement });
-        if restored {
-            self.commit(None)?;
-            self.unsettle_all()?;
-        }
         Ok(restored)
     }
 

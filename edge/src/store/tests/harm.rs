@@ -190,11 +190,14 @@ fn a_disk_that_refuses_changes_nothing_and_a_loss_is_told() {
     assert!(matches!(file.commit(Some(&flush(&[(0, &[T + 1])]))), Err(StoreError::Disk(_))));
     assert_eq!((contents(&file), file.backlog), (before, 1));
     file.connection.pragma_update(None, "query_only", false).unwrap();
-    let later = Flush { lost: vec![(0, 7)], ..flush(&[(0, &[T + 20])]) };
+    file.commit(Some(&Flush { lost: vec![(0, 4)], ..Flush::default() })).unwrap();
+    let later = Flush { lost: vec![(0, 3)], ..flush(&[(0, &[T + 20])]) };
     file.commit(Some(&later)).unwrap();
     let items = drain(&mut file, Lane::Backlog);
     assert_eq!(times(&items), expect(&[("a", &[T, T + 20])]));
-    let gap = &gaps(&items)[0];
+    let gaps = gaps(&items);
+    assert_eq!(gaps.len(), 1);
+    let gap = &gaps[0];
     assert_eq!((gap.reason, gap.rows, gap.from.0, gap.to.0), (GapReason::DiskError, Some(7), T, T + 20));
 }
 

@@ -49,6 +49,8 @@ fn undated_readings_wait_and_are_dated_once() {
     file.commit(Some(&trusted(T + 999, 0))).unwrap();
     drop(file);
     let mut file = boot(folder.path(), 1, 60);
+    let left = file.left().unwrap();
+    assert_eq!((left.newest_ms, left.floor_ms), (Some(T + 50), Some(T + 51 - 60)), "half dated, its times are known");
     date_all(&mut file);
     let items = drain(&mut file, Lane::Backlog);
     assert_eq!(times(&items), expect(&[("a", &(0..40).map(|n| T + n).collect::<Vec<_>>()), ("b", &[T + 50])]));
