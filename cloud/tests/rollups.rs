@@ -171,6 +171,29 @@ async fn windows_are_exact_at_once_and_after_the_worker_whatever_comes_late() {
     river.check("late between, rolled up").await;
 }
 
+/// Both sides of an edge are stored apart, in either order, with complete readings beside it or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_across_an_hours_edge_opens_the_hour_on_the_other_side() {
+    let edge = START.plus_ms(HOUR_MS / 2);
+    for is_late in [false, true] {
+        for without_power in [0, 1, 3] {
+            let mut river = River::new().await;
+            let mut sides = [series(edge.plus_ms(-900_000), 90, 10_000), series(edge, 90, 10_000)];
+            let (left, right) = (sides[0].len(), without_power);
+            sides[0][left - without_power..].iter_mut().for_each(|reading| drop(reading.values.remove(0)));
+            sides[1][..right].iter_mut().for_each(|reading| drop(reading.values.remove(0)));
+            if is_late {
+                sides.reverse();
+            }
+            for side in sides {
+                river.write(&side).await;
+                river.roll_up(NOW).await;
+            }
+            river.check(&format!("late {is_late}, {without_power} without power")).await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hours_that_wait_are_known_after_a_restart() {
     let mut river = River::new().await;
