@@ -39,7 +39,7 @@ pub enum Job {
         /// The hours, as they were when their rows were read.
         done: Vec<DirtyHour>,
     },
-    /// To answer.
+    /// To answer when what came before is done.
     Ping {
         /// Gets the answer.
         answer: oneshot::Sender<()>,
@@ -99,6 +99,7 @@ impl Writer {
             let mut requests = Vec::new();
             let mut answers = Vec::new();
             let mut cleaned = Vec::new();
+            let mut pings = Vec::new();
             for job in group {
                 match job {
                     Job::Write { rows, answer } => {
@@ -106,18 +107,20 @@ impl Writer {
                         answers.push(answer);
                     }
                     Job::Clean { done } => cleaned.extend(done),
-                    Job::Ping { answer } => {
-                        let _ = answer.send(()); // whoever asked may have gone
-                    }
+                    Job::Ping { answer } => pings.push(answer),
                 }
             }
             let results = self.store_group(&requests);
             for ((rows, result), answer) in requests.into_iter().zip(results).zip(answers) {
-                let _ = answer.send(result.map(|written| rows.into_iter().zip(written).collect())); // likewise
+                // Whoever asked may have gone.
+                let _ = answer.send(result.map(|written| rows.into_iter().zip(written).collect()));
             }
             if let Err(error) = self.clean(&cleaned) {
                 // They are computed once more.
                 tracing::warn!(%error, "marks of hours stay although their roll-ups are in order");
+            }
+            for ping in pings {
+                let _ = ping.send(()); // likewise
             }
         }
     }
