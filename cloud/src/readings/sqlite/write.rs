@@ -341,3 +341,28 @@ fn is_same(stored: &StoredRow, rows: &Rows, row: usize) -> bool {
         && stored.extra == rows.extra(row)
         && stored.flags == rows.flags(row)
 }
+
+#[cfg(test)]
+mod tests {
+    use riverwatts_shared::metric::Metric;
+    use riverwatts_shared::reading::{Reading, Value};
+    use riverwatts_shared::segment::Segment;
+
+    use super::*;
+    use crate::readings::Readings;
+
+    #[tokio::test]
+    async fn what_a_correction_replaces_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let readings = Readings::open_sqlite(folder.path()).unwrap();
+        for (revision, power) in [(0, 10), (1, 11), (3, 12)] {
+            let reading = Reading { time: UtcMs(0), values: vec![Value::ok(Metric::POWER, power)] };
+            let rows = Rows::new(Segment::from_readings(&[reading]), UtcMs(5), revision).of_device(1, 0);
+            readings.write(vec![rows]).await.unwrap();
+        }
+        let month = Connection::open(folder.path().join("readings/1970-01.db")).unwrap();
+        let mut select = month.prepare("select revision, power_output_kw from replaced order by revision").unwrap();
+        let kept = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(kept.collect::<Result<Vec<(i64, i64)>, _>>().unwrap(), [(0, 10), (1, 11)]);
+    }
+}
