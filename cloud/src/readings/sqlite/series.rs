@@ -20,9 +20,10 @@ use super::rollups;
 const GROUP_MAX: usize = 256;
 /// Stores whose highest sequence is remembered.
 const STORES_MAX: usize = 16_384;
-/// How long a batch is remembered after its answer: 45 days. A gateway that sends it again later
-/// finds its readings as duplicates.
-const REMEMBERED_MS: i64 = 45 * 86_400_000;
+/// How long a batch is remembered after its answer: 3 days, so that the receipts of a gateway that
+/// uploads every 10 s stay within some 50 MB. One that sends it again later finds its readings as
+/// duplicates.
+const REMEMBERED_MS: i64 = 3 * 86_400_000;
 /// Most batches that are forgotten in one transaction.
 const FORGOTTEN_MAX: i64 = 1_000;
 
