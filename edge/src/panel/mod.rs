@@ -5,6 +5,7 @@
 mod bodies;
 mod error;
 mod figures;
+mod listener;
 mod metrics;
 mod web;
 
@@ -57,6 +58,7 @@ pub struct Panel {
 /// When the listener breaks.
 pub async fn serve(panel: Arc<Panel>, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
     let ended = stop.clone();
+    let listener = listener::Bounded::new(listener);
     let server = axum::serve(listener, router(panel)).with_graceful_shutdown(async move { ended.cancelled().await });
     tokio::select! {
         served = server => served,

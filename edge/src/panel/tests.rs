@@ -6,6 +6,8 @@ use riverwatts_shared::metric::Metric;
 use riverwatts_shared::reading::{Reading, Value as Measured};
 use riverwatts_shared::time::{ManualClock, UtcMs};
 use riverwatts_shared::words::Quality;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::*;
 use crate::config::{Overrides, parse};
@@ -110,6 +112,30 @@ impl Client {
         let policy = answer.headers().get("content-security-policy").map(|policy| policy.to_str().unwrap().to_owned());
         (policy.unwrap_or_default(), answer.text().await.unwrap())
     }
+}
+
+#[tokio::test]
+async fn silent_connections_give_their_places_back() {
+    let client = Client::start().await;
+    let address = client.base.strip_prefix("http://").unwrap().to_owned();
+    let mut silent = Vec::new();
+    for _ in 0..listener::CONNECTIONS_MAX {
+        silent.push(TcpStream::connect(&address).await.unwrap());
+    }
+    let mut waiting = TcpStream::connect(&address).await.unwrap();
+    waiting.write_all(b"GET /api/site HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut byte = [0];
+    tokio::select! {
+        biased;
+        _ = waiting.read(&mut byte) => panic!("one connection more than there are places is served"),
+        () = async { for _ in 0..1_000 { tokio::task::yield_now().await } } => {}
+    }
+    // With nothing else to do, time passes at once.
+    tokio::time::pause();
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(silent[0].read(&mut byte).await.unwrap(), 0);
 }
 
 #[tokio::test]
