@@ -1,5 +1,5 @@
 # Thin calls only: what a target does stands in the script that it names.
-.PHONY: demo test lint fuzz bench compiler
+.PHONY: demo test lint fuzz bench soak compiler
 
 # Ctrl-C ends it; DEMO_ARGS="--for 60s" lets it end by itself.
 demo: compiler
@@ -23,10 +23,13 @@ compiler:
 	@command -v cc > /dev/null || scripts/packages gcc libc6-dev
 
 # Every fuzz target for SECONDS each.
-SECONDS_EACH ?= 60
 fuzz: compiler
 	scripts/fuzz $(SECONDS_EACH)
 
 # All suites, or SUITE=name; a table, and target/bench/results.jsonl.
 bench: compiler
 	scripts/bench $(SUITE)
+
+# Kills, lost clocks and outages again and again (ROUNDS), and long fuzzing (SECONDS_EACH): hours.
+soak: compiler
+	scripts/soak

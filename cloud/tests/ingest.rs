@@ -161,6 +161,12 @@ async fn another_batch_under_the_same_identity_stores_nothing() {
     let refused = cloud.ingest.take_batch(&cloud.gateway, fork.encode(), NOW).await;
     assert!(matches!(refused, Err(IngestError::StoreForked)), "{refused:?}");
     assert_eq!(cloud.times("radar-1").await.len(), 10);
+
+    // A card that was copied to another site.
+    let elsewhere = sites::create(&cloud.db, &new_site(), NOW).await.unwrap();
+    let copy = gateway(&cloud.db, elsewhere.id, "copy").await;
+    let refused = cloud.ingest.take_batch(&copy, full_batch().encode(), NOW).await;
+    assert!(matches!(refused, Err(IngestError::StoreForked)), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
-use riverwatts_cloud::readings::{AnsweredBatch, ListQuery, Readings, ReadingsError, Rows, StoredRow, Written};
+use riverwatts_cloud::readings::{AnsweredBatch, Change, ListQuery, Readings, ReadingsError, Rows, StoredRow, Written};
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::reading::{Reading, Value};
 use riverwatts_shared::receipt::BatchId;
@@ -48,6 +48,7 @@ contracts! {
     the_latest_is_the_newest_by_time,
     pages_give_every_reading_once_in_either_order,
     writers_at_once_each_get_their_own_answer,
+    a_mark_stays_when_its_hour_was_touched_again,
     a_batch_is_found_again_with_its_receipt,
     nothing_is_taken_after_the_end,
 }
@@ -186,6 +187,7 @@ async fn pages_give_every_reading_once_in_either_order(engine: &impl Engine) {
                 let Some(last) = page.last() else { break };
                 after = Some((last.time, last.device));
                 found.extend(page);
+                assert!(found.len() <= stored.len(), "{descending} {limit}");
             }
             assert_eq!(found, stored, "{descending} {limit}");
         }
@@ -214,6 +216,27 @@ async fn writers_at_once_each_get_their_own_answer(engine: &impl Engine) {
     assert_eq!((accepted, duplicates), (2_000, 2_000));
     let devices: Vec<i64> = (1..=40).collect();
     assert_eq!(readings.list(all(&devices)).await.unwrap().len(), 2_000);
+}
+
+async fn a_mark_stays_when_its_hour_was_touched_again(engine: &impl Engine) {
+    let readings = engine.open();
+    let hours = |readings: &Readings| {
+        let mut hours: Vec<i64> = readings.dirty_hours(Some(1)).iter().map(|hour| hour.start().0).collect();
+        hours.sort_unstable();
+        hours
+    };
+    let (first, second) = (EDGE.plus_ms(-59 * 60_000), EDGE.plus_ms(60_000));
+    write(&readings, rows(1, &every_s(120, EDGE))).await;
+    assert_eq!(hours(&readings), [first.0, second.0]);
+    let done = readings.dirty_hours(Some(1));
+    write(&readings, rows(1, &every_s(1, EDGE.plus_ms(200_000)))).await;
+    readings.replace_windows(vec![Change { device: 1, done, ..Change::default() }]).await.unwrap();
+    readings.ping().await.unwrap();
+    assert_eq!(hours(&readings), [second.0]);
+    let done = readings.dirty_hours(Some(1));
+    readings.replace_windows(vec![Change { device: 1, done, ..Change::default() }]).await.unwrap();
+    readings.close().await;
+    assert_eq!(engine.open().dirty_hours(None), []);
 }
 
 async fn a_batch_is_found_again_with_its_receipt(engine: &impl Engine) {

@@ -171,6 +171,33 @@ async fn windows_are_exact_at_once_and_after_the_worker_whatever_comes_late() {
     river.check("late between, rolled up").await;
 }
 
+/// Both sides of an edge are stored apart, in either order, with complete readings beside it or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_across_an_hours_edge_opens_the_hour_on_the_other_side() {
+    let edge = START.plus_ms(HOUR_MS / 2);
+    // The seam between the two is at the edge, or readings without power stand between it and the edge.
+    for (is_late, shift, without_power) in
+        [(false, 0, 0), (true, 0, 0), (false, 0, 1), (true, 0, 1), (false, 2, 3), (true, -2, 3)]
+    {
+        let mut river = River::new().await;
+        let seam = edge.plus_ms(5_000 + shift * 10_000);
+        let mut sides = [series(seam.plus_ms(-900_000), 90, 10_000), series(seam, 90, 10_000)];
+        let beside_the_seam =
+            if is_late { &mut sides[1][..without_power] } else { &mut sides[0][90 - without_power..] };
+        for reading in beside_the_seam {
+            reading.values.remove(0);
+        }
+        if is_late {
+            sides.reverse();
+        }
+        for side in sides {
+            river.write(&side).await;
+            river.roll_up(NOW).await;
+        }
+        river.check(&format!("late {is_late}, shifted by {shift}, {without_power} without power")).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hours_that_wait_are_known_after_a_restart() {
     let mut river = River::new().await;
@@ -184,6 +211,22 @@ async fn hours_that_wait_are_known_after_a_restart() {
     river.readings = Readings::open_sqlite(river.folder.path()).unwrap();
     assert_eq!(river.readings.dirty_hours(None), []);
     river.check("restarted, rolled up").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roll_ups_that_were_lost_with_their_file_are_computed_anew() {
+    let mut river = River::new().await;
+    river.write(&series(START, 1_000, 10_000)).await;
+    river.roll_up(NOW).await;
+    river.readings.close().await;
+    for file in ["series.db", "series.db-wal", "series.db-shm"] {
+        let path = river.folder.path().join(file);
+        assert!(!path.exists() || std::fs::remove_file(path).is_ok());
+    }
+    river.readings = Readings::open_sqlite(river.folder.path()).unwrap();
+    river.check("without the file").await;
+    river.roll_up(NOW).await;
+    river.check("computed anew").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,7 +26,7 @@ const UNITS = {
 };
 /** @type {Record<string, string>} */
 const UNITS_BY_NAME = { vibration_level: "mm/s", water_flow_rate: "m³/s", power_factor: "", signal_quality: "" };
-const NO_METRICS = new Set(["id", "device_id", "timestamp", "extra", "quality", "created_at"]);
+const NO_METRICS = new Set(["id", "device_id", "timestamp", "extra", "quality", "created_at", "time_uncertainty_s"]);
 
 /**
  * The element of the page with this id; it is in index.html.

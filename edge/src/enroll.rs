@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ impl Credential {
     }
 
     fn write(&self, dir: &Path, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)?;
+        fs::DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
         let new = dir.join(format!("{FILE}.new"));
         // One that a power cut left may have other rights.
         match fs::remove_file(&new) {

@@ -218,7 +218,7 @@ fn a_signal_ends_the_gateway_with_0_and_stdout_stays_empty() {
         assert_eq!((code, status["devices"][0]["id"].as_str()), (0, Some("meter-1")));
 
         let told = Instant::now();
-        let kill = Command::new("kill").args([signal, &running.child.id().to_string()]).status().unwrap();
+        let kill = Command::new("sh").args(["-c", &format!("kill {signal} {}", running.child.id())]).status().unwrap();
         assert!(kill.success());
         let code = running.child.wait().unwrap().code();
         assert_eq!(code, Some(0), "{signal}");

@@ -7,8 +7,8 @@ use reqwest::{Method, RequestBuilder};
 use riverwatts_shared::batch::{Batch, MEDIA_TYPE};
 use serde_json::Value;
 
-/// How long one request may take.
-const REQUEST_MAX: Duration = Duration::from_secs(15);
+/// How long one request may take: longer than the cloud lets it take, so that its own words are heard.
+const REQUEST_MAX: Duration = Duration::from_secs(35);
 
 /// One identity at one cloud.
 #[derive(Debug, Clone)]

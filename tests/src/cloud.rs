@@ -128,11 +128,6 @@ impl Cloud {
         self.folder.path().join("data")
     }
 
-    /// Its log so far.
-    pub fn log(&self) -> String {
-        self.program.as_ref().map(Program::log).unwrap_or_default()
-    }
-
     /// Its numbers, as Prometheus reads them.
     pub async fn metrics(&self) -> String {
         let answer = crate::api::http_client().get(format!("{}/metrics", self.url())).send().await;

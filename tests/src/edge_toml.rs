@@ -28,17 +28,23 @@ impl EdgeToml {
         self
     }
 
-    /// A Modbus TCP bus; devices have 300 ms to answer.
+    /// A Modbus TCP bus.
     pub fn tcp(mut self, id: &str, address: &str) -> EdgeToml {
-        let bus = format!("id = \"{id}\"\nkind = \"tcp\"\naddress = \"{address}\"\ntimeout = \"300ms\"");
+        let bus = format!("id = \"{id}\"\nkind = \"tcp\"\naddress = \"{address}\"");
         writeln!(self.machines, "[[bus]]\n{bus}").unwrap();
         self
     }
 
-    /// A serial bus; devices have 300 ms to answer.
+    /// A serial bus.
     pub fn rtu(mut self, id: &str, port: &Path) -> EdgeToml {
-        let line = "baud = 115200\nparity = \"none\"\nstop_bits = 1\ntimeout = \"300ms\"";
+        let line = "baud = 115200\nparity = \"none\"\nstop_bits = 1";
         writeln!(self.machines, "[[bus]]\nid = \"{id}\"\nkind = \"rtu\"\nport = {port:?}\n{line}").unwrap();
+        self
+    }
+
+    /// How long devices of the bus just added have to answer, instead of a second.
+    pub fn timeout(mut self, timeout: &str) -> EdgeToml {
+        writeln!(self.machines, "timeout = \"{timeout}\"").unwrap();
         self
     }
 

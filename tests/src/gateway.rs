@@ -105,11 +105,6 @@ impl Gateway {
         self.program.take().expect("the gateway runs").kill().await;
     }
 
-    /// Its log so far.
-    pub fn log(&self) -> String {
-        self.program.as_ref().map(Program::log).unwrap_or_default()
-    }
-
     /// Its configuration.
     pub fn config(&self) -> PathBuf {
         self.folder.path().join("edge.toml")

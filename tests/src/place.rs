@@ -43,7 +43,7 @@ pub fn repository(path: &str) -> PathBuf {
 }
 
 /// `target/debug` of `target/debug/deps/suites-…`.
-fn profile_folder() -> PathBuf {
+pub(crate) fn profile_folder() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     own.parent().and_then(Path::parent).expect("cargo puts tests into deps").to_owned()
 }

@@ -5,32 +5,31 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::NamedTempFile;
 
-use crate::place::repository;
+use crate::place::{profile_folder, repository};
 
 /// A compiled library.
 #[derive(Debug)]
-pub(crate) struct Library {
-    path: PathBuf,
-    _folder: TempDir,
-}
+pub(crate) struct Library(PathBuf);
 
 impl Library {
-    /// Of this source below `tests/`.
+    /// Of this source below `tests/`, in the target folder.
     pub(crate) fn compile(source: &str) -> Library {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("preload.so");
+        let path = profile_folder().join(source).with_extension("so");
+        let made = NamedTempFile::new_in(profile_folder()).unwrap().into_temp_path();
         let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]).arg(&path);
+        cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]).arg(&made);
         cc.arg(repository("tests").join(source));
         assert!(cc.status().is_ok_and(|status| status.success()), "cc makes no library of tests/{source}");
-        Library { path, _folder: folder }
+        // In one step: another run may be using the one before.
+        made.persist(&path).unwrap();
+        Library(path)
     }
 
     /// Has the program of `command` begin with it; `setting` is what the source calls by `variable`.
     pub(crate) fn apply(&self, command: &mut tokio::process::Command, variable: &str, setting: &Setting) {
-        command.env("LD_PRELOAD", &self.path).env(variable, setting.0.path());
+        command.env("LD_PRELOAD", &self.0).env(variable, setting.0.path());
     }
 }
 

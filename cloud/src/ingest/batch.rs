@@ -30,8 +30,10 @@ impl Ingest {
     ) -> Result<Vec<u8>, IngestError> {
         let inner = &*self.0;
         let _place = inner.place()?;
-        let (decoded, _booked) =
-            inner.unfold(body.as_ref().len(), move || Ok(decode(body.as_ref(), now)?), Decoded::values).await?;
+        let site_id = gateway.site_id;
+        let (decoded, _booked) = inner
+            .unfold(body.as_ref().len(), move || Ok(decode(body.as_ref(), site_id, now)?), Decoded::values)
+            .await?;
         let _held = inner.in_hand.hold(decoded.id).await;
         if let Some(answered) = inner.readings.find_batch(decoded.id).await? {
             if answered.hash != decoded.hash {

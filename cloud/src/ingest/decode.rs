@@ -6,6 +6,7 @@ use riverwatts_shared::reading::Gap;
 use riverwatts_shared::receipt::BatchId;
 use riverwatts_shared::time::UtcMs;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::check::{Refused, check};
 use crate::readings::Rows;
@@ -14,7 +15,7 @@ use crate::readings::Rows;
 #[derive(Debug)]
 pub struct Decoded {
     pub id: BatchId,
-    /// SHA-256 of its bytes.
+    /// SHA-256 of the site and its bytes: at another site the same bytes are another batch.
     pub hash: [u8; 32],
     pub announcements: Vec<Announcement>,
     pub gaps: Vec<Gap>,
@@ -32,12 +33,12 @@ pub struct KeyedRows {
     pub refused: Vec<Refused>,
 }
 
-/// Unfolds and checks a batch that was received at `now`.
-pub fn decode(bytes: &[u8], now: UtcMs) -> Result<Decoded, Malformed> {
+/// Unfolds and checks a batch that was received from a site at `now`.
+pub fn decode(bytes: &[u8], site_id: Uuid, now: UtcMs) -> Result<Decoded, Malformed> {
     let batch = Batch::decode(bytes)?;
     let mut decoded = Decoded {
         id: batch.id,
-        hash: Sha256::digest(bytes).into(),
+        hash: Sha256::new().chain_update(site_id).chain_update(bytes).finalize().into(),
         announcements: Vec::new(),
         gaps: Vec::new(),
         segments: Vec::new(),

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::db::recent::{Asked, Recent};
 use crate::db::{Db, DbError};
-use crate::readings::{Readings, ReadingsError, Rows, Written};
+use crate::readings::{Readings, ReadingsError, Rows, Written, WrittenRows};
 use crate::store::devices::{self, NamedDevice};
 use crate::store::meta;
 use in_hand::InHand;
@@ -128,7 +128,7 @@ impl Inner {
     }
 
     /// Stores rows and counts what became of them.
-    async fn store(&self, rows: Vec<Rows>) -> Result<Vec<(Arc<Rows>, Written)>, IngestError> {
+    async fn store(&self, rows: Vec<Rows>) -> Result<WrittenRows, IngestError> {
         let written = if rows.is_empty() { Vec::new() } else { self.readings.write(rows).await? };
         let sum = |count: fn(&Written) -> u64| written.iter().map(|(_, written)| count(written)).sum();
         count_outcomes("accepted", sum(|written| written.accepted));

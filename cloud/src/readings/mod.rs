@@ -51,12 +51,15 @@ pub struct Written {
     pub conflicts: Vec<u32>,
 }
 
+/// Rows that were asked for to be stored, in the same order, each with what became of them.
+pub type WrittenRows = Vec<(Arc<Rows>, Written)>;
+
 /// A batch that was answered, as the ledger keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnsweredBatch {
     /// Its identity.
     pub id: BatchId,
-    /// SHA-256 of its bytes.
+    /// Tells it from another one under the same identity.
     pub hash: [u8; 32],
     /// The receipt, byte for byte.
     pub receipt: Vec<u8>,
@@ -77,9 +80,8 @@ impl Readings {
         Ok(Readings::Sqlite(Arc::new(sqlite::Engine::open(folder)?)))
     }
 
-    /// Stores rows and waits for the commit; gives them back, each with what became of it, in the
-    /// same order. The same rows again change nothing.
-    pub async fn write(&self, rows: Vec<Rows>) -> Result<Vec<(Arc<Rows>, Written)>, ReadingsError> {
+    /// Stores rows and waits for the commit. The same rows again change nothing.
+    pub async fn write(&self, rows: Vec<Rows>) -> Result<WrittenRows, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.write(rows).await,
         }
@@ -175,10 +177,10 @@ impl Readings {
         }
     }
 
-    /// Replaces roll-ups and waits for the commit.
-    pub async fn replace_windows(&self, change: Change) -> Result<(), ReadingsError> {
+    /// Replaces roll-ups, all together, and waits for the commit.
+    pub async fn replace_windows(&self, changes: Vec<Change>) -> Result<(), ReadingsError> {
         match self {
-            Readings::Sqlite(engine) => engine.replace_windows(change).await,
+            Readings::Sqlite(engine) => engine.replace_windows(changes).await,
         }
     }
 

@@ -1,7 +1,8 @@
-//! The worker: brings the roll-ups of hours in order whose rows changed, once the hours are over and
-//! nothing has come for a moment, and the days that they belong to.
+//! The worker: brings the roll-ups of hours in order whose rows changed, and the days that they belong
+//! to. Hours that were added up in memory it puts in at once; others it reads once they are over and
+//! nothing has come for a moment.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
@@ -9,6 +10,7 @@ use riverwatts_shared::rollup::window::{window_edges, window_end, window_start};
 use riverwatts_shared::time::{Clock, UtcMs};
 use riverwatts_shared::words::Resolution;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -24,10 +26,10 @@ use crate::store::devices::{self, NamedDevice};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long nothing may have come for an hour.
 const UNTOUCHED_MS: u64 = 300;
-/// Hours that are read before it looks again.
-const HOURS_AT_ONCE: usize = 500;
+/// Hours that are put in together.
+const HOURS_AT_ONCE: usize = 48;
 /// Hours added up in memory that may wait to be put in.
-const CHANGES_MAX: usize = 256;
+const COMPLETE_MAX: usize = 256;
 /// Wait after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often it looks whether sites have moved to another zone.
@@ -46,19 +48,25 @@ enum WorkError {
 
 /// Works until `stop`.
 pub async fn keep_rolling_up(db: &Db, readings: &Readings, clock: &dyn Clock, stop: CancellationToken) {
-    let mut worker = Worker { db, readings, named: HashMap::new() };
-    let (give, mut complete) = channel(CHANGES_MAX);
-    if let Some(commits) = readings.take_commits() {
-        // It ends with the writer, or when nobody takes what it gives.
-        tokio::task::spawn_blocking(move || add_up(commits, &give));
+    let (give, mut complete) = channel(COMPLETE_MAX);
+    let (ask, asked) = channel(1);
+    match readings.take_commits() {
+        // It ends with the writer of the commits, or with this worker.
+        Some(commits) => drop(tokio::spawn(follow(commits, asked, give))),
+        None => drop(asked),
     }
+    let mut worker = Worker { db, readings, ask, named: HashMap::new(), zones: HashMap::new() };
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut zones_at: Option<Instant> = None;
+    let mut changes = Vec::new();
     loop {
         let work = async {
             tokio::select! {
-                Some(change) = complete.recv() => worker.replace(change).await,
+                biased;
+                1.. = complete.recv_many(&mut changes, HOURS_AT_ONCE) => {
+                    worker.put_in("memory", std::mem::take(&mut changes)).await
+                }
                 _ = look.tick() => {
                     if zones_at.is_none_or(|at| at.elapsed() >= ZONES_EVERY) {
                         worker.follow_zones().await?;
@@ -73,19 +81,30 @@ pub async fn keep_rolling_up(db: &Db, readings: &Readings, clock: &dyn Clock, st
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 tracing::error!(%error, "roll-ups are not in order");
-                tokio::time::sleep(PAUSE).await;
+                let _ = stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await; // the loop sees the end
             }
         }
     }
 }
 
-/// Follows the commits and gives away the hours that are complete.
-fn add_up(mut commits: Receiver<Commit>, give: &Sender<Change>) {
+/// A question for hours that the runs know.
+type Asked = (Vec<DirtyHour>, oneshot::Sender<Vec<Change>>);
+
+/// Follows the commits, gives away hours that are complete, and answers for those that are not yet.
+async fn follow(mut commits: Receiver<Commit>, mut asked: Receiver<Asked>, give: Sender<Change>) {
     let mut live = Live::default();
-    while let Some(commit) = commits.blocking_recv() {
-        for change in live.take(&commit) {
-            if give.blocking_send(change).is_err() {
-                return;
+    loop {
+        tokio::select! {
+            biased;
+            commit = commits.recv() => {
+                let Some(commit) = commit else { return };
+                for change in live.take(&commit) {
+                    let _ = give.try_send(change); // one too many stays marked and is read
+                }
+            }
+            question = asked.recv() => {
+                let Some((hours, answer)) = question else { return };
+                let _ = answer.send(hours.iter().filter_map(|hour| live.look(hour)).collect()); // the worker may be gone
             }
         }
     }
@@ -94,53 +113,108 @@ fn add_up(mut commits: Receiver<Commit>, give: &Sender<Change>) {
 struct Worker<'w> {
     db: &'w Db,
     readings: &'w Readings,
+    ask: Sender<Asked>,
     /// Devices by number, as they were when last looked up.
     named: HashMap<i64, NamedDevice>,
+    /// The zones whose days are stored.
+    zones: HashMap<i64, String>,
 }
 
 impl Worker<'_> {
-    /// Puts in an hour that was added up in memory.
-    async fn replace(&mut self, mut change: Change) -> Result<(), WorkError> {
-        let hours = std::mem::take(&mut change.done);
-        count_hours("memory", hours.len());
-        let Some(device) = self.device(change.device).await? else { return Ok(()) };
-        self.readings.replace_windows(change).await?;
-        let source = self.source(&device);
-        Ok(roll_up_days(&source, &device, &hours).await?)
-    }
-
-    /// Brings all hours in order that are over at `now` and untouched for a moment.
+    /// Brings hours in order that are over at `now` and untouched for a moment.
     async fn roll_up_due(&mut self, now: UtcMs) -> Result<(), WorkError> {
         let mut hours = self.readings.dirty_hours(None);
         hours.retain(|hour| hour.end() <= now);
         hours.retain(|hour| hour.untouched_ms >= UNTOUCHED_MS);
+        if hours.is_empty() {
+            return Ok(());
+        }
         hours.sort_unstable_by_key(|hour| (hour.device, hour.hour));
         hours.truncate(HOURS_AT_ONCE);
+        let (answer, answered) = oneshot::channel();
+        if self.ask.send((hours.clone(), answer)).await.is_ok() {
+            // Nobody answers when nobody follows: then all are read.
+            let known = answered.await.unwrap_or_default();
+            hours.retain(|hour| !known.iter().any(|change| change.done.contains(hour)));
+            self.put_in("memory", known).await?;
+        }
+        let mut changes = Vec::new();
         for of_device in hours.chunk_by(|a, b| a.device == b.device) {
-            let number = of_device[0].device;
-            match self.device(number).await? {
-                Some(device) => {
-                    roll_up_hours(&self.source(&device), &device, of_device).await?;
-                    count_hours("rows", of_device.len());
-                }
-                None => {
-                    // The device was deleted: nobody can ask for its windows.
-                    let done = of_device.to_vec();
-                    self.readings.replace_windows(Change { device: number, done, ..Change::default() }).await?;
-                }
+            match self.device(of_device[0].device).await? {
+                Some(device) => changes.extend(from_rows(&self.source(&device), of_device).await?),
+                None => changes.push(nothing(of_device)),
             }
         }
+        self.put_in("rows", changes).await
+    }
+
+    /// Puts in the windows of hours, then the days that these belong to; with that the hours are done.
+    async fn put_in(&mut self, from: &'static str, mut changes: Vec<Change>) -> Result<(), WorkError> {
+        let mut done: BTreeMap<i64, Vec<DirtyHour>> = BTreeMap::new();
+        for change in &mut changes {
+            done.entry(change.device).or_default().append(&mut change.done);
+        }
+        if done.is_empty() {
+            return Ok(());
+        }
+        self.readings.replace_windows(changes).await?;
+        let mut days = Vec::new();
+        for (number, hours) in done {
+            count_hours(from, hours.len());
+            match self.device(number).await? {
+                Some(device) => days.push(self.days(&device, hours).await?),
+                None => days.push(nothing(&hours)),
+            }
+        }
+        Ok(self.readings.replace_windows(days).await?)
+    }
+
+    /// The days that hours belong to.
+    async fn days(&mut self, device: &NamedDevice, hours: Vec<DirtyHour>) -> Result<Change, ReadingsError> {
+        if self.zones.get(&device.number) != Some(&device.timezone) {
+            self.all_days(device).await?;
+        }
+        let (source, zone) = (self.source(device), zone_of(device));
+        // An hour may touch two days.
+        let touched = hours.iter().flat_map(|hour| [hour.start(), hour.end().plus_ms(-1)]);
+        let starts: BTreeSet<UtcMs> = touched.map(|time| window_start(Resolution::Day, &zone, time)).collect();
+        let mut change = Change { device: device.number, done: hours, ..Change::default() };
+        for start in starts {
+            let end = window_end(Resolution::Day, &zone, start);
+            let day = source.days(&[start, end], &[]).await?;
+            change.replaced.push((Resolution::Day, start, end));
+            change.windows.extend(day.into_iter().map(|window| (Resolution::Day, window)));
+        }
+        Ok(change)
+    }
+
+    /// Makes all days of a device anew, as days of its site's zone.
+    async fn all_days(&mut self, device: &NamedDevice) -> Result<(), ReadingsError> {
+        let (source, zone) = (self.source(device), zone_of(device));
+        let all = (Resolution::Day, UtcMs(i64::MIN), UtcMs(i64::MAX));
+        let day_zone = Some(device.timezone.clone());
+        let mut change = Change { device: device.number, replaced: vec![all], day_zone, ..Change::default() };
+        if let Some((first, last)) = self.readings.span(device.number, Resolution::Hour).await? {
+            let edges = window_edges(Resolution::Day, &zone, first, last.plus_ms(1));
+            let days: Vec<usize> = (0..edges.len() - 1).collect();
+            for run in days.chunks(DAYS_AT_ONCE) {
+                let days = source.days(&edges[run[0]..=run[run.len() - 1] + 1], &[]).await?;
+                change.windows.extend(days.into_iter().map(|window| (Resolution::Day, window)));
+            }
+        }
+        self.readings.replace_windows(vec![change]).await?;
+        self.zones.insert(device.number, device.timezone.clone());
         Ok(())
     }
 
     /// Makes the days of devices anew whose site has moved to another zone.
     async fn follow_zones(&mut self) -> Result<(), WorkError> {
         self.look_up().await?;
-        let stored = self.readings.day_zones(None).await?;
-        for device in self.named.values() {
-            if stored.get(&device.number).is_some_and(|zone| *zone != device.timezone) {
-                all_days(&self.source(device), device).await?;
-            }
+        self.zones = self.readings.day_zones(None).await?;
+        let moved = |device: &&NamedDevice| self.zones.get(&device.number).is_some_and(|zone| *zone != device.timezone);
+        let moved: Vec<NamedDevice> = self.named.values().filter(moved).cloned().collect();
+        for device in moved {
+            self.all_days(&device).await?;
         }
         Ok(())
     }
@@ -163,61 +237,27 @@ impl Worker<'_> {
         }
     }
 
-    fn source(&self, device: &NamedDevice) -> Source<'_> {
+    fn source<'s>(&'s self, device: &NamedDevice) -> Source<'s> {
         Source { readings: self.readings, device: device.number, max_gap_ms: max_gap_ms(device.interval_ms) }
     }
 }
 
-/// Hours of one device, in order.
-async fn roll_up_hours(source: &Source<'_>, device: &NamedDevice, hours: &[DirtyHour]) -> Result<(), ReadingsError> {
+/// New windows of hours of one device, in order, from their rows.
+async fn from_rows(source: &Source<'_>, hours: &[DirtyHour]) -> Result<Vec<Change>, ReadingsError> {
+    let mut changes = Vec::new();
     for run in runs(hours) {
         let (from, to) = (run[0].start(), run[run.len() - 1].end());
         let points = source.points(from, to).await?;
         let (device, max_gap_ms) = (source.device, source.max_gap_ms);
         let computed = tokio::task::spawn_blocking(move || change_of_points(device, &points, max_gap_ms, from, to));
-        source.readings.replace_windows(computed.await.expect("sums never panic")).await?;
+        changes.push(Change { done: run.to_vec(), ..computed.await.expect("sums never panic") });
     }
-    roll_up_days(source, device, hours).await
+    Ok(changes)
 }
 
-/// The days that hours belong to; with it the hours are done.
-async fn roll_up_days(source: &Source<'_>, device: &NamedDevice, hours: &[DirtyHour]) -> Result<(), ReadingsError> {
-    let zone = zone_of(device);
-    let stored = source.readings.day_zones(Some(device.number)).await?;
-    if stored.get(&device.number) != Some(&device.timezone) {
-        all_days(source, device).await?;
-    }
-    let mut change = Change { device: device.number, done: hours.to_vec(), ..Change::default() };
-    // An hour may touch two days.
-    let touched = hours.iter().flat_map(|hour| [hour.start(), hour.end().plus_ms(-1)]);
-    let starts: BTreeSet<UtcMs> = touched.map(|time| window_start(Resolution::Day, &zone, time)).collect();
-    for start in starts {
-        let end = window_end(Resolution::Day, &zone, start);
-        let day = source.days(&[start, end], &[]).await?;
-        change.replaced.push((Resolution::Day, start, end));
-        change.windows.extend(day.into_iter().map(|window| (Resolution::Day, window)));
-    }
-    source.readings.replace_windows(change).await
-}
-
-/// Makes all days of a device anew, as days of its site's zone.
-async fn all_days(source: &Source<'_>, device: &NamedDevice) -> Result<(), ReadingsError> {
-    let zone = zone_of(device);
-    let all = (UtcMs(i64::MIN), UtcMs(i64::MAX));
-    let mut change = Change {
-        device: device.number,
-        replaced: vec![(Resolution::Day, all.0, all.1)],
-        day_zone: Some(device.timezone.clone()),
-        ..Change::default()
-    };
-    if let Some((first, last)) = source.readings.span(device.number, Resolution::Hour).await? {
-        let edges = window_edges(Resolution::Day, &zone, first, last.plus_ms(1));
-        for chunk in (0..edges.len() - 1).collect::<Vec<_>>().chunks(DAYS_AT_ONCE) {
-            let days = source.days(&edges[chunk[0]..=chunk[chunk.len() - 1] + 1], &[]).await?;
-            change.windows.extend(days.into_iter().map(|window| (Resolution::Day, window)));
-        }
-    }
-    source.readings.replace_windows(change).await
+/// Hours of a device that was deleted: nobody can ask for its windows.
+fn nothing(hours: &[DirtyHour]) -> Change {
+    Change { device: hours[0].device, done: hours.to_vec(), ..Change::default() }
 }
 
 /// Counts hours by where their points came from.

@@ -61,9 +61,11 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // SIGQUIT is its immediate shutdown: it ends its children too and leaves nothing shared behind.
-        let pid = self.server.id().to_string();
-        let _ = Command::new("kill").args(["-QUIT", &pid]).status();
+        // Ends its children too and leaves nothing shared behind.
+        let mut stop = as_postgres(&programs().join("pg_ctl"));
+        stop.args(["stop", "-m", "immediate", "-D"]).arg(self.folder.path().join("data"));
+        let _ = stop.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let _ = self.server.kill(); // a cluster that did not listen to that
         let _ = self.server.wait();
     }
 }

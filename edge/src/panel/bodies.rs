@@ -194,13 +194,18 @@ pub(super) fn link(panel: &Panel) -> Json {
         (_, false, _) => "not enrolled: readings stay here".to_owned(),
         (Some(error), ..) => format!("not reached: {error}"),
         (None, true, None) => "not tried yet".to_owned(),
-        (None, true, Some(_)) => "connected".to_owned(),
+        (None, true, Some(_)) if link.waiting.is_empty() => "connected".to_owned(),
+        (None, true, Some(_)) => {
+            let keys: Vec<&str> = link.waiting.iter().map(String::as_str).collect();
+            format!("connected, but readings of {} wait: another gateway holds them", keys.join(", "))
+        }
     };
     json!({
         "enrolled": link.enrolled,
         "url": link.url.as_deref().map(without_secrets),
         "state": state,
         "error": link.error,
+        "waiting": link.waiting,
         "last_receipt_age_s": link.last_receipt_at.map(|at| now.saturating_sub(at).as_secs_f64()),
         "backlog_readings": store.backlog_readings,
         "oldest_unsent_seconds": store.oldest_unsent.map(|age| age.as_secs_f64()),

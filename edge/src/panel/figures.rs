@@ -1,5 +1,6 @@
 //! What the panel needs to know of recorder, store and uploader.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -64,4 +65,6 @@ pub struct LinkState {
     pub last_receipt_at: Option<Duration>,
     /// What went wrong last, while it is wrong.
     pub error: Option<String>,
+    /// Keys of devices whose readings the cloud does not take yet.
+    pub waiting: BTreeSet<String>,
 }

@@ -131,6 +131,8 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
         tokio::spawn(panel::serve(Arc::new(panel), listener, panel_stop.clone()))
     });
 
+    let (site, devices, panel_on) = (&config.site.key, config.devices.len(), panel.is_some());
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), site, devices, panel = panel_on, "running");
     let broken = tokio::select! {
         () = stop.cancelled() => false,
         () = store.ended() => true,

@@ -78,6 +78,7 @@ impl Uploader {
                 self.announcements.postpone(key, self.time.monotonic());
             }
         }
+        self.link.waits(receipt.waiting.iter(), settlement.named.iter().map(|named| &named.key));
         for letter in &settlement.dead_letters {
             tracing::warn!(device.id = letter.key, time = %letter.reading.time, code = %letter.code, letter.message, "the cloud refused a reading");
         }

@@ -31,6 +31,24 @@ impl Link {
         }
     }
 
+    /// Takes from a receipt whose readings stay here, and whom the cloud knows.
+    pub(super) fn waits<'a>(&self, kept: impl Iterator<Item = &'a String>, named: impl Iterator<Item = &'a String>) {
+        let mut state = self.lock();
+        for key in kept {
+            if state.waiting.insert(key.clone()) {
+                tracing::warn!(
+                    device.id = key,
+                    "the cloud does not take this device's readings yet: another gateway holds it; they wait here"
+                );
+            }
+        }
+        for key in named {
+            if state.waiting.remove(key) {
+                tracing::info!(device.id = key, "the cloud takes this device's readings now");
+            }
+        }
+    }
+
     pub(super) fn failed(&self, words: &str) {
         let mut state = self.lock();
         if state.error.as_deref() != Some(words) {

@@ -11,7 +11,8 @@ use crate::metric::Metric;
 pub struct Counter {
     /// Where it starts again from 0, in the metric's fixed unit, when that is known.
     pub modulus: Option<i64>,
-    /// Falls smaller than this are jitter of a counter with a modulus.
+    /// Falls smaller than this are jitter. (A counter that begins again while it is smaller loses
+    /// that much; taken for a reset, a register that wavers would be counted whole.)
     pub jitter: i64,
 }
 
@@ -40,11 +41,9 @@ impl Counter {
         if to >= from {
             return Step::Forward;
         }
-        let Some(modulus) = self.modulus else {
-            return Step::Reset;
-        };
-        let (from, to, modulus) = (i128::from(from), i128::from(to), i128::from(modulus));
-        if 10 * from > 9 * modulus && 10 * to < modulus {
+        let (from, to) = (i128::from(from), i128::from(to));
+        let passes = |modulus: i64| 10 * from > 9 * i128::from(modulus) && 10 * to < i128::from(modulus);
+        if self.modulus.is_some_and(passes) {
             Step::Rollover
         } else if from - to < i128::from(self.jitter) {
             Step::Jitter
@@ -83,7 +82,8 @@ mod tests {
         check(ten_mwh, 6_250, 5_251, Step::Jitter, -999);
         check(ten_mwh, 6_250, 5_250, Step::Reset, 5_250);
         check(None, 9_999_999, 0, Step::Reset, 0);
-        check(None, 6_250, 6_249, Step::Reset, 6_249);
+        check(None, 6_250, 5_251, Step::Jitter, -999);
+        check(None, 6_250, 5_250, Step::Reset, 5_250);
     }
 
     #[test]

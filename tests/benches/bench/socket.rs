@@ -43,7 +43,7 @@ pub async fn measure(report: &mut Report) {
         there + back
     });
 
-    let http = tls::client(Some(ca.path()), || UtcMs::from(Timestamp::now())).unwrap();
+    let http = tls::client(&url, Some(ca.path()), || UtcMs::from(Timestamp::now())).unwrap();
     let mut bodies_bytes = 0;
     for body in gateway.bodies(&readings, INTERVAL_S) {
         bodies_bytes += body.len();

@@ -82,6 +82,21 @@ async fn what_a_tcp_device_says_is_what_the_cloud_answers() {
     gateway.stop().await;
     let points = Point::all(&cloud.readings(&device_id).await);
     assert_true(&points, &server.served(7).await, TOLERANCE_MS);
+    // The windows of the minutes come to the same readings.
+    let path =
+        format!("/readings/aggregated?device_id={device_id}&metric=power_output_kw,water_speed_mps&resolution=1m");
+    let buckets = cloud.admin().get(&path).await.ok()["buckets"].as_array().unwrap().clone();
+    let of =
+        |metric: &'static str| buckets.iter().filter(move |bucket| bucket["metric"] == metric && bucket["count"] != 0);
+    let count = |metric: &'static str| of(metric).map(|bucket| bucket["count"].as_u64().unwrap()).sum::<u64>();
+    let fit = |point: &&Point| point.quality.is_empty();
+    assert_eq!(count("power_output_kw"), points.len() as u64);
+    assert_eq!(count("water_speed_mps"), points.iter().filter(fit).count() as u64, "without what cannot be");
+    for (metric, number) in [("power_output_kw", -12.345), ("water_speed_mps", 1.85)] {
+        for bucket in of(metric) {
+            assert_eq!(["min", "max", "mean"].map(|key| bucket[key].as_f64().unwrap()), [number; 3], "{bucket}");
+        }
+    }
     // Stopping leaves nothing behind but a poll that it cut short.
     let served = server.served(7).await.len() as u64;
     assert!(points.last().unwrap().count() + 1 >= served, "{served} served, then {points:#?}");

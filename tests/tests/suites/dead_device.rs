@@ -16,7 +16,7 @@ const SPAN: Duration = Duration::from_secs(12);
 
 /// Silences unit 2 of three, counts the polls of the others, and lets it answer again.
 async fn check(server: ModbusServer, bus: EdgeToml) {
-    let toml = [1, 2, 3].into_iter().fold(bus, device);
+    let toml = [1, 2, 3].into_iter().fold(bus.timeout("300ms"), device);
     for unit in [1, 2, 3] {
         server.count(unit).await;
     }

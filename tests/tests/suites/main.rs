@@ -12,5 +12,6 @@ mod dead_device;
 mod demo;
 mod encrypted;
 mod kills;
+mod once_only;
 mod outage;
 mod sight;

@@ -75,7 +75,7 @@ async fn after_an_outage_every_reading_is_there_once_the_newest_first_then_the_o
 
 #[tokio::test]
 async fn polling_does_not_notice_a_link_that_swallows_everything() {
-    let mut river = River::new(&[1, 2], "100ms").await;
+    let mut river = River::new(&[1, 2], "200ms").await;
     river.gateway.start().await;
     river.flows(1).await;
     river.link.set(Mode::BlackHole);
@@ -84,15 +84,15 @@ async fn polling_does_not_notice_a_link_that_swallows_everything() {
     over(span).await;
     for (unit, before) in ["counter-1", "counter-2"].into_iter().zip(before) {
         let polls = river.gateway.unit(unit, "polls").await - before;
-        assert!((95..=110).contains(&polls), "{unit}: {polls} polls in {span:?} at 10 a second");
+        assert!((48..=55).contains(&polls), "{unit}: {polls} polls in {span:?} at 5 a second");
         for key in ["overruns", "dropped", "timeout", "lost"] {
             assert_eq!(river.gateway.unit(unit, key).await, 0, "{unit}: {key}");
         }
     }
     let site = river.gateway.panel("/api/site").await;
-    assert!(site["unflushed_readings"].as_u64().unwrap() < 20, "storing waits for nobody: {site}");
+    assert!(site["unflushed_readings"].as_u64().unwrap() < 10, "storing waits for nobody: {site}");
     let link = river.gateway.panel("/api/link").await;
-    assert!(link["backlog_readings"].as_u64().unwrap() > 150, "{link}");
+    assert!(link["backlog_readings"].as_u64().unwrap() > 70, "{link}");
 
     river.link.set(Mode::Pass);
     river.run_dry().await;

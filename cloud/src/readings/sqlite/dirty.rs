@@ -9,6 +9,7 @@ use rusqlite::{Connection, params};
 
 use super::super::{DirtyHour, ReadingsError};
 use super::month::{Month, Months};
+use crate::readings::rollups::HOUR_MS;
 use riverwatts_shared::time::UtcMs;
 
 /// An hour (since 1970) of a device.
@@ -27,6 +28,18 @@ struct Mark {
     touched: Instant,
     /// The files that it stands in: those of the rows, not of the hour.
     months: Vec<Month>,
+}
+
+/// Marks every hour that has rows, since all roll-ups are gone with their file.
+pub fn mark_all(months: &Months) -> Result<(), ReadingsError> {
+    for month in months.within(UtcMs(i64::MIN), UtcMs(i64::MAX)) {
+        tracing::warn!(%month, "roll-ups are missing: they are computed anew");
+        months.open_to_write(month)?.execute(
+            "insert or ignore into dirty select distinct id >> 32, (?1 + (id & 0xffffffff)) / ?2 from readings",
+            params![month.start().0, HOUR_MS],
+        )?;
+    }
+    Ok(())
 }
 
 impl Dirty {

@@ -33,7 +33,8 @@ use tokio::sync::oneshot;
 
 use super::commits::commits;
 use super::{
-    AnsweredBatch, Change, Commit, DirtyHour, ListQuery, ReadingsError, Rows, Side, StoredRow, Window, Written, failed,
+    AnsweredBatch, Change, Commit, DirtyHour, ListQuery, ReadingsError, Rows, Side, StoredRow, Window, WrittenRows,
+    failed,
 };
 use dirty::Dirty;
 use latest::Latest;
@@ -65,9 +66,12 @@ impl Engine {
         let months_folder = folder.join(MONTHS_FOLDER);
         fs::create_dir_all(&months_folder).map_err(unavailable)?;
         let months = Arc::new(Months::open(&months_folder).map_err(unavailable)?);
+        let series_file = folder.join(SERIES_FILE);
+        if !series_file.exists() {
+            dirty::mark_all(&months)?;
+        }
         let dirty = Arc::new(Dirty::read(&months)?);
         let latest = Arc::new(Latest::default());
-        let series_file = folder.join(SERIES_FILE);
         let series = series::open(&series_file)?;
         let highest = Arc::new(Highest::default());
         let noted = Arc::clone(&highest);
@@ -86,7 +90,7 @@ impl Engine {
         })
     }
 
-    pub(super) async fn write(&self, rows: Vec<Rows>) -> Result<Vec<(Arc<Rows>, Written)>, ReadingsError> {
+    pub(super) async fn write(&self, rows: Vec<Rows>) -> Result<WrittenRows, ReadingsError> {
         let rows = rows.into_iter().map(Arc::new).collect();
         let (answer, answered) = oneshot::channel();
         self.rows.submit(write::Job::Write { rows, answer }).await?;
@@ -170,13 +174,19 @@ impl Engine {
         self.readers.run(move |readers| rollups::day_zones(&*readers.series()?, device)).await
     }
 
-    pub(super) async fn replace_windows(&self, change: Change) -> Result<(), ReadingsError> {
-        let done = change.done.clone();
+    pub(super) async fn replace_windows(&self, changes: Vec<Change>) -> Result<(), ReadingsError> {
+        let done: Vec<DirtyHour> = changes.iter().flat_map(|change| change.done.iter().copied()).collect();
         let (answer, answered) = oneshot::channel();
-        self.series.submit(series::Job::Replace { change, answer }).await?;
+        self.series.submit(series::Job::Replace { changes, answer }).await?;
         answered.await.map_err(writer_died)??;
-        // A crash before this leaves the marks, and the hours are computed once more.
-        if done.is_empty() { Ok(()) } else { self.rows.submit(write::Job::Clean { done }).await }
+        if done.is_empty() {
+            return Ok(());
+        }
+        match self.rows.submit(write::Job::Clean { done }).await {
+            // As after a crash here: the marks stay, and the hours are computed once more.
+            Err(ReadingsError::Busy) => Ok(()),
+            submitted => submitted,
+        }
     }
 
     pub(super) async fn ping(&self) -> Result<(), ReadingsError> {

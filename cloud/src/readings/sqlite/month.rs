@@ -4,6 +4,7 @@
 //! less space.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -86,13 +87,19 @@ impl Month {
     }
 
     fn file_name(self) -> String {
-        format!("{:04}-{:02}.db", self.0.div_euclid(12), self.0.rem_euclid(12) + 1)
+        format!("{self}.db")
     }
 
     fn of_file_name(name: &str) -> Option<Month> {
         let (year, month) = name.strip_suffix(".db")?.split_once('-')?;
         let month = Month(year.parse::<i32>().ok()? * 12 + month.parse::<i32>().ok()? - 1);
         (month.file_name() == name).then_some(month)
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.0.div_euclid(12), self.0.rem_euclid(12) + 1)
     }
 }
 

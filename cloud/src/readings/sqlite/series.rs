@@ -20,9 +20,10 @@ use super::rollups;
 const GROUP_MAX: usize = 256;
 /// Stores whose highest sequence is remembered.
 const STORES_MAX: usize = 16_384;
-/// How long a batch is remembered after its answer: 45 days. A gateway that sends it again later
-/// finds its readings as duplicates.
-const REMEMBERED_MS: i64 = 45 * 86_400_000;
+/// How long a batch is remembered after its answer: 3 days, so that the receipts of a gateway that
+/// uploads every 10 s stay within some 50 MB. One that sends it again later finds its readings as
+/// duplicates.
+const REMEMBERED_MS: i64 = 3 * 86_400_000;
 /// Most batches that are forgotten in one transaction.
 const FORGOTTEN_MAX: i64 = 1_000;
 
@@ -52,7 +53,7 @@ pub enum Job {
     /// To replace roll-ups.
     Replace {
         /// The new ones.
-        change: Change,
+        changes: Vec<Change>,
         /// Gets an answer after the commit.
         answer: Answer<()>,
     },
@@ -114,7 +115,7 @@ pub fn run(mut connection: Connection, highest: &Highest, jobs: &mut Jobs<Job>) 
         for job in group {
             let (work, answer) = match job {
                 Job::Keep { batch, answer } => (Wanted::Keep(batch), answer),
-                Job::Replace { change, answer } => (Wanted::Replace(change), answer),
+                Job::Replace { changes, answer } => (Wanted::Replace(changes), answer),
                 Job::Ping { answer } => {
                     let _ = answer.send(()); // whoever asked may have gone
                     continue;
@@ -141,7 +142,7 @@ pub fn run(mut connection: Connection, highest: &Highest, jobs: &mut Jobs<Job>) 
 /// What a transaction does.
 enum Wanted {
     Keep(AnsweredBatch),
-    Replace(Change),
+    Replace(Vec<Change>),
 }
 
 impl Wanted {
@@ -167,7 +168,11 @@ fn write(connection: &mut Connection, group: &[Wanted]) -> rusqlite::Result<()> 
                 keep(&transaction, batch)?;
                 now = now.max(Some(batch.at));
             }
-            Wanted::Replace(change) => rollups::replace(&transaction, change)?,
+            Wanted::Replace(changes) => {
+                for change in changes {
+                    rollups::replace(&transaction, change)?;
+                }
+            }
         }
     }
     if let Some(now) = now {

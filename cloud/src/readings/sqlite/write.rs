@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::super::commits::{Commit, Teller};
 use super::super::rollups::HOUR_MS;
-use super::super::{DirtyHour, ReadingsError, Rows, StoredRow, Written};
+use super::super::{DirtyHour, ReadingsError, Rows, StoredRow, Written, WrittenRows};
 use super::dirty::{DeviceHour, Dirty};
 use super::latest::{self, Latest};
 use super::month::{COLUMNS, Ids, Month, Months, read_row};
@@ -32,14 +32,14 @@ pub enum Job {
         /// The rows, per device.
         rows: Vec<Arc<Rows>>,
         /// Gets them back after the commit.
-        answer: oneshot::Sender<Result<Vec<(Arc<Rows>, Written)>, ReadingsError>>,
+        answer: oneshot::Sender<Result<WrittenRows, ReadingsError>>,
     },
     /// To take away the marks of hours whose roll-ups are in order.
     Clean {
         /// The hours, as they were when their rows were read.
         done: Vec<DirtyHour>,
     },
-    /// To answer.
+    /// To answer when what came before is done.
     Ping {
         /// Gets the answer.
         answer: oneshot::Sender<()>,
@@ -99,6 +99,7 @@ impl Writer {
             let mut requests = Vec::new();
             let mut answers = Vec::new();
             let mut cleaned = Vec::new();
+            let mut pings = Vec::new();
             for job in group {
                 match job {
                     Job::Write { rows, answer } => {
@@ -106,18 +107,20 @@ impl Writer {
                         answers.push(answer);
                     }
                     Job::Clean { done } => cleaned.extend(done),
-                    Job::Ping { answer } => {
-                        let _ = answer.send(()); // whoever asked may have gone
-                    }
+                    Job::Ping { answer } => pings.push(answer),
                 }
             }
             let results = self.store_group(&requests);
             for ((rows, result), answer) in requests.into_iter().zip(results).zip(answers) {
-                let _ = answer.send(result.map(|written| rows.into_iter().zip(written).collect())); // likewise
+                // Whoever asked may have gone.
+                let _ = answer.send(result.map(|written| rows.into_iter().zip(written).collect()));
             }
             if let Err(error) = self.clean(&cleaned) {
                 // They are computed once more.
                 tracing::warn!(%error, "marks of hours stay although their roll-ups are in order");
+            }
+            for ping in pings {
+                let _ = ping.send(()); // likewise
             }
         }
     }
@@ -337,4 +340,29 @@ fn is_same(stored: &StoredRow, rows: &Rows, row: usize) -> bool {
     (0..CANONICAL).all(|column| stored.canonical[column] == rows.canonical(row, column))
         && stored.extra == rows.extra(row)
         && stored.flags == rows.flags(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use riverwatts_shared::metric::Metric;
+    use riverwatts_shared::reading::{Reading, Value};
+    use riverwatts_shared::segment::Segment;
+
+    use super::*;
+    use crate::readings::Readings;
+
+    #[tokio::test]
+    async fn what_a_correction_replaces_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let readings = Readings::open_sqlite(folder.path()).unwrap();
+        for (revision, power) in [(0, 10), (1, 11), (3, 12)] {
+            let reading = Reading { time: UtcMs(0), values: vec![Value::ok(Metric::POWER, power)] };
+            let rows = Rows::new(Segment::from_readings(&[reading]), UtcMs(5), revision).of_device(1, 0);
+            readings.write(vec![rows]).await.unwrap();
+        }
+        let month = Connection::open(folder.path().join("readings/1970-01.db")).unwrap();
+        let mut select = month.prepare("select revision, power_output_kw from replaced order by revision").unwrap();
+        let kept = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(kept.collect::<Result<Vec<(i64, i64)>, _>>().unwrap(), [(0, 10), (1, 11)]);
+    }
 }

@@ -43,6 +43,8 @@ struct Run {
     /// The first hour that is not given away.
     open_hour: i64,
     last: UtcMs,
+    /// Whether nothing later stood there when it was last fed; what came since would have touched it.
+    is_newest: bool,
     metrics: BTreeMap<Metric, Series>,
     /// What the marks of its hours said when the run last touched them.
     versions: BTreeMap<i64, u64>,
@@ -101,6 +103,13 @@ impl Live {
         complete
     }
 
+    /// An hour as it is now, when a run knows all of it and nobody else has touched it.
+    pub fn look(&self, hour: &DirtyHour) -> Option<Change> {
+        let runs = self.devices.get(&hour.device)?;
+        let run = runs.iter().find(|run| run.versions.get(&hour.hour) == Some(&hour.version))?;
+        (run.is_newest && run.first_hour <= hour.hour).then(|| run.look(hour))
+    }
+
     fn make_room(&mut self) {
         let fed = |(&device, runs): (&i64, &Vec<Run>)| runs.first().map(|run| (run.fed, device));
         let Some((_, device)) = self.devices.iter().filter_map(fed).min() else { return };
@@ -133,6 +142,7 @@ impl Run {
             first_hour,
             open_hour: hour,
             last: first,
+            is_newest: true,
             metrics: points.iter().map(begin).collect(),
             versions: BTreeMap::new(),
             fed: 0,
@@ -163,6 +173,7 @@ impl Run {
         }
         self.versions.extend(commit.hours.iter().copied().filter(|(hour, _)| *hour >= self.open_hour));
         self.last = span(rows).ok_or(Ended)?.1;
+        self.is_newest = commit.after.is_none();
         self.fed = commit.number;
         Ok(())
     }
@@ -176,25 +187,39 @@ impl Run {
                 // A metric that fell silent would hold the hour open.
                 return if self.last > end.plus_ms(self.max_gap_ms) { Err(Ended) } else { Ok(()) };
             }
-            let minutes = |(&metric, series): (&Metric, &mut Series)| {
-                (
-                    metric,
-                    series.hours.pop_front().map_or_else(|| vec![Rollup::default(); MINUTES], |hour| hour.to_vec()),
-                )
-            };
-            let minutes = self.metrics.iter_mut().map(minutes).collect();
-            self.open_hour += 1;
             if let Some(version) = self.versions.remove(&hour)
                 && hour >= self.first_hour
             {
-                let done = vec![DirtyHour { device, hour, version, untouched_ms: 0 }];
-                complete.push(Change { done, ..change_of_minutes(device, minutes, UtcMs(hour * HOUR_MS), end) });
+                complete.push(self.look(&DirtyHour { device, hour, version, untouched_ms: 0 }));
+            }
+            self.open_hour += 1;
+            for series in self.metrics.values_mut() {
+                series.hours.pop_front();
             }
         }
+    }
+
+    /// One of the open hours.
+    fn look(&self, hour: &DirtyHour) -> Change {
+        let index = (hour.hour - self.open_hour) as usize;
+        let minutes = |(&metric, series): (&Metric, &Series)| (metric, series.minutes(index, hour.start()));
+        let minutes = self.metrics.iter().map(minutes).collect();
+        Change { done: vec![*hour], ..change_of_minutes(hour.device, minutes, hour.start(), hour.end()) }
     }
 }
 
 impl Series {
+    /// The minutes of an open hour that begins at `start`, with the last point, which nothing follows yet.
+    fn minutes(&self, index: usize, start: UtcMs) -> Vec<Rollup> {
+        let mut minutes = self.hours.get(index).map_or_else(|| vec![Rollup::default(); MINUTES], |hour| hour.to_vec());
+        let minute = self.last.time.since_ms(start).div_euclid(MINUTE_MS);
+        if let Ok(minute @ 0..MINUTES) = usize::try_from(minute) {
+            let edges = [self.last.time, self.last.time.plus_ms(1)];
+            minutes[minute].merge(&roll_up(&[self.last], 0, self.counter, &edges)[0]);
+        }
+        minutes
+    }
+
     /// Adds what lies between the last point and the last of `points` to the minutes.
     fn add(&mut self, points: &[Point], max_gap_ms: i64, open_hour: i64) {
         let new = &points[points.partition_point(|point| point.time <= self.last.time)..];

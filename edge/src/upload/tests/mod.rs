@@ -2,7 +2,7 @@
 
 mod cloud;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use riverwatts_shared::metric::Metric;
@@ -260,10 +260,12 @@ async fn readings_of_a_key_that_waits_are_kept_until_the_cloud_names_it() {
     let requests = cloud.until(|requests| sent(requests).len() == 2).await;
     assert_eq!(sent(&requests), [vec![("b", vec![1])], vec![("b", vec![2])]]);
     gateway.until("b is settled, a is not", |gateway| gateway.store.figures().backlog == 2).await;
+    assert_eq!(gateway.link.state().waiting, BTreeSet::from(["a".to_owned()]));
     cloud.always(Reply::Receipt(|_, _| {}));
     gateway.clock.advance(announce::AGAIN);
     gateway.flush(3, &[1]).await;
     gateway.until("all is settled", |gateway| gateway.store.figures().backlog == 0).await;
+    assert_eq!(gateway.link.state().waiting, BTreeSet::new());
     let all = BTreeMap::from([("a", vec![1, 2]), ("b", vec![1, 2, 3])]);
     assert_eq!(arrived(&cloud.requests()), all);
 }

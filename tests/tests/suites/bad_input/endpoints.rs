@@ -251,7 +251,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
         &[
             "metric=power_output_kw&resolution=1h&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z",
             "device_id=DEVICE&resolution=1h&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z",
-            "device_id=DEVICE&metric=power_output_kw&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z",
+            "device_id=DEVICE&metric=power_output_kw&resolution=1h&points=9",
+            "device_id=DEVICE&metric=power_output_kw&resolution=1h&from=yesterday",
             "device_id=DEVICE&metric=warp_factor&resolution=1h&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z",
             "device_id=DEVICE&metric=power_output_kw&resolution=2h&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z",
             "device_id=DEVICE&metric=power_output_kw&resolution=1h&from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
