@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::fmt::rfc2822;
 use reqwest::{Response, StatusCode, header};
 use riverwatts_shared::batch::MEDIA_TYPE;
@@ -57,7 +58,7 @@ impl Cloud {
     }
 
     /// Sends an encoded batch. The `Date` of a receipt tells the time.
-    pub async fn send(&self, bytes: Vec<u8>) -> Answer {
+    pub async fn send(&self, bytes: Bytes) -> Answer {
         let timeout = ANSWER + Duration::from_secs(bytes.len() as u64 / SLOWEST);
         let request = self
             .http

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use riverwatts_shared::batch::{Announcement, Batch, Item};
 use riverwatts_shared::receipt::{BatchId, Receipt};
 use tokio::time::{Instant, sleep_until};
@@ -15,7 +16,7 @@ use crate::store::Cargo;
 #[derive(Debug)]
 pub(super) struct Sendable {
     pub(super) id: BatchId,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     pub(super) cargo: Cargo,
 }
 

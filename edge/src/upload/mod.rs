@@ -124,7 +124,10 @@ impl Uploader {
     async fn cycle(&mut self, started: Instant) -> Result<bool, Pause> {
         self.connect()?;
         if self.time.now().is_none() {
-            return self.ask_the_time().await.map(|()| false);
+            self.ask_the_time().await?;
+        }
+        if self.time.now().is_none() {
+            return Ok(false);
         }
         self.announce().await?;
         self.send_live().await?;
@@ -211,7 +214,7 @@ impl Uploader {
             }
         };
         let bytes = Batch { id, revision: 0, items }.encode();
-        Ok(Sendable { id, bytes, cargo })
+        Ok(Sendable { id, bytes: bytes.into(), cargo })
     }
 
     fn set_every(&self, every: Duration) {
