@@ -12,6 +12,7 @@ pub mod gateways;
 pub mod health;
 pub mod idempotency;
 pub mod members;
+pub mod openapi;
 pub mod page;
 pub mod readings;
 pub mod request;
@@ -115,7 +116,8 @@ pub fn router(app: AppState) -> Router {
         .route("/gateways/{id}", get(gateways::get_gateway))
         .route("/gateways/{id}/revoke", post(gateways::revoke_gateway))
         .route("/gateways/{id}/rotate", post(gateways::rotate_gateway))
-        .route("/sync/batches", post(sync::take_batch).layer(DefaultBodyLimit::max(sync::BODY_BYTES_MAX)));
+        .route("/sync/batches", post(sync::take_batch).layer(DefaultBodyLimit::max(sync::BODY_BYTES_MAX)))
+        .route("/openapi.json", get(openapi::get_document));
 
     Router::new()
         .nest("/api/v1", api)

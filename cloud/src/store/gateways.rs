@@ -1,6 +1,7 @@
 //! Gateways: the boxes at the sites, their enrollment and their credentials.
 
 use riverwatts_shared::time::UtcMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use crate::db::{Db, DbError, on, read, transact};
 pub const HOLDS_MS: i64 = 24 * 3_600_000;
 
 /// A box at a site.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "named after the columns")]
 pub struct Gateway {
     pub id: Uuid,
