@@ -1,6 +1,6 @@
 // A page that shows every component in every state, to look at in both themes.
 
-import { html, useState } from "../vendor/preact.js";
+import { html, useEffect, useState } from "../vendor/preact.js";
 import { Age, Badge, Empty, Failed, Loading, Notice, Offline, Value } from "./value.js";
 import { Menu, toast, useTitle } from "./shell.js";
 import { Table } from "./table.js";
@@ -32,6 +32,42 @@ const COURSE = Array.from({ length: 60 }, (_, minute) => ({
   time: opened - (60 - minute) * MINUTE_MS,
   value: minute > 24 && minute < 33 ? null : 4 + Math.sin(minute / 7) + 0.2 * Math.sin(minute * 1.7),
 }));
+
+const DAY_MS = 86_400_000;
+const METRICS = ["power_output_kw", "water_speed_mps", "voltage_v", "dc_power_kw"];
+const SHIFT = { from: new Date(opened - 11 * DAY_MS).toISOString(), to: new Date(opened - 9 * DAY_MS).toISOString() };
+
+/**
+ * A month of a river that nobody measured.
+ * @param {{from: number, to: number, points: number}} range
+ */
+async function river({ from, to, points }) {
+  const step = Math.max(MINUTE_MS, (to - from) / points);
+  const buckets = Array.from({ length: Math.floor((to - from) / step) }, (_, index) => {
+    const start = from + index * step;
+    const lost = start > Date.parse(SHIFT.from) && start < Date.parse(SHIFT.to);
+    const speed = 1.8 + 0.4 * Math.sin(start / DAY_MS) + 0.08 * Math.sin(start / 3_700_000);
+    const values = { power_output_kw: 0.82 * speed ** 3, water_speed_mps: speed, voltage_v: 230 + 2 * Math.sin(start / 9_100_000), dc_power_kw: 0.9 * speed ** 3 };
+    return METRICS.map((metric, each) => {
+      const mean = lost ? null : Object.values(values)[each];
+      const spread = (mean ?? 0) * 0.06 * (1 + Math.sin(start / 7_900_000));
+      return { metric, start: new Date(start).toISOString(), end: new Date(start + step).toISOString(), mean, min: mean === null ? null : mean - spread, max: mean === null ? null : mean + spread };
+    });
+  }).flat();
+  return { buckets, gaps: [{ ...SHIFT, reason: "unclean_stop" }] };
+}
+
+function Month() {
+  const [Chart, setChart] = useState(/** @type {{of: import("../vendor/preact.js").Component}|null} */ (null));
+  const [metrics, setMetrics] = useState(METRICS.slice(0, 2));
+  useEffect(() => {
+    import("./chart.js").then((module) => setChart({ of: module.Chart }));
+  }, []);
+  if (Chart === null) return html`<${Loading} rows=${6} />`;
+  return html`<div class="segments" role="group" aria-label="Metrics">${[1, 2, 4].map((count) => html`<button key=${count} type="button" aria-pressed=${metrics.length === count} onClick=${() => setMetrics(METRICS.slice(0, count))}>${count}</button>`)}</div>
+    <${Chart.of} label="A month of a river" metrics=${metrics} from=${opened - 30 * DAY_MS} to=${opened} zone="America/Anchorage" load=${river}
+      marks=${[{ time: new Date(opened - 4 * DAY_MS).toISOString(), label: "blades cleaned" }]} />`;
+}
 
 /** @param {Record<string, string>} values */
 async function refuse(values) {
@@ -70,6 +106,7 @@ export default function Styleguide() {
         <${Loading} />
         <${Empty} title="No site yet" action=${html`<a class="button primary" href="/gateways">Add a gateway</a>`}>A site appears here as soon as its gateway is enrolled.<//>
       <//>
+      <${Part} name="Chart"><${Month} /><//>
       <${Part} name="Table"><${Table} caption="Devices" columns=${COLUMNS} rows=${ROWS} rowKey=${(/** @type {any} */ row) => row.id} order="device" /><//>
       <${Part} name="Form">
         <${Form} label="Example" submit="Save" send=${refuse}>
