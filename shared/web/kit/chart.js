@@ -5,17 +5,16 @@ import { html, signal, useEffect, useMemo, useRef, useState } from "../vendor/pr
 import { at, counted, duration, figure, gapReason, labelOf, msOf, quantity, unitOf, zoneName } from "./format.js";
 import { theme } from "./shell.js";
 import { Failed, now } from "./value.js";
-import { colourOf, createPlot, moved, token, zoomed } from "./plot.js";
-import { csv, joined, latestOf, shape, summary, thinned } from "./series.js";
+import { colourOf, createPlot, token } from "./plot.js";
+import { csv, joined, lastOf, latestOf, shape, summary, thinned, within } from "./series.js";
+import { MARGIN, covers, moved, zoomed } from "./span.js";
 
 /** @typedef {import("./series.js").Bucket} Bucket */
 /** @typedef {import("./series.js").Gap} Gap */
-/** @typedef {import("./plot.js").View} View */
+/** @typedef {import("./span.js").Span} Span */
 /** @typedef {{buckets: Bucket[], gaps: Gap[]}} Answer the body of `GET /readings/aggregated` has this shape */
 
 const SETTLE_MS = 200;
-/** Asked for on both sides of what is seen, so that a small move shows no edge. */
-const MARGIN = 0.25;
 const PIXELS_PER_POINT = 1.5;
 const POINTS_MAX = 2_000;
 const TABLE_ROWS_MAX = 60;
@@ -25,7 +24,7 @@ const MOVE_STEP = 0.25;
 /**
  * @param {{label: string, metrics: string[], from: number, to: number|null, zone: string,
  *   load: (range: {from: number, to: number, points: number}, signal: AbortSignal) => Promise<Answer>,
- *   viewed?: (view: View|null) => void, tail?: Bucket[], marks?: import("./plot.js").Mark[], height?: number}} props
+ *   viewed?: (view: Span|null) => void, tail?: Bucket[], marks?: import("./plot.js").Mark[], height?: number}} props
  *   Times in ms; `to` null follows the time with `from` as the length's begin. `load` is asked for more than is seen.
  *   `viewed` hears where a person went, null for back to the start. `tail` are live buckets after those loaded.
  */
@@ -35,18 +34,19 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
   const start = () => ({ from, to: to ?? now.peek() });
   const view = useRef(start());
   const follows = useRef(to === null);
-  const asked = useRef(/** @type {View|null} */ (null));
+  const asked = useRef(/** @type {Span|null} */ (null));
   const latest = useRef({ load, viewed, marks });
   latest.current = { load, viewed, marks };
   const [answer, setAnswer] = useState(/** @type {Answer|null} */ (null));
   const [failure, setFailure] = useState(/** @type {unknown} */ (null));
   const [busy, setBusy] = useState(false);
+  const [seen, setSeen] = useState(view.current);
   const [hidden, setHidden] = useState(/** @type {string[]} */ ([]));
   const under = useMemo(() => signal(/** @type {number|null} */ (null)), []);
   const names = metrics.join();
 
   const loader = useMemo(() => latestOf({
-    /** @param {View} range @param {AbortSignal} abort */
+    /** @param {Span} range @param {AbortSignal} abort */
     ask(range, abort) {
       setBusy(true);
       const span = range.to - range.from;
@@ -70,14 +70,15 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
   const shown = useRef({ series, gaps: /** @type {Gap[]} */ ([]) });
   shown.current = { series, gaps: answer?.gaps ?? [] };
 
-  /** @param {View} next */
+  /** @param {Span} next */
   function go(next) {
     view.current = next;
+    setSeen(next);
     plot.current?.move(next);
     if (covers(asked.current, next)) loader.stop();
     else loader.want(next, SETTLE_MS);
   }
-  /** @param {View} next */
+  /** @param {Span} next */
   function wanted(next) {
     follows.current = false;
     go(next);
@@ -94,6 +95,7 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
   useEffect(() => {
     view.current = start();
     follows.current = to === null;
+    setSeen(view.current);
     loader.want(view.current, 0);
     plot.current?.move(view.current);
     return loader.stop;
@@ -118,7 +120,10 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
 
   useEffect(() => {
     const end = series.times[series.times.length - 1];
-    if (follows.current && end !== undefined && end > view.current.to) view.current = moved(view.current, (end - view.current.to) / (view.current.to - view.current.from));
+    if (follows.current && end !== undefined && end > view.current.to) {
+      view.current = moved(view.current, (end - view.current.to) / (view.current.to - view.current.from));
+      setSeen(view.current);
+    }
     plot.current?.show(series, view.current);
   }, [series]);
   useEffect(() => plot.current?.redraw(), [theme.value, marks]);
@@ -147,49 +152,38 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
     ["Show less time", "M8 3v10M3 8h10", () => wanted(zoomed(view.current, 1 / ZOOM_STEP))], ["Show more time", "M3 8h10", () => wanted(zoomed(view.current, ZOOM_STEP))],
     ["Back to the whole range", "M3 8a5 5 0 1 0 2-4M3 2v3h3", reset],
   ];
-  const { from: seenFrom, to: seenTo } = view.current;
+  const part = useMemo(() => within(series, seen.from, seen.to), [series, seen]);
+  const gaps = (answer?.gaps ?? []).filter((gap) => Date.parse(gap.to) > seen.from && Date.parse(gap.from) < seen.to);
   return html`<figure class="chart" aria-label=${label} aria-busy=${busy}>
     <div class="chart-head">
       <ul class="legend">${metrics.map((metric, index) => html`<li key=${metric}><button type="button" class="legend-item" aria-pressed=${!hidden.includes(metric)} onClick=${() => toggle(metric)}>
-        <span class="legend-mark" style=${{ background: `var(${colourOf(index)})` }}></span>${labelOf(metric)}<${Reading} metric=${metric} series=${series} under=${under} /></button></li>`)}</ul>
+        <span class="legend-mark" style=${{ background: `var(${colourOf(index)})` }}></span>${labelOf(metric)}<${Reading} metric=${metric} series=${series} part=${part} under=${under} /></button></li>`)}</ul>
       <div class="chart-tools">${tools.map(([name, path, act]) => html`<button key=${name} type="button" class="icon-button" aria-label=${name} title=${name} onClick=${act}><svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d=${path} /></svg></button>`)}
-        <button type="button" class="chart-file" onClick=${() => save(`${label}.csv`, new Blob([csv(series, metrics)], { type: "text/csv" }))}>CSV</button>
+        <button type="button" class="chart-file" onClick=${() => save(`${label}.csv`, new Blob([csv(part, metrics)], { type: "text/csv" }))}>CSV</button>
         <button type="button" class="chart-file" onClick=${() => picture(plot.current?.canvas(), label, metrics)}>PNG</button></div>
     </div>
-    <p class="chart-under"><${Under} series=${series} gaps=${answer?.gaps ?? []} zone=${zone} under=${under} /></p>
+    <p class="chart-under"><${Under} series=${series} gaps=${gaps} zone=${zone} under=${under} /></p>
     <div class="chart-box" role="group" aria-roledescription="chart" tabindex="0" style=${{ minHeight: `${height}px` }} onKeyDown=${pressed}
       aria-label=${`${label}. Arrow keys move, plus and minus zoom, 0 goes back, Shift and arrow keys read values.`}>
       <div ref=${box}></div>${answer === null && failure === null && html`<span class="chart-wait bone"></span>`}
     </div>
     ${failure !== null && html`<${Failed} error=${failure} retry=${() => loader.want(view.current, 0)} />`}
-    ${answer !== null && html`<${Words} series=${series} metrics=${metrics} gaps=${answer.gaps} marks=${marks} zone=${zone} from=${seenFrom} to=${seenTo} />`}
+    ${answer !== null && html`<${Words} part=${part} metrics=${metrics} gaps=${gaps} marks=${marks} zone=${zone} seen=${seen} />`}
   </figure>`;
-}
-
-/**
- * Whether what was asked for serves a view too: it lies within, and is not much smaller.
- * @param {View|null} asked
- * @param {View} view
- */
-function covers(asked, view) {
-  if (asked === null) return false;
-  const span = asked.to - asked.from;
-  const length = view.to - view.from;
-  return view.from >= asked.from - span * MARGIN && view.to <= asked.to + span * MARGIN && length > span * 0.7;
 }
 
 /** @typedef {import("../vendor/preact.js").ReadonlySignal<number|null>} Under */
 
 /**
- * The value under the cursor, or the last one.
- * @param {{metric: string, series: import("./series.js").Series, under: Under}} props
+ * The value under the cursor, or the last one in view.
+ * @param {{metric: string, series: import("./series.js").Series, part: import("./series.js").Series, under: Under}} props
  */
-function Reading({ metric, series, under }) {
-  const column = series.columns[metric];
-  const index = under.value ?? column.mean.reduce((/** @type {number} */ found, value, each) => (value === null || value === undefined ? found : each), -1);
-  const [mean, low, high] = [column.mean, column.min, column.max].map((cells) => cells[index]);
-  const spread = low !== high && low !== null && low !== undefined ? html`<span class="legend-spread">${figure(metric, low)} to ${figure(metric, high)}</span>` : null;
-  return html`<span class="legend-value"><b>${figure(metric, mean)}</b> ${unitOf(metric)}</span>${spread}`;
+function Reading({ metric, series, part, under }) {
+  const { mean, min, max } = (under.value === null ? part : series).columns[metric];
+  const index = under.value ?? lastOf(mean);
+  const low = min[index];
+  const spread = typeof low === "number" && low !== max[index] ? html`<span class="legend-spread">${figure(metric, low)} to ${figure(metric, max[index])}</span>` : null;
+  return html`<span class="legend-value"><b>${figure(metric, mean[index])}</b> ${unitOf(metric)}</span>${spread}`;
 }
 
 /** @param {{series: import("./series.js").Series, gaps: Gap[], zone: string, under: Under}} props */
@@ -202,22 +196,22 @@ function Under({ series, gaps, zone, under }) {
 
 /**
  * The same in words and as a table.
- * @param {{series: import("./series.js").Series, metrics: string[], gaps: Gap[], marks: import("./plot.js").Mark[], zone: string, from: number, to: number}} props
+ * @param {{part: import("./series.js").Series, metrics: string[], gaps: Gap[], marks: import("./plot.js").Mark[], zone: string, seen: Span}} props
  */
-function Words({ series, metrics, gaps, marks, zone, from, to }) {
+function Words({ part, metrics, gaps, marks, zone, seen }) {
   const [open, setOpen] = useState(false);
-  const inView = gaps.filter((gap) => Date.parse(gap.to) > from && Date.parse(gap.from) < to);
+  const noted = marks.filter(({ time }) => Date.parse(time) >= seen.from && Date.parse(time) <= seen.to);
   const sentences = metrics.map((metric) => {
-    const found = summary(series, metric, from, to);
+    const found = summary(part, metric);
     return found === null ? `${labelOf(metric)}: no readings.` : `${labelOf(metric)}: ${quantity(metric, found.low)} to ${quantity(metric, found.high)}, last ${quantity(metric, found.last)}.`;
   });
   return html`<figcaption class="chart-words">
-    <p class="unseen">${at(from, zone)} to ${at(to, zone)}. ${sentences.join(" ")} ${counted(inView.length, "gap")}.</p>
+    <p class="unseen">${at(seen.from, zone)} to ${at(seen.to, zone)}. ${sentences.join(" ")} ${counted(gaps.length, "gap")}.</p>
     <details onToggle=${(/** @type {any} */ event) => setOpen(event.currentTarget.open)}><summary>As a table</summary>${open && html`<div class="chart-table" tabindex="0" role="region" aria-label="Values as a table">
-      ${inView.length > 0 && html`<ul>${inView.map((gap) => html`<li key=${gap.from}>${at(gap.from, zone)}, for ${duration((msOf(gap.to) ?? 0) - (msOf(gap.from) ?? 0))}: ${gapReason(gap.reason)}</li>`)}</ul>`}
-      ${marks.length > 0 && html`<ul>${marks.map((mark) => html`<li key=${mark.time}>${at(mark.time, zone)}: ${mark.label}</li>`)}</ul>`}
+      ${gaps.length > 0 && html`<ul>${gaps.map((gap) => html`<li key=${gap.from}>${at(gap.from, zone)}, for ${duration((msOf(gap.to) ?? 0) - (msOf(gap.from) ?? 0))}: ${gapReason(gap.reason)}</li>`)}</ul>`}
+      ${noted.length > 0 && html`<ul>${noted.map((mark) => html`<li key=${mark.time}>${at(mark.time, zone)}: ${mark.label}</li>`)}</ul>`}
       <table><thead><tr><th scope="col">Time</th>${metrics.map((metric) => html`<th key=${metric} scope="col">${labelOf(metric)}${unitOf(metric) && `, ${unitOf(metric)}`}</th>`)}</tr></thead>
-      <tbody>${thinned(series, TABLE_ROWS_MAX).map((index) => html`<tr key=${index}><th scope="row">${at(series.times[index], zone)}</th>${metrics.map((metric) => html`<td key=${metric}>${figure(metric, series.columns[metric].mean[index])}</td>`)}</tr>`)}</tbody></table>
+      <tbody>${thinned(part, TABLE_ROWS_MAX).map((index) => html`<tr key=${index}><th scope="row">${at(part.times[index], zone)}</th>${metrics.map((metric) => html`<td key=${metric}>${figure(metric, part.columns[metric].mean[index])}</td>`)}</tr>`)}</tbody></table>
     </div>`}</details>
   </figcaption>`;
 }

@@ -2,22 +2,18 @@
 // gaps shaded, marks, and the gestures of mouse, touch and wheel.
 
 import uPlot from "../vendor/uplot.js";
-import { at, number, unitOf } from "./format.js";
+import { number, unitOf } from "./format.js";
+import { moved, timeLabels, zoomed } from "./span.js";
 
 /** @typedef {import("./series.js").Series} Series */
 /** @typedef {import("./series.js").Gap} Gap */
 /** @typedef {{time: string, label: string}} Mark */
-/** @typedef {{from: number, to: number}} View in ms */
+/** @typedef {import("./span.js").Span} Span */
 
-/** What zooming ends at. */
-const SPAN_MIN_MS = 10_000;
-const SPAN_MAX_MS = 20 * 366 * 86_400_000;
 const COLOURS = 6;
 const WHEEL_STEP = 1.2;
 /** Narrower boxes have room for two axes. */
 const WIDE_PX = 640;
-const MINUTE_MS = 60_000;
-const DAY_MS = 86_400_000;
 
 /** @param {string} name */
 export const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -35,59 +31,20 @@ const styled = (sheet) => new Promise((resolve) => {
 await Promise.all([styled("../vendor/uplot.css"), styled("./chart.css")]);
 
 /**
- * The view zoomed by a factor around one of its times, within the limits.
- * @param {View} view
- * @param {number} factor below 1 shows less
- * @param {number} around
- * @returns {View}
- */
-export function zoomed({ from, to }, factor, around = (from + to) / 2) {
-  const span = Math.min(SPAN_MAX_MS, Math.max(SPAN_MIN_MS, (to - from) * factor));
-  const share = (around - from) / (to - from);
-  return { from: around - span * share, to: around + span * (1 - share) };
-}
-
-/**
- * The view moved by a share of its length.
- * @param {View} view
- * @param {number} share
- * @returns {View}
- */
-export const moved = ({ from, to }, share) => ({ from: from + (to - from) * share, to: to + (to - from) * share });
-
-/**
- * Labels of the time axis: the day stands where it changes.
- * @param {number[]} times
- * @param {number} stepMs
- * @param {string} zone
- */
-export function timeLabels(times, stepMs, zone) {
-  let before = "";
-  return times.map((time) => {
-    const day = at(time, zone, "day").replace(/^\w+ /, "");
-    if (stepMs >= 28 * DAY_MS) return at(time, zone, "date").replace(/^\d+ /, "");
-    if (stepMs >= DAY_MS) return day;
-    const clock = at(time, zone, stepMs < MINUTE_MS ? "time" : "minute");
-    const label = day === before ? clock : `${clock}\n${day}`;
-    before = day;
-    return label;
-  });
-}
-
-/**
- * @param {{box: HTMLElement, metrics: string[], zone: string, height: number, view: View, gaps: () => Gap[],
- *   marks: () => Mark[], wanted: (view: View) => void, reset: () => void, cursor: (index: number|null) => void}} props
+ * @param {{box: HTMLElement, metrics: string[], zone: string, height: number, view: Span, gaps: () => Gap[],
+ *   marks: () => Mark[], wanted: (view: Span) => void, reset: () => void, cursor: (index: number|null) => void}} props
  *   `wanted` is called with each view that a gesture asks for, `cursor` with the index under the pointer.
  */
 export function createPlot({ box, metrics, zone, height, view: first, gaps, marks, wanted, reset, cursor }) {
   const units = [...new Set(metrics.map(unitOf))];
   const scaleOf = (/** @type {string} */ metric) => `u:${unitOf(metric)}`;
   const width = () => Math.max(200, box.clientWidth);
+  const wide = width() >= WIDE_PX;
   let view = first;
 
   const axis = (/** @type {string} */ unit, /** @type {number} */ index) => ({
-    scale: `u:${unit}`, side: index === 0 ? 3 : 1, label: unit, labelSize: 16, labelGap: 2, size: 52, gap: 4,
-    show: index < 2 || width() >= WIDE_PX,
+    scale: `u:${unit}`, side: index === 0 ? 3 : 1, size: wide ? 48 : 40, gap: 4, show: wide || index < 2,
+    ...(wide ? { label: unit, labelSize: 16, labelGap: 0 } : {}),
     stroke: () => token("--soft"), grid: { show: index === 0, stroke: () => token("--line"), width: 1 }, ticks: { show: false },
     font: `12px ${token("--font")}`, labelFont: `12px ${token("--font")}`,
     values: (/** @type {any} */ _, /** @type {number[]} */ splits, /** @type {any} */ __, /** @type {any} */ ___, /** @type {number} */ step) =>
@@ -98,14 +55,14 @@ export function createPlot({ box, metrics, zone, height, view: first, gaps, mark
     return [edge, edge, { scale: scaleOf(metric), stroke: () => token(colourOf(index)), width: 1.6, points: { size: 5, fill: () => token(colourOf(index)) } }];
   });
   const plot = new uPlot({
-    width: width(), height, ms: 1, legend: { show: false }, padding: [10, units.length > 1 ? 4 : 14, 0, 0],
+    width: width(), height, ms: 1, legend: { show: false }, padding: [10, units.length > 1 ? 0 : 14, 0, 0],
     tzDate: (/** @type {number} */ time) => uPlot.tzDate(new Date(time), zone),
     scales: { x: { time: true, auto: false, min: first.from, max: first.to } },
     series: [{}, ...lines],
     bands: metrics.map((_, index) => ({ series: [3 * index + 1, 3 * index + 2], fill: () => `${token(colourOf(index))}38` })),
     axes: [{
       stroke: () => token("--soft"), grid: { stroke: () => token("--line"), width: 1 }, ticks: { stroke: () => token("--line"), size: 4 },
-      font: `12px ${token("--font")}`, space: 70, size: 42,
+      font: `12px ${token("--font")}`, space: wide ? 70 : 52, size: 42,
       values: (/** @type {any} */ _, /** @type {number[]} */ splits, /** @type {any} */ __, /** @type {any} */ ___, /** @type {number} */ step) => timeLabels(splits, step, zone),
     }, ...units.map(axis)],
     cursor: {
@@ -118,7 +75,7 @@ export function createPlot({ box, metrics, zone, height, view: first, gaps, mark
     hooks: {
       drawClear: [() => drawGaps(plot, gaps())],
       draw: [() => drawMarks(plot, marks())],
-      setCursor: [() => cursor(plot.cursor.left >= 0 ? plot.cursor.idx ?? null : null)],
+      setCursor: [() => cursor(under())],
       setSelect: [() => {
         const { left, width: chosen } = plot.select;
         if (chosen <= 0) return;
@@ -129,6 +86,7 @@ export function createPlot({ box, metrics, zone, height, view: first, gaps, mark
     },
   }, [[], ...lines.map(() => [])], box);
 
+  const under = () => (plot.cursor.left >= 0 ? plot.cursor.idx ?? null : null);
   const gestures = listen(plot.over, {
     view: () => view, wanted, timeAt: (clientX) => plot.posToVal(clientX - plot.over.getBoundingClientRect().left, "x"), box,
   });
@@ -136,15 +94,16 @@ export function createPlot({ box, metrics, zone, height, view: first, gaps, mark
   sized.observe(box);
 
   return {
-    /** @param {Series} series @param {View} next */
+    /** @param {Series} series @param {Span} next */
     show({ times, columns }, next) {
       view = next;
       plot.batch(() => {
         plot.setData([times, ...metrics.flatMap((metric) => [columns[metric].max, columns[metric].min, columns[metric].mean])], false);
         plot.setScale("x", { min: next.from, max: next.to });
       });
+      cursor(under());
     },
-    /** @param {View} next */
+    /** @param {Span} next */
     move(next) {
       view = next;
       plot.setScale("x", { min: next.from, max: next.to });
@@ -226,7 +185,7 @@ function drawMarks(plot, marks) {
  * Wheel: with Ctrl, or when the chart has the focus, zooms; sideways moves. Shift and drag, or one finger, moves;
  * two fingers zoom.
  * @param {HTMLElement} over
- * @param {{view: () => View, wanted: (view: View) => void, timeAt: (clientX: number) => number, box: HTMLElement}} chart
+ * @param {{view: () => Span, wanted: (view: Span) => void, timeAt: (clientX: number) => number, box: HTMLElement}} chart
  */
 function listen(over, { view, wanted, timeAt, box }) {
   /** @type {Map<number, number>} */

@@ -99,26 +99,39 @@ export function joined(buckets, tail) {
 }
 
 /**
- * Lowest, highest and last value between two times; null when there is none.
+ * What lies between two times.
  * @param {Series} series
- * @param {string} metric
  * @param {number} from
  * @param {number} to
+ * @returns {Series}
  */
-export function summary({ times, columns }, metric, from, to) {
-  const column = columns[metric];
-  let low = Infinity;
-  let high = -Infinity;
-  let last = NaN;
-  times.forEach((time, index) => {
-    const mean = column?.mean[index];
-    if (time < from || time > to || mean === null || mean === undefined) return;
-    low = Math.min(low, column.min[index] ?? mean);
-    high = Math.max(high, column.max[index] ?? mean);
-    last = mean;
-  });
-  return Number.isNaN(last) ? null : { low, high, last };
+export function within({ times, columns }, from, to) {
+  const inside = (/** @type {unknown} */ _, /** @type {number} */ index) => times[index] >= from && times[index] <= to;
+  const parts = Object.entries(columns).map(([metric, { mean, min, max }]) => [metric, { mean: mean.filter(inside), min: min.filter(inside), max: max.filter(inside) }]);
+  return { times: times.filter(inside), columns: Object.fromEntries(parts) };
 }
+
+/**
+ * Lowest, highest and last value; null when there is none.
+ * @param {Series} series
+ * @param {string} metric
+ */
+export function summary({ columns }, metric) {
+  const { mean, min, max } = columns[metric];
+  const last = lastOf(mean);
+  if (last < 0) return null;
+  const numbers = (/** @type {Cell[]} */ cells) => cells.filter((cell) => typeof cell === "number");
+  return { low: least(numbers(min)), high: -least(numbers(max).map((value) => -Number(value))), last: mean[last] };
+}
+
+/** @param {Cell[]} cells @returns {number} */
+const least = (cells) => cells.reduce((/** @type {number} */ low, cell) => Math.min(low, Number(cell)), Infinity);
+
+/**
+ * Where the last value stands; -1 without any.
+ * @param {Cell[]} cells
+ */
+export const lastOf = (cells) => cells.reduce((/** @type {number} */ found, cell, index) => (typeof cell === "number" ? index : found), -1);
 
 /**
  * At most `most` rows, evenly taken.

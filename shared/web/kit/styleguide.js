@@ -7,6 +7,7 @@ import { Table } from "./table.js";
 import { Field, Form } from "./form.js";
 import { Dialog } from "./dialog.js";
 import { Spark } from "./spark.js";
+import { Qr } from "./qr.js";
 import { age, counted, gapReason, linkState } from "./format.js";
 
 const MINUTE_MS = 60_000;
@@ -125,6 +126,7 @@ export default function Styleguide() {
           <button type="button" class="button" disabled>Disabled</button>
           <div class="segments" role="group" aria-label="Range">${["1 h", "24 h", "7 d", "30 d"].map((range, index) => html`<button key=${range} type="button" aria-pressed=${index === 1}>${range}</button>`)}</div>
         </div>
+        <${Qr} text="rw-7K4M-29QF" label="Code to try" size=${120} />
         ${asked && html`<${Dialog} title="Revoke the gateway?" close=${() => setAsked(false)}><p>It stops sending at once; its readings stay.</p><div class="form-actions"><button type="button" class="button danger" onClick=${() => setAsked(false)}>Revoke</button></div><//>`}
       <//>
     </div>`;
