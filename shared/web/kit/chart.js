@@ -190,7 +190,8 @@ function Reading({ metric, series, part, under }) {
 function Under({ series, gaps, zone, under }) {
   const time = under.value === null ? undefined : series.times[under.value];
   if (time === undefined) return html`<span class="soft">Latest · times in ${zone} (${zoneName(now.peek(), zone)})</span>`;
-  const gap = gaps.find((each) => time >= Date.parse(each.from) && time <= Date.parse(each.to));
+  const empty = Object.values(series.columns).every(({ mean }) => typeof mean[under.value ?? 0] !== "number");
+  const gap = empty && gaps.find((each) => time >= Date.parse(each.from) && time <= Date.parse(each.to));
   return html`<b>${at(time, zone)}</b>${gap && html` <span class="chart-gap">no readings: ${gapReason(gap.reason)}</span>`}`;
 }
 
