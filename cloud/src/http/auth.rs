@@ -22,7 +22,7 @@ use crate::auth::sign_in::{self, SignedInTokens};
 use crate::db::column::Object;
 use crate::store::users::{self, NewUser, User};
 
-/// Name of the cookie; it goes to `/api/v1/auth` only.
+/// Name of the cookie. Pages are written with the first values of its session.
 const COOKIE: &str = "riverwatts_refresh";
 /// Longest password that is looked at.
 const PASSWORD_BYTES_MAX: usize = 1_024;
@@ -170,16 +170,17 @@ fn give(app: &AppState, tokens: SignedInTokens) -> Response {
     response
 }
 
-/// Not readable by scripts, never sent from other sites, only to these endpoints.
+/// Not readable by scripts, never sent from other sites.
 fn set_cookie(app: &AppState, response: &mut Response, token: &str, lives_s: u64) {
     let secure = if app.settings.secure_cookies { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={token}; Path=/api/v1/auth; Max-Age={lives_s}; HttpOnly; SameSite=Strict{secure}");
+    let cookie = format!("{COOKIE}={token}; Path=/; Max-Age={lives_s}; HttpOnly; SameSite=Strict{secure}");
     if let Ok(value) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// The refresh token that a browser sends.
+pub fn cookie(headers: &HeaderMap) -> Option<&str> {
     headers
         .get_all(header::COOKIE)
         .iter()

@@ -215,18 +215,54 @@ async fn secrets_are_not_shown() {
 #[tokio::test]
 async fn the_page_needs_nothing_from_elsewhere() {
     let client = Client::start().await;
-    for path in ["/", "/panel.css", "/panel.js"] {
-        let (policy, text) = client.text(path).await;
-        assert!(policy.starts_with("default-src 'none'"), "{path}");
-        for foreign in ["http://", "https://", "//cdn", "innerHTML", "insertAdjacentHTML", "document.write"] {
-            assert!(!text.contains(foreign), "{path} has {foreign}");
+    let (policy, page) = client.text("/").await;
+    assert!(policy.starts_with("default-src 'none'; style-src 'self' 'sha256-"), "{policy}");
+    assert!(page.contains("<style>") && !policy.contains("unsafe"), "{policy}");
+    for file in web::ASSETS.files.iter().filter(|file| file.path.ends_with(".js")) {
+        let text = std::str::from_utf8(file.plain).unwrap();
+        for markup in ["innerHTML", "insertAdjacentHTML", "document.write"] {
+            assert!(!text.contains(markup), "{} has {markup}", file.path);
         }
     }
-    assert_eq!(
-        client.get("/api/site").await.1["name"],
-        "<script>alert(1)</script>",
-        "text for the page to show as text"
-    );
+}
+
+#[tokio::test]
+async fn the_first_answer_holds_the_values_and_every_name_is_text() {
+    let client = Client::start().await;
+    for path in ["/", "/devices", "/devices/meter-1", "/devices/%3Cb%3E", "/buses", "/link"] {
+        let (_, page) = client.text(path).await;
+        assert!(page.contains("<th scope=\"row\">power_output_kw</th><td>12.345 kW</td>"), "{path}: {page}");
+        assert!(page.contains("<td>2.5  (range)</td>"), "{path}: {page}");
+        let (_, first) = page.split_once("<script type=\"application/json\" id=\"first\">").unwrap();
+        let first: Value = serde_json::from_str(first.split_once("</script>").unwrap().0).unwrap();
+        for (address, key) in [("/api/site", "name"), ("/api/buses", "buses"), ("/api/link", "state")] {
+            assert!(!first["answers"][address][key].is_null(), "{path}: {first}");
+        }
+        assert_eq!(first["answers"]["/api/devices"], client.get("/api/devices").await.1, "{path}");
+        assert_eq!(first["answers"]["/api/site"]["name"], "<script>alert(1)</script>");
+        assert!(!page.contains("<script>alert"), "{path}: {page}");
+        assert!(!page.contains("hush"), "{path}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn files_are_compressed_and_never_change_under_their_address() {
+    let client = Client::start().await;
+    let ask = |path: &str| client.http.get(format!("{}{path}", client.base)).header("accept-encoding", "gzip, br");
+    let path = format!("/assets/{}/panel.js", web::ASSETS.hash);
+    let answer = ask(&path).send().await.unwrap();
+    let said = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(said("cache-control"), "public, max-age=31536000, immutable");
+    assert_eq!((said("content-encoding"), said("x-content-type-options")), ("br".to_owned(), "nosniff".to_owned()));
+    let tag = said("etag");
+    assert_eq!(ask(&path).header("if-none-match", tag).send().await.unwrap().status(), 304);
+    for gone in ["/assets/0123456789abcdef/panel.js", &format!("/assets/{}/nothing.js", web::ASSETS.hash)] {
+        assert_eq!(ask(gone).send().await.unwrap().status(), 404, "{gone}");
+    }
+    let page = ask("/").send().await.unwrap();
+    for (name, value) in [("content-encoding", "gzip"), ("cache-control", "no-store"), ("vary", "accept-encoding")] {
+        assert_eq!(page.headers()[name], value);
+    }
 }
 
 #[tokio::test]

@@ -6,20 +6,21 @@ use riverwatts_shared::receipt::Receipt;
 
 use super::operation::Operation;
 use super::operation::Who::{self, Admin, AdminOrThatGateway, Anybody, Gateway, MetricsReader, Person, RefreshToken};
+use crate::fleet::SiteSummary;
 use crate::http::auth::{Login, Refresh, Register, Tokens};
 use crate::http::devices::{DevicesQuery, GapsQuery};
-use crate::http::gateways::{CreatedGateway, Enroll, Enrolled, NewGateway, Rotated};
+use crate::http::gateways::{CreatedGateway, Enroll, Enrolled, LinkedGateway, NewGateway, Rotated};
 use crate::http::health::Health;
 use crate::http::members::NewMember;
 use crate::http::readings::{
     AggregatedQuery, DeviceReadingsQuery, LatestQuery, Posted, Reading, ReadingsQuery, Windows,
 };
+use crate::http::sites::SummariesQuery;
 use crate::http::subscriptions::NewSubscription;
 use crate::http::users::{CreateUser, ListQuery, UpdateUser};
 use crate::ingest::PostedAnswer;
 use crate::store::devices::{Device, NewDevice, UpdateDevice};
 use crate::store::gaps::Gap;
-use crate::store::gateways::Gateway as StoredGateway;
 use crate::store::members::Member;
 use crate::store::sites::{NewSite, Site, UpdateSite};
 use crate::store::subscriptions::Subscription;
@@ -98,6 +99,9 @@ fn sites() -> Tag {
     let rows = vec![
         get("/api/v1/sites", "list_sites", Person, "Sites in sight").query::<ListQuery>().lists::<Site>("sites"),
         post("/api/v1/sites", "create_site", Admin, "Makes a site").takes::<NewSite>().creates::<Site>().once(),
+        get("/api/v1/sites/summaries", "list_summaries", Person, "Every site in sight at a glance")
+            .query::<SummariesQuery>()
+            .lists::<SiteSummary>("summaries"),
         get("/api/v1/sites/{id}", "get_site", Person, "A site").gives::<Site>(),
         put("/api/v1/sites/{id}", "update_site", Admin, "Changes a site; what is absent stays, `null` clears")
             .changes::<Site, UpdateSite>()
@@ -159,18 +163,18 @@ fn gateways() -> Tag {
     let rows = vec![
         get("/api/v1/gateways", "list_gateways", Person, "Gateways in sight")
             .query::<ListQuery>()
-            .lists::<StoredGateway>("gateways"),
+            .lists::<LinkedGateway>("gateways"),
         post("/api/v1/gateways", "create_gateway", Admin, "Makes a gateway, with a code that is shown this once")
             .takes::<NewGateway>()
             .creates::<CreatedGateway>()
             .once(),
-        get("/api/v1/gateways/{id}", "get_gateway", Person, "A gateway").gives::<StoredGateway>(),
+        get("/api/v1/gateways/{id}", "get_gateway", Person, "A gateway").gives::<LinkedGateway>(),
         post("/api/v1/gateways/enroll", "enroll_gateway", Anybody, "Trades a code for the gateway's credential")
             .takes::<Enroll>()
             .answers::<Enrolled>()
             .refuses(&[401, 429]),
         post("/api/v1/gateways/{id}/revoke", "revoke_gateway", Admin, "Ends a gateway's access for good")
-            .gives::<StoredGateway>(),
+            .gives::<LinkedGateway>(),
         post("/api/v1/gateways/{id}/rotate", "rotate_gateway", AdminOrThatGateway, "Gives a gateway a new credential")
             .answers::<Rotated>(),
     ];

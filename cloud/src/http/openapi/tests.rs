@@ -13,7 +13,7 @@ use crate::store::sites::UpdateSite;
 fn routed() -> BTreeSet<(String, String, String)> {
     let code = include_str!("../mod.rs");
     let dense: String = code.split_whitespace().collect();
-    let (api, rest) = dense.split_once("letapi=").and_then(|(_, code)| code.split_once("Router::new().nest(")).unwrap();
+    let (api, rest) = dense.split_once("letapi=").and_then(|(_, code)| code.split_once("letpages=")).unwrap();
     let mut found = BTreeSet::new();
     for (code, prefix) in [(api, "/api/v1"), (rest, "")] {
         for route in code.split(".route(\"").skip(1) {
@@ -24,7 +24,7 @@ fn routed() -> BTreeSet<(String, String, String)> {
                     let name = &name[..name.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap()];
                     let begins = !handlers[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
                     if let Some((module, handler)) =
-                        name.rsplit_once("::").filter(|(module, _)| begins && *module != "page")
+                        name.rsplit_once("::").filter(|(module, _)| begins && !["page", "assets"].contains(module))
                     {
                         assert!(!module.is_empty());
                         found.insert((method.to_owned(), format!("{prefix}{path}"), handler.to_owned()));
