@@ -14,4 +14,5 @@ mod encrypted;
 mod kills;
 mod once_only;
 mod outage;
+mod pages;
 mod sight;
