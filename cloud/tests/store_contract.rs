@@ -10,6 +10,7 @@ use riverwatts_cloud::db::column::{At, Object, Word};
 use riverwatts_cloud::db::migrate::migrate;
 use riverwatts_cloud::db::page::Page;
 use riverwatts_cloud::db::{Db, DbError, on, transact};
+use riverwatts_cloud::presence::Presence;
 use riverwatts_cloud::store::devices::{self, NewDevice, UpdateDevice};
 use riverwatts_cloud::store::gaps::{self, NewGap};
 use riverwatts_cloud::store::gateways::{self, Gateway, HOLDS_MS};
@@ -20,8 +21,9 @@ use riverwatts_cloud::store::subscriptions::{self, SubscriptionType};
 use riverwatts_cloud::store::users::{self, NewUser, UpdateUser, User};
 use riverwatts_cloud::store::{Sight, members, meta};
 use riverwatts_shared::batch::Announcement;
-use riverwatts_shared::time::UtcMs;
-use riverwatts_shared::words::{DeviceType, GapReason, SiteStatus, UserRole};
+use riverwatts_shared::time::{ManualClock, UtcMs};
+use riverwatts_shared::words::{DeviceType, GapReason, GatewayLink, SiteStatus, UserRole};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Declares each contract as a test on either engine.
@@ -60,6 +62,7 @@ contracts! {
     two_tabs_refresh_together_and_a_thief_ends_the_session,
     what_ends_access_ends_all_sessions,
     a_gateway_enrolls_once_and_rotates_until_first_use,
+    a_gateway_that_was_heard_is_known_after_a_restart,
     announcements_become_devices_once,
     a_key_of_another_active_gateway_waits_for_an_admin,
     device_numbers_are_never_given_twice,
@@ -374,6 +377,43 @@ async fn a_gateway_enrolls_once_and_rotates_until_first_use(db: &Db) {
     assert!(!known("third", NOW).await);
     assert_eq!(gateways::rotate(db, gateway.id, "fourth", NOW).await.unwrap(), None);
     assert_eq!(gateways::revoke(db, Uuid::nil(), NOW).await.unwrap(), None);
+}
+
+async fn a_gateway_that_was_heard_is_known_after_a_restart(db: &Db) {
+    let site = site(db, "One").await;
+    let (heard, silent) = (gateway(db, site.id, "heard").await, gateway(db, site.id, "silent").await);
+    let boss = user(db, "boss@example.org", UserRole::Admin).await;
+    let sight = Sight::of(boss.id);
+    // At the end of a run everything is written down.
+    let run = async |at: UtcMs| {
+        let presence = Presence::open(db, at).await.unwrap();
+        let stop = CancellationToken::new();
+        stop.cancel();
+        presence.hear(&heard, at);
+        presence.keep_watching(db, &ManualClock::at(at), stop).await;
+    };
+    let seen_at = async |at: UtcMs| {
+        let presence = Presence::open(db, at).await.unwrap();
+        let gateways = gateways::active(db, sight).await.unwrap();
+        gateways.iter().map(|gateway| presence.see(gateway)).map(|seen| (seen.link, seen.last_seen_at)).collect()
+    };
+    run(NOW).await;
+    run(NOW.plus_ms(40_000)).await;
+    run(NOW.plus_ms(-90_000)).await; // a clock set back
+    let last = Some(NOW.plus_ms(40_000));
+    let never = (GatewayLink::Never, None);
+    let seen: Vec<(GatewayLink, Option<UtcMs>)> = seen_at(NOW.plus_ms(100_000)).await;
+    assert_eq!(seen, [(GatewayLink::Connected, last), never]);
+    let seen: Vec<(GatewayLink, Option<UtcMs>)> = seen_at(NOW.plus_ms(3_600_000)).await;
+    assert_eq!(seen, [(GatewayLink::Lost, last), never]);
+    let found = gateways::find(db, sight, heard.id).await.unwrap().unwrap();
+    assert_eq!(found.updated_at, heard.updated_at, "being heard is no new version");
+    gateways::revoke(db, heard.id, NOW).await.unwrap().unwrap();
+    assert_eq!(
+        gateways::active(db, sight).await.unwrap().iter().map(|gateway| gateway.id).collect::<Vec<_>>(),
+        [silent.id]
+    );
+    assert_eq!(gateways::seen_since(db, NOW).await.unwrap(), []);
 }
 
 async fn announcements_become_devices_once(db: &Db) {

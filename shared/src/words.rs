@@ -163,6 +163,24 @@ words! {
     /// State of a device.
     DeviceStatus { Active = 0 "active", Maintenance = 1 "maintenance", Offline = 2 "offline", Error = 3 "error", Warning = 4 "warning" }
 }
+words! {
+    /// Whether a gateway is heard.
+    GatewayLink { Never = 0 "never", Lost = 1 "lost", Connected = 2 "connected" }
+}
+words! {
+    /// Whether any gateway of a site is heard; `none` when it has none.
+    SiteLink { None = 0 "none", Never = 1 "never", Lost = 2 "lost", Connected = 3 "connected" }
+}
+
+impl From<GatewayLink> for SiteLink {
+    fn from(link: GatewayLink) -> Self {
+        match link {
+            GatewayLink::Never => SiteLink::Never,
+            GatewayLink::Lost => SiteLink::Lost,
+            GatewayLink::Connected => SiteLink::Connected,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

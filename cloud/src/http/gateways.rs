@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use riverwatts_shared::time::UtcMs;
-use riverwatts_shared::words::UserRole;
+use riverwatts_shared::words::{GatewayLink, UserRole};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -19,6 +19,8 @@ use super::request::{Body, Params, PathId, page};
 use super::users::ListQuery;
 use crate::auth::secret;
 use crate::db::DbError;
+use crate::db::column::At;
+use crate::db::page::Listed;
 use crate::store::gateways::{self, Gateway, HOLDS_MS};
 
 /// Wrong codes per caller in a quarter of an hour.
@@ -39,11 +41,19 @@ pub struct Enroll {
     code: String,
 }
 
+/// A gateway with its link as it is now.
+#[derive(Serialize)]
+struct LinkedGateway {
+    #[serde(flatten)]
+    gateway: Gateway,
+    link: GatewayLink,
+}
+
 /// A new gateway with the code that is shown this once.
 #[derive(Serialize)]
 struct CreatedGateway {
     #[serde(flatten)]
-    gateway: Gateway,
+    gateway: LinkedGateway,
     enrollment_code: String,
     expires_at: UtcMs,
 }
@@ -55,7 +65,9 @@ pub async fn list_gateways(
     Params(query): Params<ListQuery>,
 ) -> Result<Json<Value>, ApiError> {
     let page = page(query.limit, query.cursor, query.sort.as_deref())?;
-    Ok(listed("gateways", &gateways::list(&app.db, person.sight(), &page).await?))
+    let Listed { rows, next } = gateways::list(&app.db, person.sight(), &page).await?;
+    let rows = rows.into_iter().map(|gateway| linked(&app, gateway)).collect();
+    Ok(listed("gateways", &Listed { rows, next }))
 }
 
 /// `POST /gateways`.
@@ -76,7 +88,8 @@ pub async fn create_gateway(
             let gateway = done?;
             let place = format!("/gateways/{}", gateway.id);
             let version = gateway.updated_at.0;
-            let body = CreatedGateway { gateway, enrollment_code, expires_at: now.plus_ms(HOLDS_MS) };
+            let body =
+                CreatedGateway { gateway: linked(&app, gateway), enrollment_code, expires_at: now.plus_ms(HOLDS_MS) };
             Ok(created(&place, single(version, &body)))
         }
     }
@@ -89,7 +102,7 @@ pub async fn get_gateway(
     PathId(id): PathId,
 ) -> Result<Response, ApiError> {
     let gateway = gateways::find(&app.db, person.sight(), id).await?.ok_or_else(ApiError::not_found)?;
-    Ok(single(gateway.updated_at.0, &gateway))
+    Ok(single(gateway.updated_at.0, &linked(&app, gateway)))
 }
 
 /// `POST /gateways/enroll`: trades a code for a credential; no sign-in.
@@ -111,7 +124,8 @@ pub async fn enroll_gateway(
 /// `POST /gateways/{id}/revoke`: ends its access at once.
 pub async fn revoke_gateway(_: Admin, State(app): State<AppState>, PathId(id): PathId) -> Result<Response, ApiError> {
     let gateway = gateways::revoke(&app.db, id, app.clock.wall()).await?.ok_or_else(ApiError::not_found)?;
-    Ok(single(gateway.updated_at.0, &gateway))
+    app.presence.end(id);
+    Ok(single(gateway.updated_at.0, &linked(&app, gateway)))
 }
 
 /// `POST /gateways/{id}/rotate`: a new credential, for an admin or the gateway itself.
@@ -131,6 +145,11 @@ pub async fn rotate_gateway(
     let rotated = gateways::rotate(&app.db, id, &secret::hash(&credential), app.clock.wall()).await?;
     rotated.ok_or_else(ApiError::not_found)?;
     Ok(Json(json!({"credential": credential})))
+}
+
+fn linked(app: &AppState, gateway: Gateway) -> LinkedGateway {
+    let seen = app.presence.see(&gateway);
+    LinkedGateway { gateway: Gateway { last_seen_at: seen.last_seen_at.map(At), ..gateway }, link: seen.link }
 }
 
 impl std::fmt::Debug for Enroll {

@@ -40,6 +40,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::auth::Auth;
 use crate::db::Db;
 use crate::ingest::Ingest;
+use crate::presence::Presence;
 use crate::readings::Readings;
 use error::ApiError;
 
@@ -59,6 +60,8 @@ pub struct AppState {
     pub readings: Readings,
     /// Takes what gateways send.
     pub ingest: Ingest,
+    /// Knows which gateways are heard.
+    pub presence: Presence,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Passwords, tokens, ended sessions.
@@ -98,6 +101,7 @@ pub fn router(app: AppState) -> Router {
         .route("/users", post(users::create_user).layer(once()).get(users::list_users))
         .route("/users/{id}", get(users::get_user).put(users::update_user).delete(users::delete_user))
         .route("/sites", post(sites::create_site).layer(once()).get(sites::list_sites))
+        .route("/sites/summaries", get(sites::list_summaries))
         .route("/sites/{id}", get(sites::get_site).put(sites::update_site).delete(sites::delete_site))
         .route("/sites/{id}/members", post(members::add_member).layer(once()).get(members::list_members))
         .route("/sites/{id}/members/{user_id}", delete(members::remove_member))

@@ -12,6 +12,8 @@ use crate::db::{Db, DbError, on, read, transact};
 
 /// How long an enrollment code holds, and how long an old credential beside its successor: 24 h.
 pub const HOLDS_MS: i64 = 24 * 3_600_000;
+/// Most gateways that one query of [`active`] and the like answers.
+pub const GATEWAYS_MAX: i64 = 10_000;
 
 /// A box at a site.
 #[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
@@ -23,6 +25,8 @@ pub struct Gateway {
     /// When it traded its code for a credential.
     pub enrolled_at: Option<At>,
     pub revoked_at: Option<At>,
+    /// When it was last heard, as far as that was written down.
+    pub last_seen_at: Option<At>,
     pub created_at: At,
     pub updated_at: At,
 }
@@ -53,6 +57,56 @@ pub async fn find(db: &Db, sight: Sight, id: Uuid) -> Result<Option<Gateway>, Db
         .fetch_optional(conn)
         .await
     })?)
+}
+
+/// The gateways of the sites in sight that were not revoked; at most [`GATEWAYS_MAX`].
+pub async fn active(db: &Db, sight: Sight) -> Result<Vec<Gateway>, DbError> {
+    Ok(read!(db, |conn| {
+        sqlx::query_as(
+            "select * from gateways
+            where revoked_at is null and site_id in (select site_id from sight where user_id = $1)
+            order by id limit $2",
+        )
+        .bind(sight.user_id())
+        .bind(GATEWAYS_MAX)
+        .fetch_all(conn)
+        .await
+    })?)
+}
+
+/// The gateways that were heard since then and not revoked, of all sites; at most [`GATEWAYS_MAX`].
+pub async fn seen_since(db: &Db, since: UtcMs) -> Result<Vec<Gateway>, DbError> {
+    Ok(read!(db, |conn| {
+        sqlx::query_as(
+            "select * from gateways where revoked_at is null and last_seen_at >= $1
+            order by last_seen_at desc, id limit $2",
+        )
+        .bind(At(since))
+        .bind(GATEWAYS_MAX)
+        .fetch_all(conn)
+        .await
+    })?)
+}
+
+/// Writes down when gateways were last heard; an earlier time than the one that stands there changes
+/// nothing. Neither is a new version of the record.
+pub async fn note_seen(db: &Db, seen: &[(Uuid, UtcMs)]) -> Result<(), DbError> {
+    transact!(db, |tx| {
+        for (id, at) in seen {
+            on!(tx, |conn| {
+                sqlx::query(
+                    "update gateways set last_seen_at = $1
+                    where id = $2 and (last_seen_at is null or last_seen_at < $1)",
+                )
+                .bind(At(*at))
+                .bind(id)
+                .execute(conn)
+                .await
+                .map(|_| ())
+            })?;
+        }
+        Ok(())
+    })
 }
 
 /// A new gateway that waits for its enrollment until `now` + 24 h.

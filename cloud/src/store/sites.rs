@@ -12,6 +12,9 @@ use crate::db::column::{At, Object, Word, present, shortest, shortest_or_null};
 use crate::db::page::{Listed, Page};
 use crate::db::{Db, DbError, Tx, on, read, transact};
 
+/// Most sites that one query of [`zones`] answers.
+pub const SITES_MAX: i64 = 10_000;
+
 /// A stretch of river. Depth and elevation in m, flow in m³/s, angles in degrees.
 #[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
 #[expect(missing_docs, reason = "the plan's columns")]
@@ -155,6 +158,20 @@ pub async fn list(db: &Db, sight: Sight, page: &Page) -> Result<Listed<Site>, Db
             .await
     })?;
     Ok(page.cut(rows, |site| site.id))
+}
+
+/// Id and IANA zone of the sites in sight, the first made first; at most [`SITES_MAX`].
+pub async fn zones(db: &Db, sight: Sight) -> Result<Vec<(Uuid, String)>, DbError> {
+    Ok(read!(db, |conn| {
+        sqlx::query_as(
+            "select id, timezone from sites where id in (select site_id from sight where user_id = $1)
+            order by id limit $2",
+        )
+        .bind(sight.user_id())
+        .bind(SITES_MAX)
+        .fetch_all(conn)
+        .await
+    })?)
 }
 
 /// The site, when it is in sight.

@@ -67,6 +67,8 @@ pub struct NamedDevice {
     pub number: i64,
     /// Its site.
     pub site_id: Uuid,
+    /// What kind of machine it is.
+    pub device_type: Word<DeviceType>,
     /// Its id in `edge.toml`.
     pub key: Option<String>,
     /// The gateway whose readings are taken.
@@ -173,7 +175,7 @@ fn set_known<T>(metadata: &mut Map<String, Value>, name: &str, field: &mut T, up
 
 const SEEN: &str = "select * from devices where site_id in (select site_id from sight where user_id = $3)
     and ($4 or site_id = $5)";
-const NAMED: &str = "select d.id, d.number, d.site_id, d.key, d.gateway_id, d.interval_ms, s.timezone
+const NAMED: &str = "select d.id, d.number, d.site_id, d.device_type, d.key, d.gateway_id, d.interval_ms, s.timezone
     from devices d join sites s on s.id = d.site_id";
 
 /// A page of the devices in sight, of one site or of all.

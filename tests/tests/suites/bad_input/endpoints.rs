@@ -210,6 +210,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     delete("/users/{id}"),
     get("/sites", Who::Person, LIST),
     post("/sites", Who::Admin, Takes::Json(SITE)),
+    get("/sites/summaries", Who::Person, &["unknown=1"]),
     get("/sites/{id}", Who::Person, &[]),
     put("/sites/{id}", Who::Admin, SITE),
     delete("/sites/{id}"),
