@@ -60,6 +60,7 @@ contracts! {
     a_taken_value_names_its_field,
     the_last_active_admin_stays_also_when_two_remove_each_other,
     two_tabs_refresh_together_and_a_thief_ends_the_session,
+    a_session_is_found_by_what_would_be_traded_and_looking_changes_nothing,
     what_ends_access_ends_all_sessions,
     a_gateway_enrolls_once_and_rotates_until_first_use,
     a_gateway_that_was_heard_is_known_after_a_restart,
@@ -324,6 +325,32 @@ async fn two_tabs_refresh_together_and_a_thief_ends_the_session(db: &Db) {
     // Nothing of the session is good any more.
     let outcome = sessions::refresh(db, "t4", &token("t8", end), later).await.unwrap();
     assert!(matches!(outcome, Refreshed::Refused), "{outcome:?}");
+}
+
+async fn a_session_is_found_by_what_would_be_traded_and_looking_changes_nothing(db: &Db) {
+    user(db, "admin@x", UserRole::Admin).await;
+    let person = user(db, "a@x", UserRole::Viewer).await;
+    let end = NOW.plus_ms(1_000_000);
+    let session = sessions::start(db, person.id, &token("t0", end), NOW).await.unwrap();
+    let found = async |hash: &str, at: UtcMs| {
+        let found = sessions::find(db, hash, at).await.unwrap();
+        found.map(|(user, session_id)| (user.id, session_id))
+    };
+    for _ in 0..2 {
+        assert_eq!(found("t0", NOW).await, Some((person.id, session)));
+    }
+    assert_eq!((found("t1", NOW).await, found("t0", end).await), (None, None));
+    sessions::refresh(db, "t0", &token("t1", end), NOW).await.unwrap();
+    assert_eq!(found("t1", NOW).await, Some((person.id, session)));
+    assert_eq!(found("t0", NOW.plus_ms(REUSE_GRACE_MS)).await, Some((person.id, session)), "a second tab");
+    assert_eq!(found("t0", NOW.plus_ms(REUSE_GRACE_MS + 1)).await, None);
+    assert_eq!(found("t1", NOW.plus_ms(REUSE_GRACE_MS + 1)).await, Some((person.id, session)), "no theft");
+    sessions::revoke(db, session, NOW).await.unwrap();
+    assert_eq!(found("t1", NOW).await, None);
+    sessions::start(db, person.id, &token("t2", end), NOW).await.unwrap();
+    let off = UpdateUser { is_active: Some(false), ..UpdateUser::default() };
+    users::update(db, person.id, None, &off, NOW).await.unwrap();
+    assert_eq!(found("t2", NOW).await, None);
 }
 
 async fn what_ends_access_ends_all_sessions(db: &Db) {

@@ -15,4 +15,5 @@ mod fleet;
 mod kills;
 mod once_only;
 mod outage;
+mod pages;
 mod sight;
