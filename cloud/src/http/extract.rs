@@ -66,10 +66,7 @@ impl FromRequestParts<AppState> for Caller {
         if token.starts_with(CREDENTIAL_PREFIX) {
             return Ok(Caller::Gateway(authenticate(app, secret::hash(token), now).await?));
         }
-        let payload = app.auth.tokens.read_access(token, now)?;
-        if app.auth.revoked.contains(payload.session_id) {
-            return Err(ApiError::auth_invalid());
-        }
+        let payload = app.auth.read_access(token, now)?;
         if let Some(context) = parts.extensions.get::<RequestContext>() {
             context.set_user(payload.user_id);
         }

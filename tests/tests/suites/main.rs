@@ -12,6 +12,7 @@ mod dead_device;
 mod demo;
 mod encrypted;
 mod kills;
+mod live;
 mod once_only;
 mod outage;
 mod sight;
