@@ -28,6 +28,7 @@ use crate::http::ws::{Origins, Places};
 use crate::http::{AppState, HttpSettings, health, router};
 use crate::ingest::Ingest;
 use crate::live::Live;
+use crate::presence::Presence;
 use crate::readings::{Readings, ReadingsError};
 use crate::rollup::keep_rolling_up;
 
@@ -118,10 +119,11 @@ pub async fn open(config: &Config) -> Result<AppState, ServeError> {
         },
     };
     let readings = Readings::open_sqlite(&config.data)?;
-    let live = Live::new(db.clone(), readings.clone(), Arc::clone(&clock));
+    let presence = Presence::open(&db, now).await?;
+    let live = Live::new(db.clone(), readings.clone(), presence.clone(), Arc::clone(&clock));
     let ingest = Ingest::new(db.clone(), readings.clone(), live.clone()).await?;
     let (places, settings) = (Places::default(), Arc::new(settings));
-    Ok(AppState { db, readings, ingest, live, places, clock, auth, settings })
+    Ok(AppState { db, readings, ingest, live, places, presence, clock, auth, settings })
 }
 
 /// Serves on `listener` until `stop`; requests in hand may finish within 8 s.
@@ -134,6 +136,7 @@ pub async fn serve(app: AppState, listener: TcpListener, stop: CancellationToken
                 app.auth.revoked.keep_reading(&app.db, app.clock.as_ref(), lives, stop.clone()),
                 app.live.keep(&app.auth.revoked, stop.clone()),
                 keep_rolling_up(&app.db, &app.readings, app.clock.as_ref(), stop.clone()),
+                app.presence.keep_watching(&app.db, app.clock.as_ref(), stop.clone()),
                 keep_numbers(stop)
             );
         }

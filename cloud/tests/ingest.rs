@@ -11,6 +11,7 @@ use riverwatts_cloud::db::Db;
 use riverwatts_cloud::db::migrate::migrate;
 use riverwatts_cloud::ingest::{Ingest, IngestError};
 use riverwatts_cloud::live::Live;
+use riverwatts_cloud::presence::Presence;
 use riverwatts_cloud::readings::{ListQuery, Readings, Rows};
 use riverwatts_cloud::store::devices::{self, NamedDevice, UpdateDevice};
 use riverwatts_cloud::store::gaps::{self, NewGap};
@@ -37,7 +38,8 @@ struct Cloud {
 }
 
 async fn new_ingest(db: &Db, readings: &Readings) -> Ingest {
-    let live = Live::new(db.clone(), readings.clone(), Arc::new(SystemClock::default()));
+    let presence = Presence::open(db, NOW).await.unwrap();
+    let live = Live::new(db.clone(), readings.clone(), presence, Arc::new(SystemClock::default()));
     Ingest::new(db.clone(), readings.clone(), live).await.unwrap()
 }
 

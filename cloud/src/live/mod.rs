@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use riverwatts_shared::time::{Clock, UtcMs};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,7 @@ use crate::auth::revoked::Revoked;
 use crate::db::Db;
 use crate::db::column::{At, Word};
 use crate::db::recent::Recent;
+use crate::presence::{Presence, Seen as Heard};
 use crate::readings::{Readings, Rows, StoredRow, json};
 use crate::store::gaps::{Gap, NewGap};
 use close::Close;
@@ -51,6 +53,7 @@ pub struct Live(Arc<Inner>);
 struct Inner {
     db: Db,
     readings: Readings,
+    presence: Presence,
     clock: Arc<dyn Clock>,
     rooms: Rooms,
     sockets: Sockets,
@@ -78,11 +81,12 @@ enum News {
 
 impl Live {
     /// Nobody is there yet. Nothing is told before [`Live::keep`] runs.
-    pub fn new(db: Db, readings: Readings, clock: Arc<dyn Clock>) -> Live {
+    pub fn new(db: Db, readings: Readings, presence: Presence, clock: Arc<dyn Clock>) -> Live {
         let (news, waiting) = channel(NEWS_MAX);
         Live(Arc::new(Inner {
             db,
             readings,
+            presence,
             rooms: Rooms::new(Arc::clone(&clock)),
             clock,
             sockets: Sockets::default(),
@@ -114,7 +118,7 @@ impl Live {
     pub async fn keep(&self, revoked: &Revoked, stop: CancellationToken) {
         let waiting = self.0.waiting.lock().expect("never poisoned: nothing panics inside").take();
         let Some(waiting) = waiting else { return };
-        let work = async { tokio::join!(self.0.tell(waiting), self.0.keep_checking(revoked)) };
+        let work = Box::pin(async { tokio::join!(self.0.tell(waiting), self.0.keep_checking(revoked)) });
         stop.run_until_cancelled(work).await;
         self.0.sockets.end(|_, _| Some(Close::GoingAway));
     }
@@ -130,10 +134,33 @@ impl Inner {
     }
 
     async fn tell(&self, mut waiting: Receiver<News>) {
-        while let Some(news) = waiting.recv().await {
-            match news {
-                News::Stored { site_id, stored } => self.tell_stored(&self.rooms.of_site(site_id), &stored).await,
-                News::Gaps { site_id, gaps } => tell_gaps(&self.rooms.of_site(site_id), &gaps),
+        let mut links = self.presence.changes();
+        loop {
+            tokio::select! {
+                news = waiting.recv() => match news {
+                    Some(News::Stored { site_id, stored }) => {
+                        self.tell_stored(&self.rooms.of_site(site_id), &stored).await;
+                    }
+                    Some(News::Gaps { site_id, gaps }) => tell_gaps(&self.rooms.of_site(site_id), &gaps),
+                    None => return,
+                },
+                heard = links.recv() => match heard {
+                    Ok(heard) => self.rooms.of_site(heard.site_id).tell_gateway(&heard),
+                    Err(RecvError::Lagged(_)) => self.tell_all_gateways().await,
+                    Err(RecvError::Closed) => return,
+                },
+            }
+        }
+    }
+
+    /// More links changed at once than were told.
+    async fn tell_all_gateways(&self) {
+        for (visitor, id) in self.sockets.visits() {
+            let Ok(seen) = self.look(visitor, id).await else { continue };
+            if let Some(room) = self.rooms.find(visitor.user_id, &seen)
+                && let Ok(contents) = self.contents(visitor, &seen).await
+            {
+                room.tell_gateways(contents.gateways.iter());
             }
         }
     }
@@ -197,6 +224,20 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+impl OfSite {
+    /// Its gateway's link changed.
+    fn tell_gateway(&self, heard: &Heard) {
+        let gateway = (heard.id, gateway_json(heard));
+        for room in self.whole.iter().chain(self.devices.iter().map(|(_, room)| room)) {
+            room.tell_gateways(std::iter::once(&gateway));
+        }
+    }
+}
+
+fn gateway_json(heard: &Heard) -> Bytes {
+    serde_json::to_vec(heard).expect("words, ids and a time are plain JSON").into()
 }
 
 fn tell_gaps(rooms: &OfSite, gaps: &[NewGap]) {

@@ -164,7 +164,7 @@ impl Place {
         }
         let contents = self.live.0.contents(self.visitor, &self.seen).await?;
         let devices: Vec<Uuid> = contents.devices.iter().map(|device| device.id).collect();
-        self.room.learn(contents.newest, contents.gateways);
+        self.room.learn(contents.newest, contents.gateways, self.seq);
         let (seq, frames, bytes) = self.room.snapshot(&devices, self.seq);
         (self.seq, self.frames) = (seq, Some(frames));
         self.own.push_back(bytes);

@@ -128,11 +128,14 @@ impl Room {
         self.state().devices.get(&device_id).map(|device| device.now.version)
     }
 
-    /// Takes what was read for a snapshot, unless it knows newer.
-    pub fn learn(&self, readings: Vec<Told>, gateways: Vec<(Uuid, Bytes)>) {
+    /// Takes what was read for a snapshot after frame `since`, unless it knows newer.
+    pub fn learn(&self, readings: Vec<Told>, gateways: Vec<(Uuid, Bytes)>, since: u64) {
         let state = &mut *self.state();
         for (id, json) in gateways {
-            state.gateways.entry(id).or_insert(Changed { seq: 0, now: json });
+            let seq = state.gateways.get(&id).map_or(0, |known| known.seq);
+            if seq <= since && !state.waiting.gateways.contains(&id) {
+                state.gateways.insert(id, Changed { seq, now: json });
+            }
         }
         for told in readings {
             let known = state.devices.get(&told.device_id);
@@ -194,6 +197,17 @@ impl Room {
             for Backfilled { device_id, from, to } in spans {
                 let span = state.waiting.backfilled.entry(device_id).or_insert((from, to));
                 *span = (span.0.min(from), span.1.max(to));
+            }
+        });
+    }
+
+    /// Takes gateways whose link changed, each as JSON.
+    pub fn tell_gateways<'g>(self: &Arc<Self>, gateways: impl Iterator<Item = &'g (Uuid, Bytes)>) {
+        self.tell(|state| {
+            for (id, json) in gateways {
+                let seq = state.gateways.get(id).map_or(0, |known| known.seq);
+                state.gateways.insert(*id, Changed { seq, now: json.clone() });
+                state.waiting.gateways.insert(*id);
             }
         });
     }

@@ -144,6 +144,19 @@ impl Rooms {
         (room, seq, frames)
     }
 
+    /// The room, when it is open.
+    pub fn find(&self, user_id: Uuid, seen: &Seen) -> Option<Arc<Room>> {
+        let open = self.open();
+        let room = match seen {
+            Seen::All => open.fleet.as_ref(),
+            Seen::Sites(_) => open.fleets.get(&user_id).map(|(room, _)| room),
+            Seen::Site(id) => open.sites.get(id),
+            Seen::Device { id, .. } => open.devices.get(id).map(|(room, _)| room),
+            Seen::Alerts => open.alerts.as_ref(),
+        };
+        room.map(Arc::clone)
+    }
+
     /// Closes the room when its last socket, whose frames these were, has left.
     pub fn leave(&self, user_id: Uuid, seen: &Seen, room: &Room, frames: Receiver<Frame>) {
         let open = &mut *self.open();

@@ -8,11 +8,11 @@ use super::close::Close;
 use super::room::Told;
 use super::rooms::{RoomId, Seen};
 use super::sockets::Visitor;
-use super::{Inner, told};
+use super::{Inner, gateway_json, told};
 use crate::db::DbError;
 use crate::db::recent::Asked;
 use crate::store::devices::{self, NamedDevice};
-use crate::store::{Sight, sites};
+use crate::store::{Sight, gateways, sites};
 
 /// What stands in a room.
 #[derive(Debug, Default)]
@@ -78,7 +78,11 @@ impl Inner {
             let device = rest.find(|device| device.number == row.device)?;
             told(device.id, row)
         });
-        Ok(Contents { newest: newest.collect(), devices, gateways: Vec::new() })
+        let newest = newest.collect();
+        let gateways = gateways::active(&self.db, sight).await.map_err(failed)?;
+        let here = gateways.iter().filter(|gateway| seen.watched().is_none_or(|site_id| site_id == gateway.site_id));
+        let gateways = here.map(|gateway| (gateway.id, gateway_json(&self.presence.see(gateway)))).collect();
+        Ok(Contents { devices, newest, gateways })
     }
 }
 
