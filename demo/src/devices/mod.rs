@@ -14,7 +14,7 @@ pub use image::Image;
 pub use plain::PLAIN_REGISTERS;
 
 use crate::modbus::pdu::{READ_HOLDING, READ_INPUT};
-use crate::site::{Counters, Site};
+use crate::site::Site;
 
 /// What a virtual device pretends to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,8 @@ impl Device {
             (Kind::Battery, READ_HOLDING | READ_INPUT) => Some(battery::battery(&self.site.now())),
             (Kind::Plain(number), READ_HOLDING) => {
                 let time_s = self.site.time_s() + f64::from(number) * PLAIN_SHIFT_S;
-                Some(plain::holding(&self.site.laws().conditions(time_s, &Counters::default())))
+                let laws = self.site.laws();
+                Some(plain::holding(&laws.conditions(time_s, &laws.beginning(time_s))))
             }
             _ => None,
         }
@@ -120,7 +121,8 @@ mod tests {
 
     /// Conditions with hand-chosen values wherever a register shows one.
     fn conditions() -> Conditions {
-        let mut now = Laws::new(1, 1.0).conditions(0.0, &Counters::default());
+        let laws = Laws::new(1, 1.0);
+        let mut now = laws.conditions(0.0, &laws.beginning(0.0));
         now.output.power_w = 12_345.0;
         now.output.dc_power_w = 12_995.0;
         now.output.rotor_rpm = crate::turbine::TURBINE.rated_rpm() / 2.0;
