@@ -54,14 +54,14 @@ struct DevicesArgs {
     /// How plain devices are told apart.
     #[arg(long, value_enum, default_value = "unit")]
     by: PlainBy,
-    /// Let things happen at the site, over and over: all, or some of debris,ice,dead-sensor.
+    /// Let things happen at the site, over and over: all, or some of debris,dead-sensor,ice.
     #[arg(
         long,
         value_name = "EVENTS",
         num_args = 0..=1,
         value_delimiter = ',',
         value_parser = event_at_the_site,
-        default_missing_value = "debris,ice,dead-sensor"
+        default_missing_value = "debris,dead-sensor,ice"
     )]
     story: Vec<Event>,
     /// Serve a device of this profile, a name or a file, instead of the site; repeat for more, each at the next port.
@@ -104,7 +104,7 @@ struct RunArgs {
     /// Same seed, same turbulence; without, as before in this folder, or 1.
     #[arg(long)]
     seed: Option<u64>,
-    /// Let things happen at the site, over and over: all, or some of debris,ice,dead-sensor,link.
+    /// Let things happen at the site, over and over: all, or some of debris,dead-sensor,ice,link.
     #[arg(
         long,
         value_name = "EVENTS",
@@ -112,7 +112,7 @@ struct RunArgs {
         value_delimiter = ',',
         value_enum,
         hide_possible_values = true,
-        default_missing_value = "debris,ice,dead-sensor,link"
+        default_missing_value = "debris,dead-sensor,ice,link"
     )]
     story: Vec<Event>,
 }
@@ -139,7 +139,7 @@ fn event_at_the_site(text: &str) -> Result<Event, String> {
     match Event::from_str(text, false) {
         Ok(Event::Link) => Err("only `run` has a link to cut".to_owned()),
         Ok(event) => Ok(event),
-        Err(_) => Err("one of debris, ice, dead-sensor".to_owned()),
+        Err(_) => Err("one of debris, dead-sensor, ice".to_owned()),
     }
 }
 

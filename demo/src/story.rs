@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use crate::noise::{Noise, Stream};
 
 /// Quiet time before each event, s, and how much the seed moves it.
-const REST_S: f64 = 15.0;
+const REST_S: f64 = 20.0;
 const REST_MOVED_S: f64 = 5.0;
 /// Share of the water's torque that is left while debris hangs in the blades, and after.
 const STRUCK_SHARE: f64 = 0.3;
@@ -70,8 +70,10 @@ impl Event {
         match self {
             Event::Debris => "the debris is gone",
             Event::Ice => "the ice has fallen off",
-            Event::DeadSensor => "radar-1 answers again",
-            Event::Link => "the link is back: the cloud shows the newest values first, then what it missed",
+            Event::DeadSensor => "radar-1 answers again: the gateway tries it within half a minute",
+            Event::Link => {
+                "the link is back: within half a minute the cloud shows the newest values, then what it missed"
+            }
         }
     }
 }
@@ -177,7 +179,7 @@ impl Story {
 mod tests {
     use super::*;
 
-    const ALL: [Event; 4] = [Event::Debris, Event::Ice, Event::DeadSensor, Event::Link];
+    const ALL: [Event; 4] = [Event::Debris, Event::DeadSensor, Event::Ice, Event::Link];
 
     #[test]
     fn within_five_minutes_every_event_begins_and_ends() {

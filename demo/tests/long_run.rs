@@ -83,7 +83,7 @@ fn through_a_year_the_battery_balances() {
     }
     let (first, last) = (year.first().unwrap(), year.last().unwrap());
     let kept_wh = stored_wh(last) - stored_wh(first);
-    assert!((kept_wh - (0.96 * in_wh - out_wh)).abs() < 0.01 * in_wh.max(out_wh), "{kept_wh} of {in_wh} − {out_wh}");
+    assert!((kept_wh - (0.96 * in_wh - out_wh)).abs() < 0.002 * in_wh.max(out_wh), "{kept_wh} of {in_wh} − {out_wh}");
     let counted_wh = (last.charged_wh - first.charged_wh, last.discharged_wh - first.discharged_wh);
     assert!((counted_wh.0 / in_wh - 1.0).abs() < 0.01 && (counted_wh.1 / out_wh - 1.0).abs() < 0.01, "{counted_wh:?}");
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use riverwatts_demo::devices::Device;
 use riverwatts_demo::modbus::station::Station;
@@ -196,6 +197,8 @@ registers = [
   { name = "power",      at = 11, type = "i16", scale = -0.001, scale_from = "factor", metric = "power_output_kw" },
   { name = "state",      at = 12, type = "u16", alarms = [{ is = 0, name = "stopped", severity = "low" }, { is = 3, name = "jammed", severity = "high" }] },
   { name = "mode",       at = 14, type = "u16" },
+  { name = "flow",       at = 16, type = "u16", scale_from = "flow_factor", metric = "x_flow", sentinels = [{ raw = 0xFFFF, reason = "not_implemented" }] },
+  { name = "flow_factor", at = 17, type = "i16" },
   { name = "spare",      at = 15, type = "u16", metric = "x_spare", valid_when = { register = "mode", not = [0, 1] } },
 ]
 computed = [{ metric = "x_volume_m3", operation = "sum", from = ["whole", "fraction"], resolution = 0.1 }]
@@ -219,6 +222,40 @@ fn registers_that_lean_on_each_other_are_read_back() {
     check(&["x_whole_m3=3000", "x_fraction_m3=0.4"], &[("x_volume_m3", 3_000.4)]);
     check(&["power_output_kw=12.3"], &[("power_output_kw", 12.3)]);
     check(&["power_output_kw=-4000"], &[("power_output_kw", -4_000.0)]);
+    // With a factor of 0.1, 6553.5 would be the sentinel.
+    check(&["x_flow=6553.4"], &[("x_flow", 6_553.4)]);
+    check(&["x_flow=6553.5"], &[("x_flow", 6_554.0)]);
+}
+
+#[test]
+fn a_table_plays_at_its_speed_with_one_scale_factor_throughout() {
+    let profile = load("sunspec-inverter").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("day.csv");
+    std::fs::write(&table, "seconds,power_output_kw,ground_fault\n0,0.5,0\n60,30.5,1\n").unwrap();
+    let script = Script::read(&["frequency_hz=60".to_owned()], Some(&table), &names(&profile).unwrap()).unwrap();
+    let shown_after = |seconds: u64| {
+        let clock = Arc::new(ManualClock::at(UtcMs(0)));
+        clock.advance(Duration::from_secs(seconds));
+        let decoded = read(&profile, Profiled::new(&profile, 1, &script, 10.0, clock).unwrap());
+        let shown = numbers("sunspec-inverter", &decoded);
+        let factor = device_words(&profile, &script);
+        assert_eq!(factor, 0, "30,500 W fits an i16 in whole watts, and so does 500");
+        let fault = decoded.alarms.iter().any(|alarm| alarm.active && alarm.name == "ground_fault");
+        (shown[&Metric::POWER], shown[&Metric::named("frequency_hz").unwrap()], fault)
+    };
+    assert_eq!(shown_after(5), (0.5, 60.0, false));
+    assert_eq!(shown_after(6), (30.5, 60.0, true));
+    assert_eq!(shown_after(12), (0.5, 60.0, false));
+}
+
+/// The scale factor of the power: model 1 takes 66 registers here, offset 15 of model 103.
+fn device_words(profile: &Profile, script: &Script) -> u16 {
+    let device = Profiled::new(profile, 1, script, 1.0, Arc::new(ManualClock::at(UtcMs(0)))).unwrap();
+    let image = device.registers(1, 3).unwrap();
+    assert_eq!(image.read(40_002, 2).unwrap(), [1, 64]);
+    assert_eq!(image.read(40_068, 1).unwrap(), [103]);
+    image.read(40_068 + 15, 1).unwrap()[0]
 }
 
 #[test]

@@ -43,6 +43,7 @@ mod tests {
     use super::*;
     use crate::devices::Kind;
     use crate::site::{Laws, Site};
+    use crate::story::{Event, Story};
 
     #[test]
     fn requests_outside_the_map_get_the_right_exception() {
@@ -63,5 +64,17 @@ mod tests {
         check(Kind::Meter, &[3, 0, 0, 0, 2], &[0x83, 1]);
         check(Kind::Battery, &[4, 0x01, 0x08, 0, 1], &[4, 2, 0, 0]);
         check(Kind::Battery, &[4, 0x03, 0x20, 0, 1], &[0x84, 2]);
+    }
+
+    #[test]
+    fn a_dead_sensor_answers_nothing_and_the_others_go_on() {
+        let story = Story::new(1, 0.0, &[Event::DeadSensor]);
+        let dies_s = story.next_turn(0.0).unwrap().at_s;
+        let clock = Arc::new(ManualClock::at(UtcMs(0)));
+        let site = Arc::new(Site::new(Laws::new(1, 1.0).with_story(story), clock.clone(), Duration::ZERO));
+        let answers = |kind| answer(&Device::new(kind, site.clone()), 1, &[3, 0, 0, 0, 1]).is_some();
+        assert!(answers(Kind::Radar));
+        clock.advance(Duration::from_secs_f64(dies_s + 1.0));
+        assert!(!answers(Kind::Radar) && answers(Kind::Meter) && answers(Kind::Turbine));
     }
 }
