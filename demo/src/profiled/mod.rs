@@ -123,8 +123,9 @@ impl Profiled {
         let failed = |cause| ProfileError::Value { name: profile.name.clone(), cause };
         let mut powers = Vec::with_capacity(areas.len());
         for placed in &areas {
-            let rows = script.rows.iter().map(|(_, values)| targets::targets(&placed.area, values));
-            powers.push(states::powers(&placed.area, &rows.collect::<Result<Vec<_>, _>>().map_err(failed)?));
+            let rows = script.rows.iter().map(|(_, values)| values);
+            let extremes = targets::extremes(&placed.area, rows).map_err(failed)?;
+            powers.push(states::powers(&placed.area, &extremes));
         }
         let said = Said {
             manufacturer: format!("virtual {}", profile.manufacturer),

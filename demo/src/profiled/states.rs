@@ -60,15 +60,15 @@ impl States {
     }
 }
 
-/// By register: the power of ten that it holds as a scale factor, the finest with which every target
-/// of every row fits. Devices do not change theirs, so neither does a virtual one.
-pub(super) fn powers(area: &Area, rows: &[Vec<Option<Target>>]) -> Vec<i16> {
+/// By register: the power of ten that it holds as a scale factor, the finest with which the extreme
+/// targets fit. Devices do not change theirs, so neither does a virtual one.
+pub(super) fn powers(area: &Area, extremes: &[Vec<Option<Target>>; 2]) -> Vec<i16> {
     let power = |factor: usize| {
         let scaled = || area.registers.iter().enumerate().filter(|(_, register)| register.scale_from == Some(factor));
         let fits = |power: i16| {
             scaled().all(|(index, register)| {
                 let (least, most) = words::limits(register.kind);
-                let targets = rows.iter().filter_map(|row| row[index]);
+                let targets = extremes.iter().filter_map(|targets| targets[index]);
                 let setting = Setting { power, negative: false };
                 targets.map(|target| number::raw(register, &target, setting)).all(|raw| {
                     let size = if register.sign_from.is_some() { raw.abs() } else { raw };

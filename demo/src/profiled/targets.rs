@@ -31,6 +31,23 @@ pub(super) fn targets(area: &Area, values: &Values) -> Result<Vec<Option<Target>
     Ok(targets)
 }
 
+/// The least and the greatest target of each register in all of these rows of values.
+pub(super) fn extremes<'a>(
+    area: &Area,
+    rows: impl Iterator<Item = &'a Values>,
+) -> Result<[Vec<Option<Target>>; 2], EncodeError> {
+    let nothing = vec![None; area.registers.len()];
+    let mut extremes = [nothing.clone(), nothing];
+    for values in rows {
+        for (index, target) in targets(area, values)?.into_iter().enumerate() {
+            let [least, most] = &mut extremes;
+            least[index] = least[index].into_iter().chain(target).min_by_key(|target| target.stored);
+            most[index] = most[index].into_iter().chain(target).max_by_key(|target| target.stored);
+        }
+    }
+    Ok(extremes)
+}
+
 /// The metric that a register feeds.
 pub(super) fn measured(feeds: &Feeds) -> Option<Metric> {
     match feeds {

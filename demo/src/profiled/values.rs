@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::time::UtcMs;
 
-/// Largest table.
-const TABLE_BYTES_MAX: u64 = 64 << 20;
+/// Largest table: a day at one row a second, or so, with many columns.
+const TABLE_BYTES_MAX: u64 = 16 << 20;
+const TABLE_ROWS_MAX: usize = 100_000;
 
 /// Numbers by metric, alarms by name.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -149,6 +150,9 @@ impl Script {
         let mut first_s = None;
         for (line, row) in lines {
             let wrong = wrong(line);
+            if rows.len() == TABLE_ROWS_MAX {
+                return Err(wrong(&format!("it has more than {TABLE_ROWS_MAX} rows; thin them")));
+            }
             let mut cells = row.split(',').map(str::trim);
             let time = cells.next().unwrap_or_default();
             let time_s =
@@ -240,6 +244,9 @@ mod tests {
             let (at, error) = Script::of_table(table, &Values::default(), &names()).unwrap_err();
             assert!(at == line && error.to_string().contains(expected), "{table}: {at} {error}");
         }
+        let long: String = (0..=TABLE_ROWS_MAX).map(|row| format!("{row},1\n")).collect();
+        let (_, error) = Script::of_table(&format!("s,voltage_v\n{long}"), &Values::default(), &names()).unwrap_err();
+        assert!(error.to_string().contains("thin them"), "{error}");
         let given = |text: &str| Script::read(&[text.to_owned()], None, &names()).unwrap_err().to_string();
         assert!(given("voltage_v").contains("NAME=NUMBER"));
         assert!(given("voltage_v=NaN").contains("NAME=NUMBER"));
