@@ -9,6 +9,7 @@ demo: compiler
 # Installs what the tests need (Debian packages, when root; otherwise names them) and runs everything.
 test: compiler
 	scripts/test-packages
+	scripts/test-js
 	cargo build --workspace --bins
 	cargo test --workspace
 

@@ -1,11 +1,14 @@
-//! Tells the program when it was built: no clock that is right says an earlier time.
+//! Tells the program when it was built (no clock that is right says an earlier time), and makes the
+//! page's files part of it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use riverwatts_assets::build::Sources;
+
 fn main() {
     println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
-    println!("cargo::rerun-if-changed=build.rs");
     let given = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse::<u64>().ok());
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     println!("cargo::rustc-env=RIVERWATTS_BUILT_S={}", given.unwrap_or_else(now));
+    Sources { folders: &["../shared/web", "web"], entry: "panel.js", views: &[] }.embed();
 }

@@ -26,6 +26,7 @@ use crate::db::{Db, DbError};
 use crate::http::extract::Peer;
 use crate::http::{AppState, HttpSettings, health, router};
 use crate::ingest::Ingest;
+use crate::presence::Presence;
 use crate::readings::{Readings, ReadingsError};
 use crate::rollup::keep_rolling_up;
 
@@ -113,7 +114,8 @@ pub async fn open(config: &Config) -> Result<AppState, ServeError> {
     };
     let readings = Readings::open_sqlite(&config.data)?;
     let ingest = Ingest::new(db.clone(), readings.clone()).await?;
-    Ok(AppState { db, readings, ingest, clock, auth, settings: Arc::new(settings) })
+    let presence = Presence::open(&db, now).await?;
+    Ok(AppState { db, readings, ingest, presence, clock, auth, settings: Arc::new(settings) })
 }
 
 /// Serves on `listener` until `stop`; requests in hand may finish within 8 s.
@@ -125,6 +127,7 @@ pub async fn serve(app: AppState, listener: TcpListener, stop: CancellationToken
             tokio::join!(
                 app.auth.revoked.keep_reading(&app.db, app.clock.as_ref(), lives, stop.clone()),
                 keep_rolling_up(&app.db, &app.readings, app.clock.as_ref(), stop.clone()),
+                app.presence.keep_watching(&app.db, app.clock.as_ref(), stop.clone()),
                 keep_numbers(stop)
             );
         }

@@ -45,6 +45,17 @@ macro_rules! words {
                 }
             }
         }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"type": "string", "enum": [$($word),+]})
+            }
+        }
     };
 }
 
@@ -162,6 +173,24 @@ words! {
 words! {
     /// State of a device.
     DeviceStatus { Active = 0 "active", Maintenance = 1 "maintenance", Offline = 2 "offline", Error = 3 "error", Warning = 4 "warning" }
+}
+words! {
+    /// Whether a gateway is heard.
+    GatewayLink { Never = 0 "never", Lost = 1 "lost", Connected = 2 "connected" }
+}
+words! {
+    /// Whether any gateway of a site is heard; `none` when it has none.
+    SiteLink { None = 0 "none", Never = 1 "never", Lost = 2 "lost", Connected = 3 "connected" }
+}
+
+impl From<GatewayLink> for SiteLink {
+    fn from(link: GatewayLink) -> Self {
+        match link {
+            GatewayLink::Never => SiteLink::Never,
+            GatewayLink::Lost => SiteLink::Lost,
+            GatewayLink::Connected => SiteLink::Connected,
+        }
+    }
 }
 
 #[cfg(test)]

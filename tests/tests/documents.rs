@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders whose files documents may name, from the root of the project.
-const FOLDERS: [&str; 10] =
-    [".ci", "cloud", "demo", "docs", "edge", "firmware-configs", "fuzz", "scripts", "shared", "tests"];
+const FOLDERS: [&str; 11] =
+    [".ci", "assets", "cloud", "demo", "docs", "edge", "firmware-configs", "fuzz", "scripts", "shared", "tests"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

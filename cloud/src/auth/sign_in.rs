@@ -87,6 +87,12 @@ pub async fn refresh(auth: &Auth, db: &Db, token: &str, now: UtcMs) -> Result<Si
     }
 }
 
+/// Whose session a refresh token belongs to. Nothing changes by looking at it.
+pub async fn recognise(auth: &Auth, db: &Db, token: &str, now: UtcMs) -> Result<Option<(User, Uuid)>, DbError> {
+    let Ok(payload) = auth.tokens.read_refresh(token, now) else { return Ok(None) };
+    sessions::find(db, &secret::hash(&payload.token_id), now).await
+}
+
 /// Ends a session.
 pub async fn sign_out(auth: &Auth, db: &Db, session_id: Uuid, now: UtcMs) -> Result<(), DbError> {
     sessions::revoke(db, session_id, now).await?;

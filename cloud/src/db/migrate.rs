@@ -47,7 +47,7 @@ mod tests {
         let mut words: Vec<&str> = line.trim_start().splitn(3, ' ').collect();
         let end;
         if indent == "    " && words.len() > 1 {
-            let kind = words[1].trim_end_matches(',');
+            let kind = words[1].trim_end_matches([',', ';']);
             let flag = format!(" check ({} in (0, 1))", words[0]);
             let translated = match kind {
                 "blob" => "uuid",

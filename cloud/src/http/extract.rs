@@ -64,7 +64,9 @@ impl FromRequestParts<AppState> for Caller {
         let token = bearer(parts)?;
         let now = app.clock.wall();
         if token.starts_with(CREDENTIAL_PREFIX) {
-            return Ok(Caller::Gateway(authenticate(app, secret::hash(token), now).await?));
+            let gateway = authenticate(app, secret::hash(token), now).await?;
+            app.presence.hear(&gateway, now);
+            return Ok(Caller::Gateway(gateway));
         }
         let payload = app.auth.tokens.read_access(token, now)?;
         if app.auth.revoked.contains(payload.session_id) {

@@ -4,9 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use riverwatts_shared::time::UtcMs;
-use riverwatts_shared::words::UserRole;
+use riverwatts_shared::words::{GatewayLink, UserRole};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::AppState;
@@ -19,13 +20,15 @@ use super::request::{Body, Params, PathId, page};
 use super::users::ListQuery;
 use crate::auth::secret;
 use crate::db::DbError;
+use crate::db::column::At;
+use crate::db::page::Listed;
 use crate::store::gateways::{self, Gateway, HOLDS_MS};
 
 /// Wrong codes per caller in a quarter of an hour.
 const CODE_FAILURES_MAX: u32 = 30;
 
 /// Body of `POST /gateways`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewGateway {
     site_id: Uuid,
@@ -33,19 +36,41 @@ pub struct NewGateway {
 }
 
 /// Body of `POST /gateways/enroll`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Enroll {
     code: String,
 }
 
-/// A new gateway with the code that is shown this once.
-#[derive(Serialize)]
-struct CreatedGateway {
+/// A gateway with its link as it is now.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Gateway")]
+pub struct LinkedGateway {
     #[serde(flatten)]
     gateway: Gateway,
+    link: GatewayLink,
+}
+
+/// A new gateway with the code that is shown this once.
+#[derive(Serialize, JsonSchema)]
+pub struct CreatedGateway {
+    #[serde(flatten)]
+    gateway: LinkedGateway,
     enrollment_code: String,
     expires_at: UtcMs,
+}
+
+/// Answer to an enrollment.
+#[derive(Serialize, JsonSchema)]
+pub struct Enrolled {
+    gateway_id: Uuid,
+    credential: String,
+}
+
+/// A gateway's new credential.
+#[derive(Serialize, JsonSchema)]
+pub struct Rotated {
+    credential: String,
 }
 
 /// `GET /gateways`.
@@ -55,7 +80,9 @@ pub async fn list_gateways(
     Params(query): Params<ListQuery>,
 ) -> Result<Json<Value>, ApiError> {
     let page = page(query.limit, query.cursor, query.sort.as_deref())?;
-    Ok(listed("gateways", &gateways::list(&app.db, person.sight(), &page).await?))
+    let Listed { rows, next } = gateways::list(&app.db, person.sight(), &page).await?;
+    let rows = rows.into_iter().map(|gateway| linked(&app, gateway)).collect();
+    Ok(listed("gateways", &Listed { rows, next }))
 }
 
 /// `POST /gateways`.
@@ -76,7 +103,8 @@ pub async fn create_gateway(
             let gateway = done?;
             let place = format!("/gateways/{}", gateway.id);
             let version = gateway.updated_at.0;
-            let body = CreatedGateway { gateway, enrollment_code, expires_at: now.plus_ms(HOLDS_MS) };
+            let body =
+                CreatedGateway { gateway: linked(&app, gateway), enrollment_code, expires_at: now.plus_ms(HOLDS_MS) };
             Ok(created(&place, single(version, &body)))
         }
     }
@@ -89,7 +117,7 @@ pub async fn get_gateway(
     PathId(id): PathId,
 ) -> Result<Response, ApiError> {
     let gateway = gateways::find(&app.db, person.sight(), id).await?.ok_or_else(ApiError::not_found)?;
-    Ok(single(gateway.updated_at.0, &gateway))
+    Ok(single(gateway.updated_at.0, &linked(&app, gateway)))
 }
 
 /// `POST /gateways/enroll`: trades a code for a credential; no sign-in.
@@ -97,7 +125,7 @@ pub async fn enroll_gateway(
     State(app): State<AppState>,
     caller: CallerAddress,
     Body(Enroll { code }): Body<Enroll>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Enrolled>, ApiError> {
     let now = app.clock.wall();
     let key = format!("enroll {}", caller.as_str());
     app.auth.throttle.attempt(&key, CODE_FAILURES_MAX, now)?;
@@ -105,13 +133,14 @@ pub async fn enroll_gateway(
     let enrolled = gateways::enroll(&app.db, &secret::hash_code(&code), &secret::hash(&credential), now).await?;
     let gateway = enrolled.ok_or_else(ApiError::auth_invalid)?;
     app.auth.throttle.succeed(&key);
-    Ok(Json(json!({"gateway_id": gateway.id, "credential": credential})))
+    Ok(Json(Enrolled { gateway_id: gateway.id, credential }))
 }
 
 /// `POST /gateways/{id}/revoke`: ends its access at once.
 pub async fn revoke_gateway(_: Admin, State(app): State<AppState>, PathId(id): PathId) -> Result<Response, ApiError> {
     let gateway = gateways::revoke(&app.db, id, app.clock.wall()).await?.ok_or_else(ApiError::not_found)?;
-    Ok(single(gateway.updated_at.0, &gateway))
+    app.presence.end(id);
+    Ok(single(gateway.updated_at.0, &linked(&app, gateway)))
 }
 
 /// `POST /gateways/{id}/rotate`: a new credential, for an admin or the gateway itself.
@@ -119,7 +148,7 @@ pub async fn rotate_gateway(
     caller: Caller,
     State(app): State<AppState>,
     id: Result<PathId, ApiError>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Rotated>, ApiError> {
     if matches!(&caller, Caller::Person(person) if person.role != UserRole::Admin) {
         return Err(ApiError::permission_denied());
     }
@@ -130,11 +159,34 @@ pub async fn rotate_gateway(
     let credential = secret::new_credential();
     let rotated = gateways::rotate(&app.db, id, &secret::hash(&credential), app.clock.wall()).await?;
     rotated.ok_or_else(ApiError::not_found)?;
-    Ok(Json(json!({"credential": credential})))
+    Ok(Json(Rotated { credential }))
+}
+
+fn linked(app: &AppState, gateway: Gateway) -> LinkedGateway {
+    let seen = app.presence.see(&gateway);
+    LinkedGateway { gateway: Gateway { last_seen_at: seen.last_seen_at.map(At), ..gateway }, link: seen.link }
 }
 
 impl std::fmt::Debug for Enroll {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Enroll").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for CreatedGateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CreatedGateway").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Enrolled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Enrolled").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Rotated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rotated").finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 //! request, call the store or the work, and write the answer.
 
 pub mod answer;
+pub mod assets;
 pub mod auth;
 pub mod check;
 pub mod devices;
@@ -12,6 +13,7 @@ pub mod gateways;
 pub mod health;
 pub mod idempotency;
 pub mod members;
+pub mod openapi;
 pub mod page;
 pub mod readings;
 pub mod request;
@@ -23,24 +25,30 @@ pub mod users;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
 use riverwatts_shared::time::Clock;
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::auth::Auth;
 use crate::db::Db;
 use crate::ingest::Ingest;
+use crate::presence::Presence;
 use crate::readings::Readings;
 use error::ApiError;
 
 /// Largest body of a request, in bytes; what takes more says so at its route.
 pub const BODY_BYTES_MAX: usize = 256 << 10;
+/// Answers longer than this are compressed, in bytes: shorter ones fit a packet as they are.
+const COMPRESS_FROM_BYTES: u64 = 1 << 10;
 /// How long a request may take, reading its body included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -53,6 +61,8 @@ pub struct AppState {
     pub readings: Readings,
     /// Takes what gateways send.
     pub ingest: Ingest,
+    /// Knows which gateways are heard.
+    pub presence: Presence,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Passwords, tokens, ended sessions.
@@ -89,18 +99,19 @@ pub fn router(app: AppState) -> Router {
         .route("/auth/refresh", post(auth::refresh))
         .route("/auth/logout", post(auth::logout))
         .route("/auth/register", post(auth::register))
-        .route("/users", post(users::create_user).layer(once()).get(users::list_users))
+        .route("/users", post(users::create_user).route_layer(once()).get(users::list_users))
         .route("/users/{id}", get(users::get_user).put(users::update_user).delete(users::delete_user))
-        .route("/sites", post(sites::create_site).layer(once()).get(sites::list_sites))
+        .route("/sites", post(sites::create_site).route_layer(once()).get(sites::list_sites))
+        .route("/sites/summaries", get(sites::list_summaries))
         .route("/sites/{id}", get(sites::get_site).put(sites::update_site).delete(sites::delete_site))
-        .route("/sites/{id}/members", post(members::add_member).layer(once()).get(members::list_members))
+        .route("/sites/{id}/members", post(members::add_member).route_layer(once()).get(members::list_members))
         .route("/sites/{id}/members/{user_id}", delete(members::remove_member))
         .route(
             "/subscriptions",
-            post(subscriptions::create_subscription).layer(once()).get(subscriptions::list_subscriptions),
+            post(subscriptions::create_subscription).route_layer(once()).get(subscriptions::list_subscriptions),
         )
         .route("/subscriptions/{id}", delete(subscriptions::delete_subscription))
-        .route("/devices", post(devices::create_device).layer(once()).get(devices::list_devices))
+        .route("/devices", post(devices::create_device).route_layer(once()).get(devices::list_devices))
         .route("/devices/{id}", get(devices::get_device).put(devices::update_device).delete(devices::delete_device))
         .route("/devices/{id}/gaps", get(devices::list_gaps))
         .route("/devices/{id}/readings", get(readings::list_device_readings))
@@ -110,19 +121,31 @@ pub fn router(app: AppState) -> Router {
         )
         .route("/readings/latest", get(readings::list_latest))
         .route("/readings/aggregated", get(readings::list_aggregated))
-        .route("/gateways", post(gateways::create_gateway).layer(once()).get(gateways::list_gateways))
+        .route("/gateways", post(gateways::create_gateway).route_layer(once()).get(gateways::list_gateways))
         .route("/gateways/enroll", post(gateways::enroll_gateway))
         .route("/gateways/{id}", get(gateways::get_gateway))
         .route("/gateways/{id}/revoke", post(gateways::revoke_gateway))
         .route("/gateways/{id}/rotate", post(gateways::rotate_gateway))
+        .route("/openapi.json", get(openapi::get_document))
+        // Answers may be long: what takes least of the processor still saves most of the bytes.
+        .layer(compressed(CompressionLevel::Fastest))
         .route("/sync/batches", post(sync::take_batch).layer(DefaultBodyLimit::max(sync::BODY_BYTES_MAX)));
+
+    let inside = page::Api(api.clone().with_state(app.clone()));
+    let pages = Router::new()
+        .route("/", get(page::show))
+        .route("/sites/{id}", get(page::show))
+        .route("/devices/{id}", get(page::show))
+        .route("/gateways", get(page::show))
+        .route("/sign-in", get(page::show))
+        .route("/styleguide", get(page::show))
+        .layer(Extension(inside))
+        .layer(compressed(CompressionLevel::Default));
 
     Router::new()
         .nest("/api/v1", api)
-        .route("/", get(page::index))
-        .route("/app.js", get(page::script))
-        .route("/style.css", get(page::style))
-        .route("/icon.svg", get(page::icon))
+        .merge(pages)
+        .route("/assets/{hash}/{*path}", get(assets::show))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
@@ -132,4 +155,9 @@ pub fn router(app: AppState) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(from_fn_with_state(app.clone(), frame::frame))
         .with_state(app)
+}
+
+/// Compresses what is long.
+fn compressed(quality: CompressionLevel) -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new().quality(quality).compress_when(SizeAbove::new(COMPRESS_FROM_BYTES))
 }

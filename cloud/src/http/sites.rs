@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::Value;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::AppState;
 use super::answer::{created, listed, single};
@@ -13,7 +15,13 @@ use super::error::ApiError;
 use super::extract::{Admin, IfMatch, SignedIn};
 use super::request::{Body, Params, PathId, page};
 use super::users::ListQuery;
+use crate::fleet::{self, FleetError};
 use crate::store::sites::{self, NewSite, UpdateSite};
+
+/// Query of `GET /sites/summaries`, which takes no parameters.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SummariesQuery {}
 
 /// `GET /sites`.
 pub async fn list_sites(
@@ -23,6 +31,16 @@ pub async fn list_sites(
 ) -> Result<Json<Value>, ApiError> {
     let page = page(query.limit, query.cursor, query.sort.as_deref())?;
     Ok(listed("sites", &sites::list(&app.db, person.sight(), &page).await?))
+}
+
+/// `GET /sites/summaries`: every site in sight at a glance.
+pub async fn list_summaries(
+    person: SignedIn,
+    State(app): State<AppState>,
+    Params(SummariesQuery {}): Params<SummariesQuery>,
+) -> Result<Json<Value>, ApiError> {
+    let found = fleet::summaries(&app.db, &app.readings, &app.presence, person.sight(), app.clock.wall()).await?;
+    Ok(Json(json!({"summaries": found, "next_cursor": null})))
 }
 
 /// `POST /sites`.
@@ -97,4 +115,13 @@ fn check(site: &UpdateSite) -> Result<(), ApiError> {
     check.currency(site.currency.as_ref());
     check.object("metadata", site.metadata.as_ref());
     check.done()
+}
+
+impl From<FleetError> for ApiError {
+    fn from(error: FleetError) -> Self {
+        match error {
+            FleetError::Db(error) => error.into(),
+            FleetError::Rollup(error) => error.into(),
+        }
+    }
 }

@@ -42,9 +42,14 @@ impl Ingest {
             metrics::counter!("riverwatts_ingest_batches_total", "outcome" => "repeated").increment(1);
             return Ok(answered.receipt);
         }
-        let (id, hash) = (decoded.id, decoded.hash);
+        let (id, hash, is_empty) = (decoded.id, decoded.hash, decoded.is_empty());
         let receipt = inner.store_batch(gateway, decoded, now).await?;
         let receipt = serde_json::to_vec(&receipt).expect("a receipt is plain JSON");
+        if is_empty {
+            // A sign of life: nothing was stored that a repeat could store twice.
+            metrics::counter!("riverwatts_ingest_batches_total", "outcome" => "empty").increment(1);
+            return Ok(receipt);
+        }
         inner.readings.keep_batch(AnsweredBatch { id, hash, receipt: receipt.clone(), at: now }).await?;
         metrics::counter!("riverwatts_ingest_batches_total", "outcome" => "stored").increment(1);
         Ok(receipt)

@@ -58,6 +58,11 @@ pub fn decode(bytes: &[u8], site_id: Uuid, now: UtcMs) -> Result<Decoded, Malfor
 }
 
 impl Decoded {
+    /// Whether it carries nothing.
+    pub fn is_empty(&self) -> bool {
+        self.announcements.is_empty() && self.gaps.is_empty() && self.segments.is_empty()
+    }
+
     /// How many values it unfolded to.
     pub fn values(&self) -> usize {
         self.segments.iter().map(|segment| segment.rows.segment.columns.len() * segment.rows.count()).sum()

@@ -73,6 +73,25 @@ pub struct Change {
     pub done: Vec<DirtyHour>,
 }
 
+/// Energy of a window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Energy {
+    /// In Wh.
+    pub wh: i64,
+    /// How much of the window what it comes from covers, in ms.
+    pub covered_ms: i64,
+}
+
+/// Energy in a window: what the counter advanced where there is one, else the integral of the power.
+pub fn energy(counter: &Rollup, power: &Rollup) -> Option<Energy> {
+    if counter.count > 0 {
+        return Some(Energy { wh: counter.increment, covered_ms: counter.covered_ms });
+    }
+    // Millionths of a kW × ms, doubled.
+    let wh = || (power.area2 as f64 / (2.0 * 3_600_000.0 * 1_000.0)).round() as i64;
+    (power.covered_ms > 0).then(|| Energy { wh: wh(), covered_ms: power.covered_ms })
+}
+
 impl Window {
     /// The roll-up of a metric; empty when it has no points.
     pub fn of(&self, metric: Metric) -> Rollup {
@@ -80,15 +99,9 @@ impl Window {
         found.map_or_else(|_| Rollup::default(), |index| self.metrics[index].1)
     }
 
-    /// Energy in Wh: what the counter advanced where there is one, else the integral of the power.
+    /// Energy in Wh.
     pub fn energy_wh(&self) -> Option<i64> {
-        let counter = self.of(Metric::ENERGY);
-        if counter.count > 0 {
-            return Some(counter.increment);
-        }
-        let power = self.of(Metric::POWER);
-        // Millionths of a kW × ms, doubled.
-        (power.covered_ms > 0).then(|| (power.area2 as f64 / (2.0 * 3_600_000.0 * 1_000.0)).round() as i64)
+        energy(&self.of(Metric::ENERGY), &self.of(Metric::POWER)).map(|energy| energy.wh)
     }
 
     /// How much of it is covered by the metric that is covered most, in ms.

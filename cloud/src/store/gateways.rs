@@ -1,6 +1,7 @@
 //! Gateways: the boxes at the sites, their enrollment and their credentials.
 
 use riverwatts_shared::time::UtcMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -12,9 +13,11 @@ use crate::db::{Db, DbError, on, read, transact};
 
 /// How long an enrollment code holds, and how long an old credential beside its successor: 24 h.
 pub const HOLDS_MS: i64 = 24 * 3_600_000;
+/// Most gateways that one query of [`active`] and the like answers.
+pub const GATEWAYS_MAX: i64 = 10_000;
 
 /// A box at a site.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "named after the columns")]
 pub struct Gateway {
     pub id: Uuid,
@@ -23,6 +26,8 @@ pub struct Gateway {
     /// When it traded its code for a credential.
     pub enrolled_at: Option<At>,
     pub revoked_at: Option<At>,
+    /// When it was last heard, as far as that was written down.
+    pub last_seen_at: Option<At>,
     pub created_at: At,
     pub updated_at: At,
 }
@@ -53,6 +58,68 @@ pub async fn find(db: &Db, sight: Sight, id: Uuid) -> Result<Option<Gateway>, Db
         .fetch_optional(conn)
         .await
     })?)
+}
+
+/// The gateways of the sites in sight that were not revoked; at most [`GATEWAYS_MAX`].
+pub async fn active(db: &Db, sight: Sight) -> Result<Vec<Gateway>, DbError> {
+    Ok(read!(db, |conn| {
+        sqlx::query_as(
+            "select * from gateways
+            where revoked_at is null and site_id in (select site_id from sight where user_id = $1)
+            order by id limit $2",
+        )
+        .bind(sight.user_id())
+        .bind(GATEWAYS_MAX)
+        .fetch_all(conn)
+        .await
+    })?)
+}
+
+/// When a gateway was last heard, and whether it still was when that was written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+pub struct Heard {
+    /// The gateway.
+    pub id: Uuid,
+    /// Its site.
+    pub site_id: Uuid,
+    /// When.
+    pub last_seen_at: At,
+    /// Whether it was not lost since.
+    pub is_connected: bool,
+}
+
+/// Of all sites, the gateways that were connected when it was written down, were heard since then, and
+/// were not revoked; at most [`GATEWAYS_MAX`].
+pub async fn connected_since(db: &Db, since: UtcMs) -> Result<Vec<Heard>, DbError> {
+    Ok(read!(db, |conn| {
+        sqlx::query_as(
+            "select id, site_id, last_seen_at, is_connected from gateways
+            where is_connected and last_seen_at >= $1 and revoked_at is null
+            order by last_seen_at desc, id limit $2",
+        )
+        .bind(At(since))
+        .bind(GATEWAYS_MAX)
+        .fetch_all(conn)
+        .await
+    })?)
+}
+
+/// Writes down when gateways were last heard, which is no new version of them.
+pub async fn note_heard(db: &Db, heard: &[Heard]) -> Result<(), DbError> {
+    transact!(db, |tx| {
+        for Heard { id, last_seen_at, is_connected, .. } in heard {
+            on!(tx, |conn| {
+                sqlx::query("update gateways set last_seen_at = $1, is_connected = $2 where id = $3")
+                    .bind(last_seen_at)
+                    .bind(is_connected)
+                    .bind(id)
+                    .execute(conn)
+                    .await
+                    .map(|_| ())
+            })?;
+        }
+        Ok(())
+    })
 }
 
 /// A new gateway that waits for its enrollment until `now` + 24 h.

@@ -133,6 +133,30 @@ pub async fn refresh(db: &Db, old_hash: &str, new: &NewToken, now: UtcMs) -> Res
     })
 }
 
+/// The user and the session of a refresh token that would be traded for a new one.
+pub async fn find(db: &Db, token_hash: &str, now: UtcMs) -> Result<Option<(User, Uuid)>, DbError> {
+    #[derive(FromRow)]
+    struct Row {
+        session_id: Uuid,
+        #[sqlx(flatten)]
+        user: User,
+    }
+    let row: Option<Row> = read!(db, |conn| {
+        sqlx::query_as(
+            "select t.session_id, u.*
+            from refresh_tokens t join sessions s on s.id = t.session_id join users u on u.id = s.user_id
+            where t.token_hash = $1 and t.expires_at > $2 and (t.used_at is null or t.used_at >= $3)
+            and s.revoked_at is null and u.is_active",
+        )
+        .bind(token_hash)
+        .bind(At(now))
+        .bind(At(UtcMs(now.0 - REUSE_GRACE_MS)))
+        .fetch_optional(conn)
+        .await
+    })?;
+    Ok(row.map(|Row { session_id, user }| (user, session_id)))
+}
+
 /// Ends a session.
 pub async fn revoke(db: &Db, session_id: Uuid, now: UtcMs) -> Result<(), DbError> {
     transact!(db, |tx| { end(tx, session_id, now).await })

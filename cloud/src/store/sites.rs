@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::SiteStatus;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -12,8 +13,11 @@ use crate::db::column::{At, Object, Word, present, shortest, shortest_or_null};
 use crate::db::page::{Listed, Page};
 use crate::db::{Db, DbError, Tx, on, read, transact};
 
+/// Most sites that one query of [`zones`] answers.
+pub const SITES_MAX: i64 = 10_000;
+
 /// A stretch of river. Depth and elevation in m, flow in m³/s, angles in degrees.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the plan's columns")]
 pub struct Site {
     pub id: Uuid,
@@ -44,7 +48,7 @@ pub struct Site {
 }
 
 /// Body of `POST /sites`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "as in Site")]
 pub struct NewSite {
@@ -66,7 +70,7 @@ pub struct NewSite {
 }
 
 /// Body of `PUT /sites/{id}`: absent keeps, `null` clears.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "as in Site")]
 pub struct UpdateSite {
@@ -155,6 +159,20 @@ pub async fn list(db: &Db, sight: Sight, page: &Page) -> Result<Listed<Site>, Db
             .await
     })?;
     Ok(page.cut(rows, |site| site.id))
+}
+
+/// Id and IANA zone of the sites in sight, the first made first; at most [`SITES_MAX`].
+pub async fn zones(db: &Db, sight: Sight) -> Result<Vec<(Uuid, String)>, DbError> {
+    Ok(read!(db, |conn| {
+        sqlx::query_as(
+            "select id, timezone from sites where id in (select site_id from sight where user_id = $1)
+            order by id limit $2",
+        )
+        .bind(sight.user_id())
+        .bind(SITES_MAX)
+        .fetch_all(conn)
+        .await
+    })?)
 }
 
 /// The site, when it is in sight.

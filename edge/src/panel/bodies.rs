@@ -9,7 +9,7 @@ use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Quality;
 use serde_json::{Map, Number, Value as Json, json};
 
-use super::Panel;
+use super::{Panel, conditions};
 use crate::bus::status::{BusState, Outcome, UnitState};
 use crate::config::{Config, Device, Link};
 
@@ -56,6 +56,7 @@ fn device_body(panel: &Panel, device: &Device, number: u16, unit: &UnitState, no
         .iter()
         .filter_map(|(field, text)| Some((serde_json::to_value(field).ok()?.as_str()?.to_owned(), text)))
         .collect();
+    let (condition, state) = conditions::of_device(unit, age, stale);
     let values: Vec<Json> = latest.iter().flat_map(|latest| &latest.values).map(value).collect();
     json!({
         "id": device.id,
@@ -67,23 +68,13 @@ fn device_body(panel: &Panel, device: &Device, number: u16, unit: &UnitState, no
         "model": said.get("model").copied().unwrap_or(&device.profile.model),
         "identity": said,
         "interval_s": device.interval.as_secs_f64(),
-        "state": device_words(unit, age, stale),
+        "condition": condition,
+        "state": state,
         "stale": stale,
         "age_s": age.map(|age| age.as_secs_f64()),
         "timestamp": latest.as_ref().and_then(|latest| latest.time),
         "values": values,
     })
-}
-
-/// The state of a device as a person would say it.
-fn device_words(unit: &UnitState, age: Option<Duration>, stale: bool) -> String {
-    match (age, stale, &unit.last_error) {
-        (Some(_), false, _) => "answers".to_owned(),
-        (Some(_), true, Some(error)) => format!("silent: {error}"),
-        (Some(_), true, None) => "silent".to_owned(),
-        (None, _, Some(error)) => format!("never reached: {error}"),
-        (None, _, None) => "not asked yet".to_owned(),
-    }
 }
 
 fn value(value: &Value) -> Json {
@@ -130,12 +121,14 @@ pub(super) fn buses(panel: &Panel) -> Json {
     let now = panel.clock.monotonic();
     let bodies = panel.config.buses.iter().zip(&panel.buses).map(|(bus, status)| {
         let state = status.get();
+        let (condition, words) = conditions::of_bus(&state);
         let unit = |unit: &UnitState| unit_body(&panel.config, unit, now);
         json!({
             "id": bus.id,
             "kind": bus.link.word(),
             "target": bus.link.target(),
-            "state": bus_words(&state),
+            "condition": condition,
+            "state": words,
             "connected": state.connected,
             "connections": state.connections,
             "load": (state.load * 1_000.0).round() / 1_000.0,
@@ -144,23 +137,6 @@ pub(super) fn buses(panel: &Panel) -> Json {
         })
     });
     json!({"buses": bodies.collect::<Vec<_>>(), "next_cursor": null})
-}
-
-/// The state of a bus as a person would say it.
-fn bus_words(state: &BusState) -> String {
-    let ill = state.units.iter().filter(|unit| unit.failures > 0).count();
-    match (state.connected, state.units.len(), ill) {
-        (_, 0, _) => "no devices".to_owned(),
-        (false, ..) if state.connections == 0 => match &state.last_error {
-            Some(error) => format!("not connected: {error}"),
-            None => "connecting".to_owned(),
-        },
-        (false, ..) if ill == 0 => "between two connections".to_owned(),
-        (false, ..) => format!("not connected: {}", state.last_error.as_deref().unwrap_or("no device answers")),
-        (true, _, 0) => "all devices answer".to_owned(),
-        (true, all, ill) if all == ill => "no device answers".to_owned(),
-        (true, all, ill) => format!("{ill} of {all} devices silent"),
-    }
 }
 
 fn unit_body(config: &Config, unit: &UnitState, now: Duration) -> Json {
@@ -179,6 +155,7 @@ fn unit_body(config: &Config, unit: &UnitState, now: Duration) -> Json {
         "last_error": unit.last_error,
         "last_error_age_s": age(unit.last_error_at),
         "refused_registers": excluded,
+        "errors": conditions::errors(unit),
     });
     for outcome in Outcome::ALL {
         body[outcome.word()] = unit.count(outcome).into();
@@ -190,19 +167,11 @@ pub(super) fn link(panel: &Panel) -> Json {
     let link = panel.figures.link();
     let store = panel.figures.store();
     let now = panel.clock.monotonic();
-    let state = match (&link.error, link.enrolled, link.last_receipt_at) {
-        (_, false, _) => "not enrolled: readings stay here".to_owned(),
-        (Some(error), ..) => format!("not reached: {error}"),
-        (None, true, None) => "not tried yet".to_owned(),
-        (None, true, Some(_)) if link.waiting.is_empty() => "connected".to_owned(),
-        (None, true, Some(_)) => {
-            let keys: Vec<&str> = link.waiting.iter().map(String::as_str).collect();
-            format!("connected, but readings of {} wait: another gateway holds them", keys.join(", "))
-        }
-    };
+    let (condition, state) = conditions::of_link(&link);
     json!({
         "enrolled": link.enrolled,
         "url": link.url.as_deref().map(without_secrets),
+        "condition": condition,
         "state": state,
         "error": link.error,
         "waiting": link.waiting,

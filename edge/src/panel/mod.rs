@@ -3,8 +3,10 @@
 //! Fed from memory; only history comes from the store. Every address is in [`router`].
 
 mod bodies;
+mod conditions;
 mod error;
 mod figures;
+mod first;
 mod listener;
 mod metrics;
 mod web;
@@ -70,8 +72,11 @@ pub async fn serve(panel: Arc<Panel>, listener: TcpListener, stop: CancellationT
 pub fn router(panel: Arc<Panel>) -> Router {
     Router::new()
         .route("/", get(web::page))
-        .route("/panel.css", get(web::style))
-        .route("/panel.js", get(web::script))
+        .route("/devices", get(web::page))
+        .route("/devices/{id}", get(web::page))
+        .route("/buses", get(web::page))
+        .route("/link", get(web::page))
+        .route("/assets/{hash}/{*path}", get(web::asset))
         .route("/api/site", get(show_site))
         .route("/api/devices", get(list_devices))
         .route("/api/devices/{id}/readings", get(list_readings))

@@ -88,6 +88,7 @@ impl Uploader {
         }
         let asked = receipt.upload_every_s.map(|seconds| Duration::from_secs(seconds.into()));
         self.set_every(asked.map_or(self.config.upload.every, |every| every.clamp(EVERY_MIN, EVERY_MAX)));
+        self.answered_at = Some(Instant::now());
         self.link.received(self.time.monotonic());
         Ok(())
     }

@@ -36,6 +36,10 @@ pub use self::link::Link;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long the last attempt may take when the gateway stops.
 const LAST_ATTEMPT: Duration = Duration::from_secs(3);
+/// Shortest and longest silence that an empty batch ends, so that the cloud hears of a gateway that has
+/// nothing to send; longer where uploads are set to be rarer.
+const QUIET_MIN: Duration = Duration::from_secs(10);
+const QUIET_MAX: Duration = Duration::from_secs(180);
 /// Shortest and longest interval that the cloud may ask for.
 const EVERY_MIN: Duration = Duration::from_secs(1);
 const EVERY_MAX: Duration = Duration::from_secs(3_600);
@@ -60,6 +64,8 @@ pub struct Uploader {
     pace: Pace,
     /// A batch that may have arrived: sent once more as it is, so that the cloud knows it again.
     unclear: Option<Sendable>,
+    /// When the cloud answered last.
+    answered_at: Option<Instant>,
     free_at: Instant,
 }
 
@@ -89,6 +95,7 @@ impl Uploader {
             announcements: Announcements::new(left.announced.clone()),
             pace: Pace::default(),
             unclear: None,
+            answered_at: None,
             free_at: Instant::now(),
             store,
         }
@@ -137,7 +144,10 @@ impl Uploader {
                 Some(sendable) => sendable,
                 None => match self.store.take(Lane::Backlog, self.pace.limits()).await.map_err(store_failed)? {
                     Some(outgoing) => self.load(outgoing).await?,
-                    None => return Ok(true),
+                    None => {
+                        self.give_sign_of_life().await?;
+                        return Ok(true);
+                    }
                 },
             };
             self.deliver(sendable).await?;
@@ -182,6 +192,17 @@ impl Uploader {
             return Err(Pause::Retry(words));
         }
         Ok(())
+    }
+
+    /// An empty batch, when the cloud has heard nothing for longer than this gateway's readings and
+    /// uploads keep it waiting.
+    async fn give_sign_of_life(&mut self) -> Result<(), Pause> {
+        let interval = self.config.devices.iter().map(|device| device.interval).min().unwrap_or_default();
+        let quiet = (interval * 3 / 2).clamp(QUIET_MIN, QUIET_MAX).max(self.config.upload.every * 3 / 2);
+        if self.answered_at.is_some_and(|at| at.elapsed() < quiet) {
+            return Ok(());
+        }
+        self.send_items(Vec::new(), Cargo::default()).await
     }
 
     async fn announce(&mut self) -> Result<(), Pause> {

@@ -49,6 +49,7 @@ pub async fn announce(
                     id: device.id,
                     number: device.number,
                     site_id: device.site_id,
+                    device_type: device.device_type,
                     key: device.key,
                     gateway_id: device.gateway_id,
                     interval_ms: device.interval_ms,

@@ -5,6 +5,7 @@ mod announce;
 use jiff::civil::Date;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::{DeviceStatus, DeviceType};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::FromRow;
@@ -22,7 +23,7 @@ pub use announce::{Announced, announce};
 pub const DEVICES_MAX: i64 = 10_000;
 
 /// A device as the API shows it.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the plan's columns")]
 pub struct Device {
     pub id: Uuid,
@@ -67,6 +68,8 @@ pub struct NamedDevice {
     pub number: i64,
     /// Its site.
     pub site_id: Uuid,
+    /// What kind of machine it is.
+    pub device_type: Word<DeviceType>,
     /// Its id in `edge.toml`.
     pub key: Option<String>,
     /// The gateway whose readings are taken.
@@ -78,7 +81,7 @@ pub struct NamedDevice {
 }
 
 /// Body of `POST /devices`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "as in Device")]
 pub struct NewDevice {
@@ -101,7 +104,7 @@ pub struct NewDevice {
 }
 
 /// Body of `PUT /devices/{id}`: absent keeps, `null` clears. A device never changes its site.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "as in Device")]
 pub struct UpdateDevice {
@@ -173,7 +176,7 @@ fn set_known<T>(metadata: &mut Map<String, Value>, name: &str, field: &mut T, up
 
 const SEEN: &str = "select * from devices where site_id in (select site_id from sight where user_id = $3)
     and ($4 or site_id = $5)";
-const NAMED: &str = "select d.id, d.number, d.site_id, d.key, d.gateway_id, d.interval_ms, s.timezone
+const NAMED: &str = "select d.id, d.number, d.site_id, d.device_type, d.key, d.gateway_id, d.interval_ms, s.timezone
     from devices d join sites s on s.id = d.site_id";
 
 /// A page of the devices in sight, of one site or of all.

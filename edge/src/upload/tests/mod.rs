@@ -421,6 +421,22 @@ async fn the_cloud_may_ask_for_another_interval() {
 }
 
 #[tokio::test]
+async fn a_gateway_with_nothing_to_send_gives_signs_of_life_and_no_more() {
+    let cloud = FakeCloud::start().await;
+    let mut gateway = Gateway::new(&cloud);
+    gateway.start();
+    cloud.until(|requests| requests.len() == 1).await;
+    let started = Instant::now();
+    // From here on minutes pass at once.
+    tokio::time::pause();
+    gateway.until("it is heard", |_| cloud.requests().len() == 4).await;
+    assert!(started.elapsed() > 3 * QUIET_MIN, "{:?}", started.elapsed());
+    assert!(started.elapsed() < 4 * QUIET_MAX, "{:?}", started.elapsed());
+    tokio::time::resume();
+    assert!(cloud.requests()[1..].iter().all(|request| request.batch.items.is_empty()));
+}
+
+#[tokio::test]
 async fn a_cloud_that_was_restored_gets_everything_again() {
     let cloud = FakeCloud::start().await;
     let mut gateway = Gateway::new(&cloud);

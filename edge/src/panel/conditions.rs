@@ -1,0 +1,163 @@
+//! How devices, buses and the link are: a word for programs and a sentence for people.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::LinkState;
+use crate::bus::status::{BusState, Outcome, UnitState};
+
+/// `ok`, `stale` (late, nothing is known to be wrong), `silent`, `never` (reached) or `waiting` (for
+/// its first poll).
+pub(super) fn of_device(unit: &UnitState, age: Option<Duration>, stale: bool) -> (&'static str, String) {
+    match (age, stale, &unit.last_error) {
+        (Some(_), false, _) => ("ok", "answers".to_owned()),
+        (Some(_), true, Some(error)) => ("silent", format!("silent: {error}")),
+        (Some(_), true, None) => ("stale", "silent".to_owned()),
+        (None, _, Some(error)) => ("never", format!("never reached: {error}")),
+        (None, _, None) => ("waiting", "not asked yet".to_owned()),
+    }
+}
+
+/// `ok`, `partly` (some devices answer), `silent` (none does), `lost` (no connection), `waiting` (for
+/// the first one) or `empty`.
+pub(super) fn of_bus(state: &BusState) -> (&'static str, String) {
+    let ill = state.units.iter().filter(|unit| unit.failures > 0).count();
+    match (state.connected, state.units.len(), ill) {
+        (_, 0, _) => ("empty", "no devices".to_owned()),
+        (false, ..) if state.connections == 0 => match &state.last_error {
+            Some(error) => ("lost", format!("not connected: {error}")),
+            None => ("waiting", "connecting".to_owned()),
+        },
+        (false, ..) if ill == 0 => ("ok", "between two connections".to_owned()),
+        (false, ..) => {
+            let cause = state.last_error.as_deref().unwrap_or("no device answers");
+            ("lost", format!("not connected: {cause}"))
+        }
+        (true, _, 0) => ("ok", "all devices answer".to_owned()),
+        (true, all, ill) if all == ill => ("silent", "no device answers".to_owned()),
+        (true, all, ill) => ("partly", format!("{ill} of {all} devices silent")),
+    }
+}
+
+/// `ok`, `held` (by another gateway), `lost`, `waiting` (for the first answer) or `unenrolled`.
+pub(super) fn of_link(link: &LinkState) -> (&'static str, String) {
+    match (&link.error, link.enrolled, link.last_receipt_at) {
+        (_, false, _) => ("unenrolled", "not enrolled: readings stay here".to_owned()),
+        (Some(error), ..) => ("lost", format!("not reached: {error}")),
+        (None, true, None) => ("waiting", "not tried yet".to_owned()),
+        (None, true, Some(_)) if link.waiting.is_empty() => ("ok", "connected".to_owned()),
+        (None, true, Some(_)) => {
+            let keys: Vec<&str> = link.waiting.iter().map(String::as_str).collect();
+            ("held", format!("connected, but readings of {} wait: another gateway holds them", keys.join(", ")))
+        }
+    }
+}
+
+/// How polls of a device failed, how often since the start, and what to do about it.
+pub(super) fn errors(unit: &UnitState) -> Vec<Json> {
+    let failed = Outcome::ALL.into_iter().filter_map(|outcome| Some((outcome, unit.count(outcome), words(outcome)?)));
+    failed
+        .filter(|(_, count, _)| *count > 0)
+        .map(|(outcome, count, (meaning, remedy))| {
+            json!({"outcome": outcome.word(), "count": count, "meaning": meaning, "remedy": remedy})
+        })
+        .collect()
+}
+
+const fn words(outcome: Outcome) -> Option<(&'static str, &'static str)> {
+    match outcome {
+        Outcome::Ok => None,
+        Outcome::Exception => {
+            Some(("refused by the device", "check that the profile fits the device and its firmware"))
+        }
+        Outcome::Timeout => {
+            Some(("no answer", "check power, unit number, baud rate and parity, and the A and B wires"))
+        }
+        Outcome::BadFrame => Some((
+            "an answer that is none",
+            "check for two devices with one unit number, and the line's termination, shield and length",
+        )),
+        Outcome::Lost => Some(("no connection", "check network cable, address and port, or the serial adapter")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A device that failed like this.
+    fn unit(outcomes: [u64; 5], failures: u32, last_error: Option<&str>) -> UnitState {
+        UnitState { outcomes, failures, last_error: last_error.map(str::to_owned), ..UnitState::default() }
+    }
+
+    #[test]
+    fn a_device_is_late_silent_or_never_reached() {
+        let (well, ill) = (unit([1, 0, 0, 0, 0], 0, None), unit([0, 0, 1, 0, 0], 1, Some("no answer")));
+        let second = Some(Duration::from_secs(1));
+        for (unit, age, stale, condition, words) in [
+            (&well, second, false, "ok", "answers"),
+            (&ill, second, false, "ok", "answers"),
+            (&well, second, true, "stale", "silent"),
+            (&ill, second, true, "silent", "silent: no answer"),
+            (&ill, None, true, "never", "never reached: no answer"),
+            (&well, None, true, "waiting", "not asked yet"),
+        ] {
+            assert_eq!(of_device(unit, age, stale), (condition, words.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_bus_tells_how_many_of_its_devices_answer() {
+        let well = || unit([1, 0, 0, 0, 0], 0, None);
+        let ill = || unit([0, 0, 1, 0, 0], 1, None);
+        let bus = |connected, connections, last_error: Option<&str>, units| BusState {
+            connected,
+            connections,
+            units,
+            last_error: last_error.map(str::to_owned),
+            ..BusState::default()
+        };
+        for (state, condition, words) in [
+            (bus(true, 1, None, vec![]), "empty", "no devices"),
+            (bus(true, 1, None, vec![well(), well()]), "ok", "all devices answer"),
+            (bus(true, 1, None, vec![well(), ill()]), "partly", "1 of 2 devices silent"),
+            (bus(true, 1, None, vec![ill(), ill()]), "silent", "no device answers"),
+            (bus(false, 0, None, vec![well()]), "waiting", "connecting"),
+            (bus(false, 0, Some("refused"), vec![well()]), "lost", "not connected: refused"),
+            (bus(false, 2, None, vec![well()]), "ok", "between two connections"),
+            (bus(false, 2, Some("reset"), vec![ill()]), "lost", "not connected: reset"),
+        ] {
+            assert_eq!(of_bus(&state), (condition, words.to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_link_tells_why_readings_stay_here() {
+        let link = |enrolled, error: Option<&str>, heard: bool, waiting: &[&str]| LinkState {
+            enrolled,
+            error: error.map(str::to_owned),
+            last_receipt_at: heard.then_some(Duration::from_secs(1)),
+            waiting: waiting.iter().map(|key| (*key).to_owned()).collect(),
+            ..LinkState::default()
+        };
+        for (state, condition) in [
+            (link(false, None, false, &[]), "unenrolled"),
+            (link(true, None, false, &[]), "waiting"),
+            (link(true, Some("timed out"), true, &[]), "lost"),
+            (link(true, None, true, &[]), "ok"),
+            (link(true, None, true, &["turbine-1"]), "held"),
+        ] {
+            assert_eq!(of_link(&state).0, condition, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn failed_polls_are_counted_with_what_to_do_and_good_ones_are_none() {
+        let told = errors(&unit([90, 0, 7, 2, 0], 0, None));
+        let counts: Vec<_> = told.iter().map(|error| (error["outcome"].as_str(), error["count"].as_u64())).collect();
+        assert_eq!(counts, [(Some("timeout"), Some(7)), (Some("bad_frame"), Some(2))]);
+        assert_eq!(told[0]["meaning"], "no answer");
+        assert!(told.iter().all(|error| error["remedy"].as_str().is_some_and(|text| text.starts_with("check"))));
+    }
+}
