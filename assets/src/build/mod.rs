@@ -44,6 +44,8 @@ pub enum BuildError {
     NoStyle { path: String },
     #[error("{path} refers to {outside}; pages use nothing from elsewhere, so copy it in")]
     Outside { path: String, outside: String },
+    #[error("{path} has {word}; names come from people, so set them as text")]
+    Markup { path: String, word: &'static str },
     #[error("{path} imports {specifier}, which is not there")]
     NoModule { path: String, specifier: String },
     #[error("{path} imports {specifier}; write it as ./ or ../ and a file's name")]

@@ -20,6 +20,10 @@ const MEDIA_TYPES: &[(&str, &str)] = &[
 ];
 /// How an address starts where something is fetched from: a bare one in a comment harms nobody.
 const OUTSIDE: &[&str] = &["\"", "'", "`", "=", "url("];
+/// What makes markup of text; libraries have it for others, so they are left out.
+const MARKUP: &[&str] = &["innerHTML", "outerHTML", "InnerHTML", "insertAdjacentHTML", "document.write"];
+/// Where libraries stand.
+const VENDOR: &str = "vendor/";
 /// Names of vocabularies, which nobody fetches.
 const NAMESPACES: &str = "http://www.w3.org/";
 
@@ -93,8 +97,11 @@ fn text<'b>(path: &str, bytes: &'b [u8]) -> Result<&'b str, BuildError> {
     std::str::from_utf8(bytes).map_err(|_| BuildError::NoText { path: path.to_owned() })
 }
 
-/// Refuses addresses of other hosts.
+/// Refuses addresses of other hosts, and markup that is made of text.
 fn check(path: &str, text: &str) -> Result<(), BuildError> {
+    if let Some(word) = MARKUP.iter().find(|word| text.contains(**word) && !path.starts_with(VENDOR)) {
+        return Err(BuildError::Markup { path: path.to_owned(), word });
+    }
     for scheme in ["http://", "https://", "ws://", "wss://"] {
         for (at, _) in text.match_indices(scheme) {
             let address =

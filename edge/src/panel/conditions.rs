@@ -81,3 +81,83 @@ const fn words(outcome: Outcome) -> Option<(&'static str, &'static str)> {
         Outcome::Lost => Some(("no connection", "check network cable, address and port, or the serial adapter")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A device that failed like this.
+    fn unit(outcomes: [u64; 5], failures: u32, last_error: Option<&str>) -> UnitState {
+        UnitState { outcomes, failures, last_error: last_error.map(str::to_owned), ..UnitState::default() }
+    }
+
+    #[test]
+    fn a_device_is_late_silent_or_never_reached() {
+        let (well, ill) = (unit([1, 0, 0, 0, 0], 0, None), unit([0, 0, 1, 0, 0], 1, Some("no answer")));
+        let second = Some(Duration::from_secs(1));
+        for (unit, age, stale, condition, words) in [
+            (&well, second, false, "ok", "answers"),
+            (&ill, second, false, "ok", "answers"),
+            (&well, second, true, "stale", "silent"),
+            (&ill, second, true, "silent", "silent: no answer"),
+            (&ill, None, true, "never", "never reached: no answer"),
+            (&well, None, true, "waiting", "not asked yet"),
+        ] {
+            assert_eq!(of_device(unit, age, stale), (condition, words.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_bus_tells_how_many_of_its_devices_answer() {
+        let well = || unit([1, 0, 0, 0, 0], 0, None);
+        let ill = || unit([0, 0, 1, 0, 0], 1, None);
+        let bus = |connected, connections, last_error: Option<&str>, units| BusState {
+            connected,
+            connections,
+            units,
+            last_error: last_error.map(str::to_owned),
+            ..BusState::default()
+        };
+        for (state, condition, words) in [
+            (bus(true, 1, None, vec![]), "empty", "no devices"),
+            (bus(true, 1, None, vec![well(), well()]), "ok", "all devices answer"),
+            (bus(true, 1, None, vec![well(), ill()]), "partly", "1 of 2 devices silent"),
+            (bus(true, 1, None, vec![ill(), ill()]), "silent", "no device answers"),
+            (bus(false, 0, None, vec![well()]), "waiting", "connecting"),
+            (bus(false, 0, Some("refused"), vec![well()]), "lost", "not connected: refused"),
+            (bus(false, 2, None, vec![well()]), "ok", "between two connections"),
+            (bus(false, 2, Some("reset"), vec![ill()]), "lost", "not connected: reset"),
+        ] {
+            assert_eq!(of_bus(&state), (condition, words.to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_link_tells_why_readings_stay_here() {
+        let link = |enrolled, error: Option<&str>, heard: bool, waiting: &[&str]| LinkState {
+            enrolled,
+            error: error.map(str::to_owned),
+            last_receipt_at: heard.then_some(Duration::from_secs(1)),
+            waiting: waiting.iter().map(|key| (*key).to_owned()).collect(),
+            ..LinkState::default()
+        };
+        for (state, condition) in [
+            (link(false, None, false, &[]), "unenrolled"),
+            (link(true, None, false, &[]), "waiting"),
+            (link(true, Some("timed out"), true, &[]), "lost"),
+            (link(true, None, true, &[]), "ok"),
+            (link(true, None, true, &["turbine-1"]), "held"),
+        ] {
+            assert_eq!(of_link(&state).0, condition, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn failed_polls_are_counted_with_what_to_do_and_good_ones_are_none() {
+        let told = errors(&unit([90, 0, 7, 2, 0], 0, None));
+        let counts: Vec<_> = told.iter().map(|error| (error["outcome"].as_str(), error["count"].as_u64())).collect();
+        assert_eq!(counts, [(Some("timeout"), Some(7)), (Some("bad_frame"), Some(2))]);
+        assert_eq!(told[0]["meaning"], "no answer");
+        assert!(told.iter().all(|error| error["remedy"].as_str().is_some_and(|text| text.starts_with("check"))));
+    }
+}

@@ -47,3 +47,24 @@ fn row(value: &Json) -> String {
         escape(text("unit"))
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_device_says_of_itself_is_text() {
+        let hostile = "</td><img src=x onerror=alert(1)>";
+        let html = device(&json!({
+            "id": hostile, "manufacturer": hostile, "model": hostile, "state": format!("silent: {hostile}"),
+            "stale": true, "age_s": null,
+            "values": [{"metric": hostile, "unit": hostile, "value": null, "quality": "sentinel"}],
+        }));
+        assert!(!html.contains("<img"), "{html}");
+        assert_eq!(html.matches("&lt;img src=x onerror=alert(1)&gt;").count(), 6, "{html}");
+        assert!(
+            html.contains("<td>– &lt;/td&gt;") && html.contains("(sentinel)") && html.contains(">never<"),
+            "{html}"
+        );
+    }
+}
