@@ -38,6 +38,7 @@ fuzz: compiler
 bench: compiler
 	scripts/bench $(SUITE)
 
-# Kills, lost clocks and outages again and again (ROUNDS), and long fuzzing (SECONDS_EACH): hours.
+# Kills, lost clocks and outages again and again (ROUNDS), requests made up from the document of the
+# API (EXAMPLES), and long fuzzing (SECONDS_EACH): hours.
 soak: compiler
 	scripts/soak

@@ -10,6 +10,7 @@ mod cloned;
 mod clockless;
 mod dead_device;
 mod demo;
+mod documented;
 mod encrypted;
 mod fleet;
 mod kills;
