@@ -13,6 +13,7 @@ use riverwatts_shared::rollup::window::window_start;
 use riverwatts_shared::segment::ABSENT;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::{DeviceType, Quality, Resolution, SiteLink};
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -43,7 +44,7 @@ pub enum FleetError {
 }
 
 /// A site at a glance.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct SiteSummary {
     /// Which.
     pub site_id: Uuid,

@@ -13,7 +13,7 @@ use riverwatts_cloud::db::{Db, DbError, on, transact};
 use riverwatts_cloud::presence::Presence;
 use riverwatts_cloud::store::devices::{self, NewDevice, UpdateDevice};
 use riverwatts_cloud::store::gaps::{self, NewGap};
-use riverwatts_cloud::store::gateways::{self, Gateway, HOLDS_MS};
+use riverwatts_cloud::store::gateways::{self, Gateway, HOLDS_MS, Heard};
 use riverwatts_cloud::store::idempotency::{self, Begun};
 use riverwatts_cloud::store::sessions::{self, NewToken, REUSE_GRACE_MS, Refreshed};
 use riverwatts_cloud::store::sites::{self, NewSite, Site, UpdateSite};
@@ -412,35 +412,44 @@ async fn a_gateway_that_was_heard_is_known_after_a_restart(db: &Db) {
     let boss = user(db, "boss@example.org", UserRole::Admin).await;
     let sight = Sight::of(boss.id);
     // At the end of a run everything is written down.
-    let run = async |at: UtcMs| {
+    let run = async |hears: bool, at: UtcMs| {
         let presence = Presence::open(db, at).await.unwrap();
+        let clock = ManualClock::at(at);
         let stop = CancellationToken::new();
-        stop.cancel();
-        presence.hear(&heard, at);
-        presence.keep_watching(db, &ManualClock::at(at), stop).await;
+        let watch = presence.keep_watching(db, &clock, stop.clone());
+        let work = async {
+            if hears {
+                presence.hear(&heard, at);
+            }
+            stop.cancel();
+        };
+        tokio::join!(work, watch);
     };
-    let seen_at = async |at: UtcMs| {
+    let seen_at = async |at: UtcMs| -> Vec<(GatewayLink, Option<UtcMs>)> {
         let presence = Presence::open(db, at).await.unwrap();
         let gateways = gateways::active(db, sight).await.unwrap();
         gateways.iter().map(|gateway| presence.see(gateway)).map(|seen| (seen.link, seen.last_seen_at)).collect()
     };
-    run(NOW).await;
-    run(NOW.plus_ms(40_000)).await;
-    run(NOW.plus_ms(-90_000)).await; // a clock set back
+    run(true, NOW).await;
+    run(true, NOW.plus_ms(40_000)).await;
     let last = Some(NOW.plus_ms(40_000));
     let never = (GatewayLink::Never, None);
-    let seen: Vec<(GatewayLink, Option<UtcMs>)> = seen_at(NOW.plus_ms(100_000)).await;
-    assert_eq!(seen, [(GatewayLink::Connected, last), never]);
-    let seen: Vec<(GatewayLink, Option<UtcMs>)> = seen_at(NOW.plus_ms(3_600_000)).await;
-    assert_eq!(seen, [(GatewayLink::Lost, last), never]);
+    assert_eq!(seen_at(NOW.plus_ms(600_000)).await, [(GatewayLink::Connected, last), never]);
+    assert_eq!(seen_at(NOW.plus_ms(700_000)).await, [(GatewayLink::Lost, last), never]);
     let found = gateways::find(db, sight, heard.id).await.unwrap().unwrap();
     assert_eq!(found.updated_at, heard.updated_at, "being heard is no new version");
+
+    // One that was lost stays lost.
+    let lost = gateways::connected_since(db, NOW).await.unwrap();
+    let lost: Vec<Heard> = lost.into_iter().map(|heard| Heard { is_connected: false, ..heard }).collect();
+    gateways::note_heard(db, &lost).await.unwrap();
+    run(false, NOW.plus_ms(50_000)).await;
+    assert_eq!(seen_at(NOW.plus_ms(60_000)).await, [(GatewayLink::Lost, last), never]);
+    run(true, NOW.plus_ms(70_000)).await;
     gateways::revoke(db, heard.id, NOW).await.unwrap().unwrap();
-    assert_eq!(
-        gateways::active(db, sight).await.unwrap().iter().map(|gateway| gateway.id).collect::<Vec<_>>(),
-        [silent.id]
-    );
-    assert_eq!(gateways::seen_since(db, NOW).await.unwrap(), []);
+    assert_eq!(seen_at(NOW.plus_ms(80_000)).await, [never]);
+    assert_eq!(gateways::connected_since(db, NOW).await.unwrap(), []);
+    assert_eq!(gateways::active(db, sight).await.unwrap(), [silent]);
 }
 
 async fn announcements_become_devices_once(db: &Db) {

@@ -10,6 +10,7 @@ use crate::words::RejectCode;
 pub const BYTES_MAX: usize = 8 << 20;
 
 /// Written after the database commit; settles everything that the batch carried. JSON on the wire.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Receipt {
     /// Which batch this answers.
@@ -38,6 +39,7 @@ pub struct Receipt {
 }
 
 /// Identity of a batch: the gateway's store and a number that it never uses twice.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct BatchId {
     /// Random id of the gateway's store, made with its file.
@@ -47,6 +49,7 @@ pub struct BatchId {
 }
 
 /// A device's key in `edge.toml` and the id that the cloud gave it.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NamedDevice {
     /// Key in `edge.toml`.
@@ -56,6 +59,7 @@ pub struct NamedDevice {
 }
 
 /// `count` readings of a device with times in `[from, to]`, both included, are stored.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StoredSpan {
     /// The device.
@@ -69,6 +73,7 @@ pub struct StoredSpan {
 }
 
 /// One refused reading, or with `timestamp = null` everything of the device in this batch.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Rejected {
     /// The device; `null` when the cloud knows none by that key.

@@ -78,6 +78,21 @@ impl<'de> Deserialize<'de> for UtcMs {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for UtcMs {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "UtcMs".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "format": "date-time"})
+    }
+}
+
 /// Where the pure parts get the time from, so that tests can hold it still.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// What the machine believes the time to be; may jump in either direction.

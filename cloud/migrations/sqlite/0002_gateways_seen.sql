@@ -1,6 +1,7 @@
--- When a gateway was last heard. The service knows it exactly in memory; here it stands at most a
--- minute old, so that it outlives a restart without a write a request. It is no new version of the
--- gateway: updated_at stays.
+-- When a gateway was last heard, and whether it was not lost since. The service knows both exactly in
+-- memory; here they stand at most a minute old, so that they outlive a restart without a write a
+-- request. They are no new version of the gateway: updated_at stays.
 alter table gateways add column
     last_seen_at integer;
-create index gateways_last_seen_at on gateways (last_seen_at);
+alter table gateways add column
+    is_connected integer not null default 0 check (is_connected in (0, 1));

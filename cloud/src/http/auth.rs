@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use riverwatts_shared::words::UserRole;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{created, single};
@@ -29,7 +30,7 @@ const PASSWORD_BYTES_MAX: usize = 1_024;
 const REGISTRATIONS_MAX: u32 = 20;
 
 /// Body of `POST /auth/login`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
     email: String,
@@ -37,14 +38,14 @@ pub struct Login {
 }
 
 /// Body of `POST /auth/refresh`; empty when the cookie is there.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Refresh {
+pub struct Refresh {
     refresh_token: String,
 }
 
 /// Body of `POST /auth/register`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Register {
     email: String,
@@ -54,8 +55,8 @@ pub struct Register {
 }
 
 /// Answer to a sign-in.
-#[derive(Serialize)]
-struct Tokens {
+#[derive(Serialize, JsonSchema)]
+pub struct Tokens {
     access_token: String,
     token_type: &'static str,
     /// Life of the access token in seconds.
@@ -192,6 +193,18 @@ pub fn cookie(headers: &HeaderMap) -> Option<&str> {
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Login").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Refresh {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Refresh").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokens").finish_non_exhaustive()
     }
 }
 

@@ -9,11 +9,11 @@ use crate::db::column::Object;
 /// Largest `metadata` of a record, in bytes of JSON.
 const OBJECT_BYTES_MAX: usize = 16 << 10;
 /// Longest e-mail address (the plan's column).
-const EMAIL_CHARS_MAX: usize = 255;
+pub const EMAIL_CHARS_MAX: usize = 255;
 /// Longest device key: `<site uuid>/<key>` must fit a serial number of 100.
-const KEY_BYTES_MAX: usize = 63;
+pub const KEY_BYTES_MAX: usize = 63;
 /// Largest capacity in kW that the plan's DECIMAL(10, 2) holds.
-const CAPACITY_KW_MAX: f64 = 99_999_999.99;
+pub const CAPACITY_KW_MAX: f64 = 99_999_999.99;
 
 /// The mistakes found so far.
 #[derive(Debug, Default)]

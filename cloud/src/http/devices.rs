@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use riverwatts_shared::time::UtcMs;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -20,22 +21,31 @@ use crate::store::devices::{self, NewDevice, UpdateDevice};
 use crate::store::gaps;
 
 /// Query of `GET /devices`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DevicesQuery {
+    /// Of this site.
     site_id: Option<Uuid>,
+    /// Most rows.
     limit: Option<u32>,
+    /// From `next_cursor`.
     cursor: Option<Uuid>,
+    /// `created_at` or `-created_at`.
     sort: Option<String>,
 }
 
 /// Query of `GET /devices/{id}/gaps`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GapsQuery {
+    /// That end after this time.
     from: Option<UtcMs>,
+    /// That begin before this time.
     to: Option<UtcMs>,
+    /// Most gaps.
     limit: Option<u32>,
+    /// From `next_cursor`.
+    #[schemars(regex(pattern = r"^-?[0-9]{1,15}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"))]
     cursor: Option<String>,
 }
 

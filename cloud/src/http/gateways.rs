@@ -5,8 +5,9 @@ use axum::extract::State;
 use axum::response::Response;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::{GatewayLink, UserRole};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::AppState;
@@ -27,7 +28,7 @@ use crate::store::gateways::{self, Gateway, HOLDS_MS};
 const CODE_FAILURES_MAX: u32 = 30;
 
 /// Body of `POST /gateways`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewGateway {
     site_id: Uuid,
@@ -35,27 +36,41 @@ pub struct NewGateway {
 }
 
 /// Body of `POST /gateways/enroll`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Enroll {
     code: String,
 }
 
 /// A gateway with its link as it is now.
-#[derive(Serialize)]
-struct LinkedGateway {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Gateway")]
+pub struct LinkedGateway {
     #[serde(flatten)]
     gateway: Gateway,
     link: GatewayLink,
 }
 
 /// A new gateway with the code that is shown this once.
-#[derive(Serialize)]
-struct CreatedGateway {
+#[derive(Serialize, JsonSchema)]
+pub struct CreatedGateway {
     #[serde(flatten)]
     gateway: LinkedGateway,
     enrollment_code: String,
     expires_at: UtcMs,
+}
+
+/// Answer to an enrollment.
+#[derive(Serialize, JsonSchema)]
+pub struct Enrolled {
+    gateway_id: Uuid,
+    credential: String,
+}
+
+/// A gateway's new credential.
+#[derive(Serialize, JsonSchema)]
+pub struct Rotated {
+    credential: String,
 }
 
 /// `GET /gateways`.
@@ -110,7 +125,7 @@ pub async fn enroll_gateway(
     State(app): State<AppState>,
     caller: CallerAddress,
     Body(Enroll { code }): Body<Enroll>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Enrolled>, ApiError> {
     let now = app.clock.wall();
     let key = format!("enroll {}", caller.as_str());
     app.auth.throttle.attempt(&key, CODE_FAILURES_MAX, now)?;
@@ -118,7 +133,7 @@ pub async fn enroll_gateway(
     let enrolled = gateways::enroll(&app.db, &secret::hash_code(&code), &secret::hash(&credential), now).await?;
     let gateway = enrolled.ok_or_else(ApiError::auth_invalid)?;
     app.auth.throttle.succeed(&key);
-    Ok(Json(json!({"gateway_id": gateway.id, "credential": credential})))
+    Ok(Json(Enrolled { gateway_id: gateway.id, credential }))
 }
 
 /// `POST /gateways/{id}/revoke`: ends its access at once.
@@ -133,7 +148,7 @@ pub async fn rotate_gateway(
     caller: Caller,
     State(app): State<AppState>,
     id: Result<PathId, ApiError>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Rotated>, ApiError> {
     if matches!(&caller, Caller::Person(person) if person.role != UserRole::Admin) {
         return Err(ApiError::permission_denied());
     }
@@ -144,7 +159,7 @@ pub async fn rotate_gateway(
     let credential = secret::new_credential();
     let rotated = gateways::rotate(&app.db, id, &secret::hash(&credential), app.clock.wall()).await?;
     rotated.ok_or_else(ApiError::not_found)?;
-    Ok(Json(json!({"credential": credential})))
+    Ok(Json(Rotated { credential }))
 }
 
 fn linked(app: &AppState, gateway: Gateway) -> LinkedGateway {
@@ -155,5 +170,23 @@ fn linked(app: &AppState, gateway: Gateway) -> LinkedGateway {
 impl std::fmt::Debug for Enroll {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Enroll").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for CreatedGateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CreatedGateway").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Enrolled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Enrolled").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Rotated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rotated").finish_non_exhaustive()
     }
 }

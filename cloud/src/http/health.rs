@@ -7,7 +7,8 @@ use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::AppState;
 use super::error::ApiError;
@@ -26,16 +27,22 @@ pub static NUMBERS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
         .expect("nothing else in this program records numbers")
 });
 
+/// How the service is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Health {
+    status: &'static str,
+}
+
 /// `GET /healthz`: the process answers.
-pub async fn healthz() -> Json<Value> {
-    Json(json!({"status": "ok"}))
+pub async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok" })
 }
 
 /// `GET /readyz`: records and readings answer too.
-pub async fn readyz(State(app): State<AppState>) -> Result<Json<Value>, ApiError> {
+pub async fn readyz(State(app): State<AppState>) -> Result<Json<Health>, ApiError> {
     app.db.ping().await.map_err(ApiError::unavailable)?;
     app.readings.ping().await.map_err(ApiError::unavailable)?;
-    Ok(Json(json!({"status": "ready"})))
+    Ok(Json(Health { status: "ready" }))
 }
 
 /// `GET /metrics`: for callers on this machine, or with the token.

@@ -13,6 +13,7 @@ pub mod gateways;
 pub mod health;
 pub mod idempotency;
 pub mod members;
+pub mod openapi;
 pub mod page;
 pub mod readings;
 pub mod request;
@@ -98,19 +99,19 @@ pub fn router(app: AppState) -> Router {
         .route("/auth/refresh", post(auth::refresh))
         .route("/auth/logout", post(auth::logout))
         .route("/auth/register", post(auth::register))
-        .route("/users", post(users::create_user).layer(once()).get(users::list_users))
+        .route("/users", post(users::create_user).route_layer(once()).get(users::list_users))
         .route("/users/{id}", get(users::get_user).put(users::update_user).delete(users::delete_user))
-        .route("/sites", post(sites::create_site).layer(once()).get(sites::list_sites))
+        .route("/sites", post(sites::create_site).route_layer(once()).get(sites::list_sites))
         .route("/sites/summaries", get(sites::list_summaries))
         .route("/sites/{id}", get(sites::get_site).put(sites::update_site).delete(sites::delete_site))
-        .route("/sites/{id}/members", post(members::add_member).layer(once()).get(members::list_members))
+        .route("/sites/{id}/members", post(members::add_member).route_layer(once()).get(members::list_members))
         .route("/sites/{id}/members/{user_id}", delete(members::remove_member))
         .route(
             "/subscriptions",
-            post(subscriptions::create_subscription).layer(once()).get(subscriptions::list_subscriptions),
+            post(subscriptions::create_subscription).route_layer(once()).get(subscriptions::list_subscriptions),
         )
         .route("/subscriptions/{id}", delete(subscriptions::delete_subscription))
-        .route("/devices", post(devices::create_device).layer(once()).get(devices::list_devices))
+        .route("/devices", post(devices::create_device).route_layer(once()).get(devices::list_devices))
         .route("/devices/{id}", get(devices::get_device).put(devices::update_device).delete(devices::delete_device))
         .route("/devices/{id}/gaps", get(devices::list_gaps))
         .route("/devices/{id}/readings", get(readings::list_device_readings))
@@ -120,11 +121,12 @@ pub fn router(app: AppState) -> Router {
         )
         .route("/readings/latest", get(readings::list_latest))
         .route("/readings/aggregated", get(readings::list_aggregated))
-        .route("/gateways", post(gateways::create_gateway).layer(once()).get(gateways::list_gateways))
+        .route("/gateways", post(gateways::create_gateway).route_layer(once()).get(gateways::list_gateways))
         .route("/gateways/enroll", post(gateways::enroll_gateway))
         .route("/gateways/{id}", get(gateways::get_gateway))
         .route("/gateways/{id}/revoke", post(gateways::revoke_gateway))
         .route("/gateways/{id}/rotate", post(gateways::rotate_gateway))
+        .route("/openapi.json", get(openapi::get_document))
         // Answers may be long: what takes least of the processor still saves most of the bytes.
         .layer(compressed(CompressionLevel::Fastest))
         .route("/sync/batches", post(sync::take_batch).layer(DefaultBodyLimit::max(sync::BODY_BYTES_MAX)));

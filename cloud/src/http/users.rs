@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use riverwatts_shared::words::UserRole;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -26,7 +27,7 @@ const NAME_CHARS_MAX: usize = 100;
 const PASSWORD_FAILURES_MAX: u32 = 10;
 
 /// Query of the lists that have no filter.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
     /// Most rows.
@@ -38,7 +39,7 @@ pub struct ListQuery {
 }
 
 /// Body of `POST /users`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
     email: String,
@@ -59,7 +60,7 @@ fn yes() -> bool {
 }
 
 /// Body of `PUT /users/{id}`: absent keeps.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UpdateUser {
     #[serde(deserialize_with = "present")]

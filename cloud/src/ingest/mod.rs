@@ -20,7 +20,7 @@ use crate::store::devices::{self, NamedDevice};
 use crate::store::meta;
 use in_hand::InHand;
 
-pub use posted::{PostedAnswer, PostedRejection};
+pub use posted::{PostedAnswer, PostedRejection, READINGS_MAX};
 
 /// Requests that may be in hand at once; further ones are told to come later.
 const REQUESTS_MAX: usize = 256;

@@ -8,6 +8,7 @@ use riverwatts_shared::reading::{Reading, Value};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::{Quality, RejectCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
@@ -20,14 +21,14 @@ use crate::store::devices::NamedDevice;
 use crate::store::gateways::Gateway;
 
 /// Most readings in one request.
-const READINGS_MAX: usize = 10_000;
+pub const READINGS_MAX: usize = 10_000;
 
 /// Readings as a caller wrote them.
 #[derive(Debug)]
 struct Posted(Vec<Json>);
 
 /// What became of them.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct PostedAnswer {
     /// Stored now.
     pub accepted: u64,
@@ -38,7 +39,7 @@ pub struct PostedAnswer {
 }
 
 /// Why one was not stored.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PostedRejection {
     /// Its place in the request, from 0.
     pub index: usize,

@@ -18,13 +18,15 @@ use uuid::Uuid;
 
 use crate::db::column::At;
 use crate::db::{Db, DbError};
-use crate::store::gateways::{self, Gateway};
+use crate::store::gateways::{self, Gateway, Heard};
 use rhythm::Rhythm;
 
 /// How often it looks who has fallen silent.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often what is new is written down.
 const WRITE_EVERY: Duration = Duration::from_secs(60);
+/// How long the service may have been away, in ms, for its gateways to count as connected when it is back.
+const STOPPED_MAX_MS: i64 = 600_000;
 /// Changes that a listener may be behind; one that is further behind has to look at everything again.
 const CHANGES_MAX: usize = 1_024;
 
@@ -40,12 +42,12 @@ struct Inner {
 /// What is known of one gateway.
 #[derive(Clone, Copy, Debug)]
 struct Contact {
-    site_id: Uuid,
-    last_seen_at: UtcMs,
+    heard: Heard,
+    /// Since when its silence counts: when it was last heard, or this service began to listen.
+    silent_since: UtcMs,
     rhythm: Rhythm,
-    is_connected: bool,
-    /// What the records say of `last_seen_at`.
-    written: Option<UtcMs>,
+    /// What the records say.
+    written: Option<Heard>,
 }
 
 /// A gateway's link as it is now.
@@ -62,49 +64,37 @@ pub struct Seen {
 }
 
 impl Presence {
-    /// What the records say at `now`: who was heard a moment ago counts as connected until it has been
-    /// silent for too long.
+    /// What the records say at `now`. A gateway that was connected when the service ended still is, unless
+    /// that was long ago: the service's own silence is not the gateway's.
     pub async fn open(db: &Db, now: UtcMs) -> Result<Presence, DbError> {
-        let patience_ms = Rhythm::default().patience_ms();
-        let known = gateways::seen_since(db, now.plus_ms(-patience_ms)).await?;
-        let contact = |gateway: Gateway| {
-            let At(last_seen_at) = gateway.last_seen_at?;
-            let contact = Contact {
-                site_id: gateway.site_id,
-                last_seen_at,
-                rhythm: Rhythm::default(),
-                is_connected: true,
-                written: Some(last_seen_at),
-            };
-            Some((gateway.id, contact))
-        };
-        let contacts = Mutex::new(known.into_iter().filter_map(contact).collect());
-        Ok(Presence(Arc::new(Inner { contacts, changes: broadcast::channel(CHANGES_MAX).0 })))
+        let known = gateways::connected_since(db, now.plus_ms(-STOPPED_MAX_MS)).await?;
+        let contact =
+            |heard: Heard| Contact { heard, silent_since: now, rhythm: Rhythm::default(), written: Some(heard) };
+        let contacts = known.into_iter().map(|heard| (heard.id, contact(heard))).collect();
+        Ok(Presence(Arc::new(Inner { contacts: Mutex::new(contacts), changes: broadcast::channel(CHANGES_MAX).0 })))
     }
 
     /// A gateway made a request that it was let in with.
     pub fn hear(&self, gateway: &Gateway, now: UtcMs) {
         let mut contacts = self.lock();
-        let contact = contacts.entry(gateway.id).or_insert(Contact {
-            site_id: gateway.site_id,
-            last_seen_at: now,
+        let contact = contacts.entry(gateway.id).or_insert_with(|| Contact {
+            heard: Heard { id: gateway.id, site_id: gateway.site_id, last_seen_at: At(now), is_connected: false },
+            silent_since: now,
             rhythm: Rhythm::default(),
-            is_connected: false,
             written: None,
         });
-        contact.rhythm = contact.rhythm.after(now.since_ms(contact.last_seen_at));
-        contact.last_seen_at = now;
-        if !contact.is_connected {
-            contact.is_connected = true;
-            self.tell(contact.seen(gateway.id));
+        contact.rhythm = contact.rhythm.after(now.since_ms(contact.silent_since));
+        contact.silent_since = now;
+        contact.heard.last_seen_at = At(now);
+        if !std::mem::replace(&mut contact.heard.is_connected, true) {
+            self.tell(contact);
         }
     }
 
     /// A gateway was revoked: nothing more will be heard of it.
     pub fn end(&self, id: Uuid) {
-        if let Some(contact) = self.lock().get_mut(&id).filter(|contact| contact.is_connected) {
-            contact.is_connected = false;
-            self.tell(contact.seen(id));
+        if let Some(contact) = self.lock().get_mut(&id) {
+            self.lose(contact);
         }
     }
 
@@ -113,7 +103,7 @@ impl Presence {
         let last_seen_at = gateway.last_seen_at.map(|At(time)| time);
         let link = if last_seen_at.is_some() { GatewayLink::Lost } else { GatewayLink::Never };
         let recorded = Seen { id: gateway.id, site_id: gateway.site_id, link, last_seen_at };
-        self.lock().get(&gateway.id).map_or(recorded, |contact| contact.seen(gateway.id))
+        self.lock().get(&gateway.id).map_or(recorded, Contact::seen)
     }
 
     /// The pause, in ms, that a gateway usually makes between two contacts.
@@ -143,36 +133,39 @@ impl Presence {
     }
 
     fn look(&self, now: UtcMs) {
-        for (&id, contact) in self.lock().iter_mut().filter(|(_, contact)| contact.is_connected) {
-            if now.since_ms(contact.last_seen_at) > contact.rhythm.patience_ms() {
-                contact.is_connected = false;
-                self.tell(contact.seen(id));
+        for contact in self.lock().values_mut() {
+            if now.since_ms(contact.silent_since) > contact.rhythm.patience_ms() {
+                self.lose(contact);
             }
         }
     }
 
     async fn write(&self, db: &Db) {
-        let news = |(&id, contact): (&Uuid, &Contact)| {
-            (contact.written != Some(contact.last_seen_at)).then_some((id, contact.last_seen_at))
-        };
-        let news: Vec<(Uuid, UtcMs)> = self.lock().iter().filter_map(news).collect();
+        let is_news = |contact: &&Contact| contact.written != Some(contact.heard);
+        let news: Vec<Heard> = self.lock().values().filter(is_news).map(|contact| contact.heard).collect();
         if news.is_empty() {
             return;
         }
-        if let Err(error) = gateways::note_seen(db, &news).await {
+        if let Err(error) = gateways::note_heard(db, &news).await {
             tracing::warn!(%error, "not written down when gateways were last heard; tried again in a minute");
             return;
         }
         let mut contacts = self.lock();
-        for (id, at) in news {
-            if let Some(contact) = contacts.get_mut(&id) {
-                contact.written = Some(at);
+        for heard in news {
+            if let Some(contact) = contacts.get_mut(&heard.id) {
+                contact.written = Some(heard);
             }
         }
     }
 
-    fn tell(&self, seen: Seen) {
-        let _ = self.0.changes.send(seen); // nobody may be listening
+    fn lose(&self, contact: &mut Contact) {
+        if std::mem::replace(&mut contact.heard.is_connected, false) {
+            self.tell(contact);
+        }
+    }
+
+    fn tell(&self, contact: &Contact) {
+        let _ = self.0.changes.send(contact.seen()); // nobody may be listening
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Contact>> {
@@ -181,9 +174,10 @@ impl Presence {
 }
 
 impl Contact {
-    fn seen(&self, id: Uuid) -> Seen {
-        let link = if self.is_connected { GatewayLink::Connected } else { GatewayLink::Lost };
-        Seen { id, site_id: self.site_id, link, last_seen_at: Some(self.last_seen_at) }
+    fn seen(&self) -> Seen {
+        let Heard { id, site_id, last_seen_at: At(last_seen_at), is_connected } = self.heard;
+        let link = if is_connected { GatewayLink::Connected } else { GatewayLink::Lost };
+        Seen { id, site_id, link, last_seen_at: Some(last_seen_at) }
     }
 }
 

@@ -66,3 +66,19 @@ fn what_stands_in_the_record_is_said_of_one_that_was_not_heard_since() {
     let seen = Seen { id: recorded.id, site_id: recorded.site_id, link: GatewayLink::Lost, last_seen_at: Some(T) };
     assert_eq!(empty().see(&recorded), seen);
 }
+
+#[test]
+fn silence_while_the_service_was_away_does_not_count() {
+    let presence = empty();
+    let mut changes = presence.changes();
+    let last_seen_at = T.plus_ms(-500_000);
+    let heard =
+        Heard { id: gateway(1).id, site_id: gateway(1).site_id, last_seen_at: At(last_seen_at), is_connected: true };
+    let contact = Contact { heard, silent_since: T, rhythm: Rhythm::default(), written: Some(heard) };
+    presence.lock().insert(heard.id, contact);
+    presence.look(T.plus_ms(180_000));
+    assert_eq!(told(&mut changes), []);
+    assert_eq!(presence.see(&gateway(1)).last_seen_at, Some(last_seen_at));
+    presence.look(T.plus_ms(180_001));
+    assert_eq!(told(&mut changes), [(heard.id, GatewayLink::Lost)]);
+}

@@ -2,6 +2,7 @@
 
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::GapReason;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -25,7 +26,7 @@ pub struct NewGap {
 }
 
 /// A stored gap.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "as in NewGap")]
 pub struct Gap {
     #[serde(skip)]

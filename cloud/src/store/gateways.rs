@@ -1,6 +1,7 @@
 //! Gateways: the boxes at the sites, their enrollment and their credentials.
 
 use riverwatts_shared::time::UtcMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ pub const HOLDS_MS: i64 = 24 * 3_600_000;
 pub const GATEWAYS_MAX: i64 = 10_000;
 
 /// A box at a site.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "named after the columns")]
 pub struct Gateway {
     pub id: Uuid,
@@ -74,11 +75,26 @@ pub async fn active(db: &Db, sight: Sight) -> Result<Vec<Gateway>, DbError> {
     })?)
 }
 
-/// The gateways that were heard since then and not revoked, of all sites; at most [`GATEWAYS_MAX`].
-pub async fn seen_since(db: &Db, since: UtcMs) -> Result<Vec<Gateway>, DbError> {
+/// When a gateway was last heard, and whether it still was when that was written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+pub struct Heard {
+    /// The gateway.
+    pub id: Uuid,
+    /// Its site.
+    pub site_id: Uuid,
+    /// When.
+    pub last_seen_at: At,
+    /// Whether it was not lost since.
+    pub is_connected: bool,
+}
+
+/// Of all sites, the gateways that were connected when it was written down, were heard since then, and
+/// were not revoked; at most [`GATEWAYS_MAX`].
+pub async fn connected_since(db: &Db, since: UtcMs) -> Result<Vec<Heard>, DbError> {
     Ok(read!(db, |conn| {
         sqlx::query_as(
-            "select * from gateways where revoked_at is null and last_seen_at >= $1
+            "select id, site_id, last_seen_at, is_connected from gateways
+            where is_connected and last_seen_at >= $1 and revoked_at is null
             order by last_seen_at desc, id limit $2",
         )
         .bind(At(since))
@@ -88,21 +104,18 @@ pub async fn seen_since(db: &Db, since: UtcMs) -> Result<Vec<Gateway>, DbError> 
     })?)
 }
 
-/// Writes down when gateways were last heard; an earlier time than the one that stands there changes
-/// nothing. Neither is a new version of the record.
-pub async fn note_seen(db: &Db, seen: &[(Uuid, UtcMs)]) -> Result<(), DbError> {
+/// Writes down when gateways were last heard, which is no new version of them.
+pub async fn note_heard(db: &Db, heard: &[Heard]) -> Result<(), DbError> {
     transact!(db, |tx| {
-        for (id, at) in seen {
+        for Heard { id, last_seen_at, is_connected, .. } in heard {
             on!(tx, |conn| {
-                sqlx::query(
-                    "update gateways set last_seen_at = $1
-                    where id = $2 and (last_seen_at is null or last_seen_at < $1)",
-                )
-                .bind(At(*at))
-                .bind(id)
-                .execute(conn)
-                .await
-                .map(|_| ())
+                sqlx::query("update gateways set last_seen_at = $1, is_connected = $2 where id = $3")
+                    .bind(last_seen_at)
+                    .bind(is_connected)
+                    .bind(id)
+                    .execute(conn)
+                    .await
+                    .map(|_| ())
             })?;
         }
         Ok(())

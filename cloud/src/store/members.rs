@@ -1,6 +1,7 @@
 //! Members of a site: the technicians and viewers who see it.
 
 use riverwatts_shared::time::UtcMs;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use crate::db::page::{Listed, Page};
 use crate::db::{Db, DbError, on, read, transact};
 
 /// A person who belongs to a site.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "named after the columns")]
 pub struct Member {
     pub site_id: Uuid,

@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::SiteStatus;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use crate::db::{Db, DbError, Tx, on, read, transact};
 pub const SITES_MAX: i64 = 10_000;
 
 /// A stretch of river. Depth and elevation in m, flow in m³/s, angles in degrees.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the plan's columns")]
 pub struct Site {
     pub id: Uuid,
@@ -47,7 +48,7 @@ pub struct Site {
 }
 
 /// Body of `POST /sites`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "as in Site")]
 pub struct NewSite {
@@ -69,7 +70,7 @@ pub struct NewSite {
 }
 
 /// Body of `PUT /sites/{id}`: absent keeps, `null` clears.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "as in Site")]
 pub struct UpdateSite {

@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 use riverwatts_shared::time::UtcMs;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use crate::db::page::{Listed, Page};
 use crate::db::{Db, DbError, on, read, transact};
 
 /// What a customer subscribes to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the plan's words")]
 pub enum SubscriptionType {
@@ -32,7 +33,7 @@ impl SubscriptionType {
 }
 
 /// The link of a customer to a site.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the plan's columns")]
 pub struct Subscription {
     pub id: Uuid,

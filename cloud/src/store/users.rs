@@ -2,6 +2,7 @@
 
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::UserRole;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use crate::db::page::{Listed, Page};
 use crate::db::{Db, DbError, Tx, on, read, transact};
 
 /// A person, without the password's hash.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the plan's columns")]
 pub struct User {
     pub id: Uuid,

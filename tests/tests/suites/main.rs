@@ -11,6 +11,7 @@ mod clockless;
 mod dead_device;
 mod demo;
 mod encrypted;
+mod fleet;
 mod kills;
 mod once_only;
 mod outage;

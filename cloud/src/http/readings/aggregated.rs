@@ -9,6 +9,7 @@ use riverwatts_shared::metric::Metric;
 use riverwatts_shared::rollup::Rollup;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Resolution;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -27,15 +28,22 @@ const SPAN_MS: i64 = 86_400_000;
 const GAPS_MAX: u32 = 1_000;
 
 /// Query of `GET /readings/aggregated`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AggregatedQuery {
+    /// The device.
     device_id: Uuid,
+    /// One metric or more, separated by commas.
     metric: String,
+    /// Start of the span; a day before `to`.
     from: Option<UtcMs>,
+    /// End of the span; now.
     to: Option<UtcMs>,
+    /// Width of the windows.
     resolution: Option<String>,
+    /// Instead of `resolution`: the narrowest in which the span has at most so many windows.
     points: Option<u32>,
+    /// IANA zone whose days `1d` means; the site's.
     tz: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 
 mod aggregated;
 mod json;
+mod schema;
 
 use std::collections::HashMap;
 
@@ -10,6 +11,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::time::UtcMs;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -21,29 +23,61 @@ use crate::readings::{ListQuery, StoredRow};
 use crate::store::devices::{self, NamedDevice};
 use crate::store::sites;
 
-pub use aggregated::list_aggregated;
+pub use aggregated::{AggregatedQuery, list_aggregated};
+pub use schema::{Posted, Reading, Windows};
 
 /// Most metrics that one query names.
 const METRICS_MAX: usize = 64;
+/// A cursor: time and device number, as [`read_cursor`] takes them.
+const CURSOR: &str = r"^-?[0-9]{1,15}\.[0-9]{1,15}$";
 
-/// Query of `GET /readings`; the two ids are not taken where the path has one.
-#[derive(Debug, Deserialize)]
+/// Query of `GET /readings`.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReadingsQuery {
+    /// Of this device.
     device_id: Option<Uuid>,
+    /// Of the devices of this site.
     site_id: Option<Uuid>,
+    /// Only these metrics, separated by commas.
     metric: Option<String>,
+    /// Measured at this time or later.
     from: Option<UtcMs>,
+    /// Measured before this time.
     to: Option<UtcMs>,
+    /// Newest first (`desc`) or oldest first (`asc`).
     order: Option<String>,
+    /// Most readings.
     limit: Option<u32>,
+    /// From `next_cursor`.
+    #[schemars(regex(pattern = CURSOR))]
+    cursor: Option<String>,
+}
+
+/// Query of `GET /devices/{id}/readings`: the path names the device.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceReadingsQuery {
+    /// Only these metrics, separated by commas.
+    metric: Option<String>,
+    /// Measured at this time or later.
+    from: Option<UtcMs>,
+    /// Measured before this time.
+    to: Option<UtcMs>,
+    /// Newest first (`desc`) or oldest first (`asc`).
+    order: Option<String>,
+    /// Most readings.
+    limit: Option<u32>,
+    /// From `next_cursor`.
+    #[schemars(regex(pattern = CURSOR))]
     cursor: Option<String>,
 }
 
 /// Query of `GET /readings/latest`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LatestQuery {
+    /// Of the devices of this site.
     site_id: Option<Uuid>,
 }
 
@@ -53,14 +87,15 @@ pub async fn list_readings(
     State(app): State<AppState>,
     Params(query): Params<ReadingsQuery>,
 ) -> Result<Response, ApiError> {
-    let devices = match query.device_id {
+    let ReadingsQuery { device_id, site_id, metric, from, to, order, limit, cursor } = query;
+    let devices = match device_id {
         Some(id) => {
             let device = find_device(&app, person, id).await?;
-            Vec::from_iter(query.site_id.is_none_or(|site_id| site_id == device.site_id).then_some(device))
+            Vec::from_iter(site_id.is_none_or(|site_id| site_id == device.site_id).then_some(device))
         }
-        None => devices_of(&app, person, query.site_id).await?,
+        None => devices_of(&app, person, site_id).await?,
     };
-    page(&app, devices, query).await
+    page(&app, devices, DeviceReadingsQuery { metric, from, to, order, limit, cursor }).await
 }
 
 /// `GET /devices/{id}/readings`: the same for one device.
@@ -68,13 +103,8 @@ pub async fn list_device_readings(
     person: SignedIn,
     State(app): State<AppState>,
     PathId(id): PathId,
-    Params(query): Params<ReadingsQuery>,
+    Params(query): Params<DeviceReadingsQuery>,
 ) -> Result<Response, ApiError> {
-    for (field, given) in [("device_id", query.device_id), ("site_id", query.site_id)] {
-        if given.is_some() {
-            return Err(ApiError::invalid(field, "the path names the device"));
-        }
-    }
     page(&app, vec![find_device(&app, person, id).await?], query).await
 }
 
@@ -101,7 +131,7 @@ async fn devices_of(app: &AppState, person: SignedIn, site_id: Option<Uuid>) -> 
     Ok(devices::in_sight(&app.db, person.sight(), site_id).await?)
 }
 
-async fn page(app: &AppState, devices: Vec<NamedDevice>, query: ReadingsQuery) -> Result<Response, ApiError> {
+async fn page(app: &AppState, devices: Vec<NamedDevice>, query: DeviceReadingsQuery) -> Result<Response, ApiError> {
     let limit = checked_limit(query.limit)? as usize;
     let (from, to) = checked_range(query.from, query.to)?;
     let shown = metrics(query.metric.as_deref())?;

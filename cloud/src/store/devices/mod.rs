@@ -5,6 +5,7 @@ mod announce;
 use jiff::civil::Date;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::{DeviceStatus, DeviceType};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::FromRow;
@@ -22,7 +23,7 @@ pub use announce::{Announced, announce};
 pub const DEVICES_MAX: i64 = 10_000;
 
 /// A device as the API shows it.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the plan's columns")]
 pub struct Device {
     pub id: Uuid,
@@ -80,7 +81,7 @@ pub struct NamedDevice {
 }
 
 /// Body of `POST /devices`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "as in Device")]
 pub struct NewDevice {
@@ -103,7 +104,7 @@ pub struct NewDevice {
 }
 
 /// Body of `PUT /devices/{id}`: absent keeps, `null` clears. A device never changes its site.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "as in Device")]
 pub struct UpdateDevice {

@@ -243,6 +243,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     post("/gateways/{id}/revoke", Who::Admin, Takes::Nothing),
     post("/gateways/{id}/rotate", Who::AdminOrThatGateway, Takes::Nothing),
     post("/sync/batches", Who::Gateway, Takes::Batch),
+    get("/openapi.json", Who::Anybody, &[]),
     get("/readings", Who::Person, READINGS),
     post("/readings", Who::Gateway, Takes::Readings),
     get("/readings/latest", Who::Person, &["site_id=here", "unknown=1"]),
