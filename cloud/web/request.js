@@ -1,7 +1,7 @@
 // The public API: answers as objects, errors with what is wrong at which field. What the server wrote into the page is
 // taken first; reading is tried again when the network or the server falters, changing never is.
 
-import { useCallback, useEffect, useState } from "./vendor/preact.js";
+import { useCallback, useEffect, useRef, useState } from "./vendor/preact.js";
 import { followServer } from "./kit/value.js";
 
 const API = "/api/v1";
@@ -162,9 +162,6 @@ export async function getAll(path, noun, with_) {
  */
 export const send = (method, path, body, once) => signed(method, path, { body, once });
 
-/** A new Idempotency-Key. */
-export const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-
 /**
  * A pause that doubles with each try, less a random part, so that pages do not come back all at once.
  * @param {number} tries
@@ -183,6 +180,22 @@ const pause = (ms, signal) => new Promise((resolve, reject) => {
 });
 
 // For components
+
+/**
+ * Idempotency-Keys for a form: the same values sent again, after no answer, have the same key.
+ * @returns {(body: object) => string}
+ */
+export function useOnce() {
+  const last = useRef({ of: "", key: "" });
+  return (body) => {
+    const of = JSON.stringify(body);
+    if (last.current.of !== of) {
+      const bytes = crypto.getRandomValues(new Uint8Array(16));
+      last.current = { of, key: [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
+    }
+    return last.current.key;
+  };
+}
 
 /** @type {Map<string, any>} */
 const kept = new Map(Object.entries(first.answers).map(([path, body]) => [path.slice(API.length), body]));

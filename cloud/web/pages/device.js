@@ -2,13 +2,12 @@
 
 import { html, useEffect, useMemo, useState } from "../vendor/preact.js";
 import { at, counted, duration, gapReason, msOf, quantity } from "../kit/format.js";
-import { Age, Badge, Failed, Loading, Notice, Value, useStale } from "../kit/value.js";
+import { Age, Badge, Failed, Loading, Notice, Refused, Value, useStale } from "../kit/value.js";
 import { toast, useTitle } from "../kit/shell.js";
 import { get, send, useGet } from "../request.js";
 import { isAdmin } from "../session.js";
 import { useRoom } from "../live.js";
 import { MEASURES, intervalS, isMeter, isVirtual, kindOf, leadingOf, metricsOf, qualityOf, staleAfterS, valueOf } from "../plant.js";
-import { Refused } from "../refused.js";
 
 /** @typedef {import("../api").Device} Device */
 /** @typedef {import("../api").Reading} Reading */
@@ -27,7 +26,7 @@ export default function DevicePage({ id, query }) {
   const site = useGet(device === null ? null : `/sites/${device.site_id}`);
   useTitle(device?.device_name ?? null);
   if (device === null || (site.data === null && site.error === null)) {
-    return found.error !== null ? html`<${Refused} error=${found.error} what="device" retry=${found.reload} />` : html`<${Loading} rows=${8} />`;
+    return found.error !== null ? html`<${Refused} error=${found.error} what="device" back=${html`<a href="/">Go to the sites</a>`} retry=${found.reload} />` : html`<${Loading} rows=${8} />`;
   }
   return html`<${Shown} device=${device} site=${site.data} reload=${found.reload} query=${query} />`;
 }
