@@ -1,9 +1,11 @@
 //! The panel through HTTP, with figures of the test's own.
 
+use std::ops::Range;
 use std::path::Path as FilePath;
 
 use riverwatts_shared::metric::{CATALOGUE, Metric};
 use riverwatts_shared::reading::{Reading, Value as Measured};
+use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::{ManualClock, UtcMs};
 use riverwatts_shared::words::Quality;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -56,6 +58,13 @@ impl Figures for Fake {
         }
     }
 
+    fn walk(&self, device: u16, _: Range<i64>, see: &mut dyn FnMut(&Segment)) -> Result<(), String> {
+        let mut readings = self.history(device, 60)?;
+        readings.reverse();
+        see(&Segment::from_readings(&readings));
+        Ok(())
+    }
+
     fn store(&self) -> StoreState {
         StoreState {
             backlog_readings: 42,
@@ -89,6 +98,13 @@ impl Figures for Crowd {
 
     fn history(&self, _: u16, _: usize) -> Result<Vec<Reading>, String> {
         Ok(Vec::new())
+    }
+
+    fn walk(&self, device: u16, _: Range<i64>, see: &mut dyn FnMut(&Segment)) -> Result<(), String> {
+        let mut readings = self.history(device, 60)?;
+        readings.reverse();
+        see(&Segment::from_readings(&readings));
+        Ok(())
     }
 
     fn store(&self) -> StoreState {
