@@ -34,7 +34,7 @@ function Status() {
 /** @param {{routes: Route[]}} props */
 function Panel({ routes }) {
   const banner = lost.value !== null && html`<${Offline} since=${lost.value.since} retryAt=${lost.value.retryAt} retry=${ask} what="the gateway" />`;
-  return html`<${Shell} name="RiverWatts gateway" links=${LINKS} status=${html`<${Status} />`} banner=${banner}>
+  return html`<${Shell} name="RiverWatts" links=${LINKS} status=${html`<${Status} />`} banner=${banner}>
     <${Routes} routes=${routes} missing=${Missing} />
   <//>`;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::words::{counted, duration};
+use super::words::{bytes, counted, duration};
 use super::{LinkState, StoreState};
 use crate::bus::status::{BusState, Outcome, UnitState};
 use crate::health::Finding;
@@ -117,7 +117,7 @@ pub(super) fn of_store(finding: Finding, store: &StoreState) -> Part {
             let refused = counted(store.dead_letters, "reading");
             told("warning", format!("storing; {refused} refused by the cloud rest here"), "see the operations manual")
         }
-        None => told("ok", "storing".to_owned(), ""),
+        None => told("ok", format!("storing, {} written since the start", bytes(store.bytes_written)), ""),
     }
 }
 

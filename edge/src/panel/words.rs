@@ -1,6 +1,7 @@
 //! Metrics and numbers as the page's scripts write them (`kit/format.js`), for what the page holds
 //! before they run: nothing then changes when they do.
 
+const UNITS_OF_BYTES: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
 /// Unit and decimals by the last word of a metric's name.
 const BY_LAST_WORD: &[(&str, &str, usize)] = &[
     ("kw", "kW", 2),
@@ -83,21 +84,22 @@ pub(super) fn unit(metric: &str) -> &'static str {
 /// The number of a metric, with as many decimals as tell something.
 pub(super) fn figure(metric: &str, value: f64) -> String {
     let whole = if value == 0.0 { 1 } else { (value.abs().log10().floor() as i32 + 1).max(1) as usize };
-    let decimals = shape(metric).2.min(DIGITS_MAX.saturating_sub(whole));
+    number(value, shape(metric).2.min(DIGITS_MAX.saturating_sub(whole)))
+}
+
+/// With commas between thousands, and a minus that is as wide as a digit.
+fn number(value: f64, decimals: usize) -> String {
     let scale = 10f64.powi(decimals as i32);
     let text = format!("{:.decimals$}", (value.abs() * scale).round() / scale);
-    let (integer, fraction) =
-        text.split_once('.').map_or((text.as_str(), ""), |(integer, _)| (integer, &text[integer.len()..]));
-    let minus = if value < 0.0 && text.contains(|digit: char| ('1'..='9').contains(&digit)) { "−" } else { "" };
-    let places = integer.len();
-    let grouped: String = integer.chars().enumerate().fold(String::new(), |mut out, (place, digit)| {
-        if place > 0 && (places - place).is_multiple_of(3) {
+    let (integer, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let mut out = if value < 0.0 && text.contains(|digit| matches!(digit, '1'..='9')) { "−" } else { "" }.to_owned();
+    for (place, digit) in integer.chars().enumerate() {
+        if place > 0 && (integer.len() - place).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
-        out
-    });
-    format!("{minus}{grouped}{fraction}")
+    }
+    out + fraction
 }
 
 /// A length of time in a unit that fits: `12 s`, `3 min`, `2 h 5 min`, `4 d`.
@@ -120,8 +122,15 @@ pub(super) fn age(seconds: f64) -> String {
 
 /// `42 readings`, `1,234 readings`.
 pub(super) fn counted(count: u64, one: &str) -> String {
-    let number = figure("count", count as f64);
+    let number = number(count as f64, 0);
     if count == 1 { format!("{number} {one}") } else { format!("{number} {one}s") }
+}
+
+/// `12.4 MiB`.
+pub(super) fn bytes(count: u64) -> String {
+    let power = count.checked_ilog2().map_or(0, |bits| (bits as usize / 10).min(UNITS_OF_BYTES.len() - 1));
+    let decimals = usize::from(power > 0);
+    format!("{} {}", number(count as f64 / 1_024f64.powi(power as i32), decimals), UNITS_OF_BYTES[power])
 }
 
 #[cfg(test)]
@@ -145,6 +154,13 @@ mod tests {
 
     fn json_texts(case: &Value, from: usize) -> Vec<&str> {
         case.as_array().unwrap()[from..].iter().map(|text| text.as_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn bytes_are_told_in_the_unit_that_fits() {
+        for (count, told) in [(0, "0 B"), (1_023, "1,023 B"), (1_024, "1.0 KiB"), (12_900_000, "12.3 MiB")] {
+            assert_eq!(bytes(count), told);
+        }
     }
 
     #[test]

@@ -2,9 +2,8 @@
 
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact.js";
 import { Menu, goQuery, useTitle } from "../kit/shell.js";
-import { Table } from "../kit/table.js";
-import { Badge, Empty, Failed, Loading, Value, now, useStale } from "../kit/value.js";
-import { labelOf, qualityMeaning, qualityWord } from "../kit/format.js";
+import { Badge, Empty, Failed, Loading, now, useStale } from "../kit/value.js";
+import { NOTHING, figure, labelOf, qualityMeaning, qualityWord, unitOf } from "../kit/format.js";
 import { gateway, get } from "../gateway.js";
 import { DeviceAge, DeviceBadge, MainValues, staleAfterS } from "./reading.js";
 
@@ -17,13 +16,6 @@ const SPANS = [{ hours: "1", label: "1 h" }, { hours: "6", label: "6 h" }, { hou
 const METRICS_MAX = 4;
 /** Live readings that are kept behind those that were loaded. */
 const TAIL_MAX = 1_000;
-
-/** @type {import("../kit/table.js").Column<Measured>[]} */
-const COLUMNS = [
-  { key: "metric", label: "Value", head: true, cell: ({ metric }) => html`<span title=${metric}>${labelOf(metric)}</span>` },
-  { key: "now", label: "Now", number: true, cell: ({ metric, value, quality }) => html`<${Value} metric=${metric} value=${value} reason=${quality === "ok" ? undefined : ""} />` },
-  { key: "quality", label: "Quality", cell: ({ quality }) => (quality === "ok" ? html`<span class="soft">ok</span>` : html`<${Badge} kind="warn" title=${qualityMeaning(quality)}>${qualityWord(quality)}<//>`) },
-];
 
 /**
  * Readings that came while the page was open, as windows for the chart.
@@ -94,6 +86,13 @@ function About({ device }) {
     <dt>Registers left out</dt><dd>${refused.length === 0 ? "none" : `${refused.join(", ")}: the device refuses them`}</dd></dl></section>`;
 }
 
+/** @param {{measured: Measured}} props */
+function Figure({ measured: { metric, value, quality } }) {
+  const text = figure(metric, value);
+  return html`<tr><th scope="row" title=${metric}>${labelOf(metric)}</th><td class="number"><b class="value-figure">${text}${text !== NOTHING && unitOf(metric) !== "" && html`<span class="unit">\u00a0${unitOf(metric)}</span>`}</b></td>
+    <td>${quality === "ok" ? html`<span class="soft">ok</span>` : html`<${Badge} kind="warn" title=${qualityMeaning(quality)}>${qualityWord(quality)}<//>`}</td></tr>`;
+}
+
 /** @param {{device: Device, query: URLSearchParams}} props */
 function Shown({ device, query }) {
   const stale = useStale(device.read_ms, staleAfterS(device)).value;
@@ -101,7 +100,9 @@ function Shown({ device, query }) {
     ${device.condition !== "ok" && html`<p class="trouble">${device.state}</p>`}
     <div class="sides"><section class=${stale ? "stack late" : "stack"}>
         <div class="card device"><h2 class="unseen">Main values</h2><${MainValues} device=${device} /></div>
-        <${Table} caption=${`Values of ${device.id}`} columns=${COLUMNS} rows=${device.values} rowKey=${(/** @type {Measured} */ { metric }) => metric} empty=${html`<${Empty} title="No values yet">${device.state}<//>`} />
+        <div class="card"><table class="figures"><caption class="unseen">All values</caption>
+          <thead><tr><th scope="col">Value</th><th scope="col" class="number">Now</th><th scope="col">Quality</th></tr></thead>
+          <tbody>${device.values.map((measured) => html`<${Figure} key=${measured.metric} measured=${measured} />`)}</tbody></table></div>
       </section>
       <div class="stack"><section class="card"><h2 class="side-head">History</h2><${History} device=${device} query=${query} /></section><${About} device=${device} /></div></div>`;
 }

@@ -12,7 +12,7 @@ import { DeviceAge, MainValues, staleAfterS } from "./reading.js";
 /** @type {Record<string, [kind: Kind, word: string]>} */
 const CONDITIONS = { ok: ["good", "well"], warning: ["warn", "attention"], failure: ["bad", "failure"] };
 /** @type {Record<string, [title: string, href: string|null]>} */
-const PARTS = { devices: ["Devices", "/buses"], store: ["Storing", null], clock: ["Clock", null], cloud: ["Cloud", "/link"] };
+const PARTS = { devices: ["Devices", "/devices"], store: ["Storing", null], clock: ["Clock", null], cloud: ["Cloud", "/link"] };
 
 /** @param {{part: import("../gateway.js").Part}} props */
 function PartCard({ part }) {
@@ -25,7 +25,7 @@ function PartCard({ part }) {
 
 function Clock() {
   const { timezone } = gateway.value.site;
-  return html`${at(now.value, timezone, "time")}, ${at(now.value, timezone, "day")}, trusted <span class="soft">(${timezone})</span>`;
+  return html`trusted: ${at(now.value, timezone, "time")}, ${at(now.value, timezone, "day")} <span class="soft">(${timezone})</span>`;
 }
 
 /** @param {{device: import("../gateway.js").Device}} props */
