@@ -18,7 +18,8 @@ use crate::program::{Program, command, errand};
 pub const PASSWORD: &str = "a password of the tests";
 /// Signs the access tokens, so that a test can forge and backdate them.
 pub const JWT_SECRET: &str = "the secret of the suites, known to all of them";
-const ADMIN: &str = "admin@example.org";
+/// Whom every cloud has from its start.
+pub const ADMIN: &str = "admin@example.org";
 
 /// A cloud.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub struct Cloud {
     port: u16,
     program: Option<Program>,
     last_write: Option<LastWrite>,
+    settings: Vec<(String, String)>,
     admin: Api,
 }
 
@@ -35,6 +37,8 @@ pub struct Cloud {
 pub struct Person {
     /// Id of the account.
     pub id: String,
+    /// What they sign in with.
+    pub email: String,
     /// What they see.
     pub api: Api,
 }
@@ -51,10 +55,16 @@ pub struct GatewayAccount {
 impl Cloud {
     /// A new one, with an admin.
     pub async fn start() -> Cloud {
+        Cloud::with(&[]).await
+    }
+
+    /// The same with further settings: names and values.
+    pub async fn with(settings: &[(String, String)]) -> Cloud {
         let port = free_port();
         let folder = tempfile::tempdir().unwrap();
         let admin = Api::anonymous(&format!("http://127.0.0.1:{port}"));
-        let mut cloud = Cloud { folder, port, program: None, last_write: None, admin };
+        let settings = settings.to_vec();
+        let mut cloud = Cloud { folder, port, program: None, last_write: None, settings, admin };
         let mut create_admin = command(&program("riverwatts-cloud"));
         create_admin.args(["create-admin", "--email", ADMIN, "--password-stdin", "--data"]).arg(cloud.data());
         let created = errand(create_admin, &format!("{PASSWORD}\n")).await;
@@ -69,7 +79,7 @@ impl Cloud {
         assert!(self.program.is_none(), "the cloud runs");
         let mut serve = command(&program("riverwatts-cloud"));
         serve.args(["serve", "--data"]).arg(self.data()).env("PORT", self.port.to_string());
-        serve.env("JWT_SECRET", JWT_SECRET).env("REGISTRATION", "on");
+        serve.env("JWT_SECRET", JWT_SECRET).env("REGISTRATION", "on").envs(self.settings.iter().cloned());
         if let Some(last_write) = &self.last_write {
             last_write.apply(&mut serve);
         }
@@ -160,7 +170,8 @@ impl Cloud {
             "email": email, "password": PASSWORD, "first_name": "Ada", "last_name": "River", "role": role,
         });
         let id = id_of(&self.admin.post("/users", &account).await.ok());
-        Person { id, api: self.anonymous().signed_in(&email, PASSWORD).await }
+        let api = self.anonymous().signed_in(&email, PASSWORD).await;
+        Person { id, email, api }
     }
 
     /// Lets a technician or viewer see a site.

@@ -22,6 +22,13 @@ impl EdgeToml {
         EdgeToml { settings, machines: String::new() }
     }
 
+    /// What people call the site.
+    pub fn named(mut self, name: &str) -> EdgeToml {
+        let name = serde_json::json!(name); // a JSON text is a TOML text as well
+        self.settings = self.settings.replacen("[site]\n", &format!("[site]\nname = {name}\n"), 1);
+        self
+    }
+
     /// Trusts the authority of this file.
     pub fn ca(mut self, file: &Path) -> EdgeToml {
         self.settings += &format!("ca = {file:?}\n");
