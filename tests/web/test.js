@@ -1,16 +1,14 @@
 // What every test of the pages stands on: a stage, people who visit it, and eyes on everything that a browser does
 // besides: an outside request, an error on the console, a broken policy is a failure wherever it happens.
 
+import { createServer } from "node:http";
 import { test as base, expect } from "@playwright/test";
 import { Stage } from "./stage.js";
 
 export { expect };
 
-/** Another origin whose pages may use the cloud, and one that may not. */
-export const LISTED = { host: "127.0.0.1", port: 0 };
-
 /** The shortest life of an access token, so that many end while the tests run. */
-const SETTINGS = ["JWT_EXPIRES_IN=1m"];
+const TOKEN_LIVES = "1m";
 
 /**
  * @typedef {import("@playwright/test").BrowserContextOptions} Options
@@ -18,8 +16,17 @@ const SETTINGS = ["JWT_EXPIRES_IN=1m"];
  */
 
 export const test = base.extend({
-  stage: [async ({}, use) => {
-    const stage = await Stage.set(SETTINGS);
+  /** Two other origins, both an empty page: the cloud lists the first one only. */
+  origins: [async ({}, use) => {
+    const server = createServer((_, answer) => answer.setHeader("Content-Type", "text/html").end("<!doctype html><title>Elsewhere</title><link rel=icon href=data:>"));
+    await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+    const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+    await use({ listed: `http://127.0.0.1:${port}`, unlisted: `http://localhost:${port}` });
+    server.close();
+  }, { scope: "worker" }],
+
+  stage: [async ({ origins }, use) => {
+    const stage = await Stage.set([`JWT_EXPIRES_IN=${TOKEN_LIVES}`, `CORS_ORIGIN=${origins.listed}`]);
     await use(stage);
     await stage.end();
   }, { scope: "worker", timeout: 60_000 }],
@@ -49,6 +56,18 @@ export const test = base.extend({
     await Promise.all(contexts.map((context) => context.close()));
   },
 });
+
+/**
+ * Signs in as a person does.
+ * @param {import("@playwright/test").Page} page
+ * @param {string} email
+ * @param {string} password
+ */
+export async function signIn(page, email, password) {
+  await page.getByRole("textbox", { name: "E-mail" }).fill(email);
+  await page.getByRole("textbox", { name: "Password" }).fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+}
 
 class Faults {
   /** @type {string[]} */ found = [];
@@ -89,5 +108,9 @@ class Faults {
       if (["error", "warning"].includes(message.type())) this.#note(`${message.type()} on the console: ${message.text()} (${message.location().url})`);
     });
     context.on("page", (page) => page.on("websocket", (socket) => this.#went(socket.url(), page.url())));
+    context.on("dialog", (dialog) => {
+      this.#note(`a dialog: ${dialog.message()}`);
+      dialog.dismiss();
+    });
   }
 }

@@ -10,12 +10,13 @@ mod ingest;
 mod process;
 mod report;
 mod socket;
+mod web;
 mod wire;
 
 use report::Report;
 
 /// The suites, in the order in which they run.
-const SUITES: [&str; 1] = ["spine"];
+const SUITES: [&str; 2] = ["spine", "web"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -28,6 +29,7 @@ async fn main() -> anyhow::Result<()> {
         let mut report = Report::of(suite);
         match suite {
             "spine" => spine(&mut report).await,
+            "web" => web::measure(&mut report).await,
             _ => unreachable!("every suite stands above"),
         }
         report.print();
