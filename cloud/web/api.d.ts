@@ -456,9 +456,9 @@ export interface SiteSummary {
   last_seen_at: string | null;
   /** Time of its newest reading. */
   newest_at: string | null;
-  /** Power of its turbines whose latest reading is fresh; `None` when there is none. */
+  /** Power of its turbines whose latest reading is fresh; `null` when there is none. */
   power_kw: number | null;
-  /** Energy of its turbines today; `None` when none told any. */
+  /** Energy of its turbines today; `null` when none told any. */
   energy_today_kwh: number | null;
   /** How much of the day so far that energy knows of, over all turbines: 0 to 1. */
   coverage_today: number;
