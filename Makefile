@@ -1,5 +1,5 @@
 # Thin calls only: what a target does stands in the script that it names.
-.PHONY: demo test lint fuzz bench soak compiler
+.PHONY: demo test cross lint fuzz bench soak compiler
 
 # Ctrl-C ends it; DEMO_ARGS="--for 60s" lets it end by itself.
 demo: compiler
@@ -12,6 +12,13 @@ test: compiler
 	scripts/test-js
 	cargo build --workspace --bins
 	cargo test --workspace
+
+# The gateway for the processor of a Raspberry Pi, and its test under emulation.
+cross: compiler
+	scripts/cross-build
+	scripts/test-packages
+	cargo build --workspace --bins
+	cargo test --workspace --test cross -- --include-ignored
 
 lint: compiler
 	cargo fmt --all --check

@@ -58,6 +58,14 @@ fn two_folders_become_one_tree_with_a_hash_of_all_of_it() {
 }
 
 #[test]
+fn the_hash_tells_names_from_contents() {
+    let own = [("index.html", INDEX), ENTRY, ("kit/b.js", "")];
+    let one = build(&[("a.css", "b.cssx")], &own, &[]).unwrap().0;
+    let two = build(&[("a.css", ""), ("b.css", "x")], &own, &[]).unwrap().0;
+    assert_ne!(hash(&one), hash(&two));
+}
+
+#[test]
 fn files_are_compressed_where_that_makes_them_smaller() {
     let long = "export const b = 1;\n".repeat(50);
     let own = [("index.html", INDEX), ENTRY, ("a.css", "a{}")];

@@ -14,6 +14,7 @@ mod documented;
 mod encrypted;
 mod fleet;
 mod kills;
+mod live;
 mod once_only;
 mod outage;
 mod pages;

@@ -171,6 +171,9 @@ async fn first_values_are_what_the_api_answers_to_that_person() {
             }
             assert!(!first.to_string().contains(&other), "{role}: {page}: {first}");
         }
+        let home = browser.first("/").await.unwrap();
+        let summaries = home["answers"]["/api/v1/sites/summaries"]["summaries"].as_array().unwrap();
+        assert_eq!(summaries.iter().map(|site| &site["site_id"]).collect::<Vec<_>>(), [own.as_str()], "{role}");
         // What is not theirs to see is not there; the page then hears it from the API.
         let unseen = browser.first(&format!("/sites/{other}")).await.unwrap();
         for (question, answer) in unseen["answers"].as_object().unwrap() {
