@@ -1,5 +1,5 @@
 # Thin calls only: what a target does stands in the script that it names.
-.PHONY: demo test lint fuzz bench soak compiler
+.PHONY: demo test cross lint fuzz bench soak compiler
 
 # Ctrl-C ends it; DEMO_ARGS="--for 60s" lets it end by itself.
 demo: compiler
@@ -12,6 +12,13 @@ test: compiler
 	scripts/test-js
 	cargo build --workspace --bins
 	cargo test --workspace
+
+# The gateway for the processor of a Raspberry Pi, and its test under emulation.
+cross: compiler
+	scripts/cross-build
+	scripts/test-packages
+	cargo build --workspace --bins
+	cargo test --workspace --test cross -- --include-ignored
 
 lint: compiler
 	cargo fmt --all --check
@@ -31,6 +38,7 @@ fuzz: compiler
 bench: compiler
 	scripts/bench $(SUITE)
 
-# Kills, lost clocks and outages again and again (ROUNDS), and long fuzzing (SECONDS_EACH): hours.
+# Kills, lost clocks and outages again and again (ROUNDS), requests made up from the document of the
+# API (EXAMPLES), and long fuzzing (SECONDS_EACH): hours.
 soak: compiler
 	scripts/soak

@@ -32,6 +32,8 @@ pub struct Config {
     pub registration: bool,
     /// `FRONTEND_URL`: how browsers reach the service; with `https:` cookies are sent by it only.
     pub frontend_url: Option<String>,
+    /// `CORS_ORIGIN`: other origins whose pages may use the API and open sockets.
+    pub cors_origins: Vec<String>,
     /// `METRICS_TOKEN`: reads `/metrics` from elsewhere.
     pub metrics_token: Option<String>,
 }
@@ -85,6 +87,9 @@ impl Config {
         let access_lives = parse("JWT_EXPIRES_IN", "15m", no_life, &lives);
         let refresh_lives = parse("JWT_REFRESH_EXPIRES_IN", "7d", no_life, &lives);
         let registration = parse("REGISTRATION", "off", "neither `on` nor `off`", &|text| is_switch(text));
+        let no_origins = "no list of origins; write them like `https://river.example, http://localhost:3000`";
+        let are_origins = |text: &str| text.is_empty() || origins(text).all(is_origin);
+        let cors_origins = parse("CORS_ORIGIN", "", no_origins, &are_origins);
         let database_url = get("DATABASE_URL");
         if database_url.as_ref().is_some_and(|url| !url.starts_with("postgres://") && !url.starts_with("postgresql://"))
         {
@@ -115,6 +120,7 @@ impl Config {
             refresh_lives: parse_duration(&refresh_lives).unwrap_or_default(),
             registration: registration == "on",
             frontend_url: get("FRONTEND_URL"),
+            cors_origins: origins(&cors_origins).filter(|origin| !origin.is_empty()).map(str::to_owned).collect(),
             metrics_token: get("METRICS_TOKEN"),
         })
     }
@@ -140,6 +146,17 @@ impl LogConfig {
 
 fn is_switch(text: &str) -> bool {
     text == "on" || text == "off"
+}
+
+fn origins(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim)
+}
+
+/// As browsers write it: scheme, host and, when it is not the scheme's own, port.
+fn is_origin(text: &str) -> bool {
+    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    authority.is_some_and(|authority| !authority.is_empty() && authority.bytes().all(fits))
 }
 
 fn data_folder(arguments: &Arguments, get: &dyn Fn(&str) -> Option<String>) -> PathBuf {
@@ -187,6 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn origins_are_listed_as_browsers_write_them() {
+        let listed =
+            |text| read(&Arguments::default(), &[("CORS_ORIGIN", text)]).map(|config| config.cors_origins).ok();
+        assert_eq!(listed(""), Some(Vec::new()));
+        let two = ["https://river.example", "http://[::1]:3000"].map(str::to_owned).to_vec();
+        assert_eq!(listed(" https://river.example,http://[::1]:3000 "), Some(two));
+        for wrong in ["*", "null", "river.example", "https://", "https://river.example/", "https://a@b", "http://a,,"] {
+            assert_eq!(listed(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn all_mistakes_are_told_at_once_and_without_secrets() {
         let error = read(
             &Arguments::default(),
@@ -195,12 +224,13 @@ mod tests {
                 ("HOST", "river"),
                 ("JWT_EXPIRES_IN", "soon"),
                 ("REGISTRATION", "maybe"),
+                ("CORS_ORIGIN", "http://localhost:3000, *"),
                 ("JWT_SECRET", "hunter2"),
                 ("DATABASE_URL", "mysql://user:hunter3@db"),
             ],
         )
         .unwrap_err();
-        assert_eq!(error.0.len(), 6, "{error}");
+        assert_eq!(error.0.len(), 7, "{error}");
         assert!(!error.to_string().contains("hunter"), "{error}");
     }
 }

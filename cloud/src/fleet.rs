@@ -54,10 +54,10 @@ pub struct SiteSummary {
     pub last_seen_at: Option<UtcMs>,
     /// Time of its newest reading.
     pub newest_at: Option<UtcMs>,
-    /// Power of its turbines whose latest reading is fresh; `None` when there is none.
+    /// Power of its turbines whose latest reading is fresh; `null` when there is none.
     #[serde(serialize_with = "shortest_or_null")]
     pub power_kw: Option<f64>,
-    /// Energy of its turbines today; `None` when none told any.
+    /// Energy of its turbines today; `null` when none told any.
     #[serde(serialize_with = "shortest_or_null")]
     pub energy_today_kwh: Option<f64>,
     /// How much of the day so far that energy knows of, over all turbines: 0 to 1.

@@ -24,8 +24,10 @@ use crate::config::Config;
 use crate::db::migrate::migrate;
 use crate::db::{Db, DbError};
 use crate::http::extract::Peer;
+use crate::http::ws::{Origins, Places};
 use crate::http::{AppState, HttpSettings, health, router};
 use crate::ingest::Ingest;
+use crate::live::Live;
 use crate::presence::Presence;
 use crate::readings::{Readings, ReadingsError};
 use crate::rollup::keep_rolling_up;
@@ -111,11 +113,17 @@ pub async fn open(config: &Config) -> Result<AppState, ServeError> {
         registration: config.registration,
         secure_cookies: config.frontend_url.as_ref().is_some_and(|url| url.starts_with("https://")),
         metrics_token: config.metrics_token.clone(),
+        origins: Origins {
+            own: config.frontend_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()),
+            listed: config.cors_origins.clone(),
+        },
     };
     let readings = Readings::open_sqlite(&config.data)?;
-    let ingest = Ingest::new(db.clone(), readings.clone()).await?;
     let presence = Presence::open(&db, now).await?;
-    Ok(AppState { db, readings, ingest, presence, clock, auth, settings: Arc::new(settings) })
+    let live = Live::new(db.clone(), readings.clone(), presence.clone(), Arc::clone(&clock));
+    let ingest = Ingest::new(db.clone(), readings.clone(), live.clone()).await?;
+    let (places, settings) = (Places::default(), Arc::new(settings));
+    Ok(AppState { db, readings, ingest, live, places, presence, clock, auth, settings })
 }
 
 /// Serves on `listener` until `stop`; requests in hand may finish within 8 s.
@@ -126,6 +134,7 @@ pub async fn serve(app: AppState, listener: TcpListener, stop: CancellationToken
             let lives = app.auth.tokens.access_lives();
             tokio::join!(
                 app.auth.revoked.keep_reading(&app.db, app.clock.as_ref(), lives, stop.clone()),
+                app.live.keep(&app.auth.revoked, stop.clone()),
                 keep_rolling_up(&app.db, &app.readings, app.clock.as_ref(), stop.clone()),
                 app.presence.keep_watching(&app.db, app.clock.as_ref(), stop.clone()),
                 keep_numbers(stop)

@@ -5,9 +5,13 @@
 #[path = "support/site.rs"]
 mod site;
 
+use std::sync::Arc;
+
 use riverwatts_cloud::db::Db;
 use riverwatts_cloud::db::migrate::migrate;
 use riverwatts_cloud::ingest::{Ingest, IngestError};
+use riverwatts_cloud::live::Live;
+use riverwatts_cloud::presence::Presence;
 use riverwatts_cloud::readings::{ListQuery, Readings, Rows};
 use riverwatts_cloud::store::devices::{self, NamedDevice, UpdateDevice};
 use riverwatts_cloud::store::gaps::{self, NewGap};
@@ -18,7 +22,7 @@ use riverwatts_shared::metric::{Metric, VALUE_MAX};
 use riverwatts_shared::reading::{Gap, Reading, Value};
 use riverwatts_shared::receipt::{BatchId, Receipt, Rejected, StoredSpan};
 use riverwatts_shared::segment::Segment;
-use riverwatts_shared::time::UtcMs;
+use riverwatts_shared::time::{SystemClock, UtcMs};
 use riverwatts_shared::words::{GapReason, RejectCode};
 use serde_json::json;
 use site::{NOW, gateway, new_site};
@@ -33,6 +37,12 @@ struct Cloud {
     gateway: Gateway,
 }
 
+async fn new_ingest(db: &Db, readings: &Readings) -> Ingest {
+    let presence = Presence::open(db, NOW).await.unwrap();
+    let live = Live::new(db.clone(), readings.clone(), presence, Arc::new(SystemClock::default()));
+    Ingest::new(db.clone(), readings.clone(), live).await.unwrap()
+}
+
 impl Cloud {
     async fn new() -> Cloud {
         let folder = tempfile::tempdir().unwrap();
@@ -41,7 +51,7 @@ impl Cloud {
         let site = sites::create(&db, &new_site(), NOW).await.unwrap();
         let gateway = gateway(&db, site.id, "first").await;
         let readings = Readings::open_sqlite(folder.path()).unwrap();
-        let ingest = Ingest::new(db.clone(), readings.clone()).await.unwrap();
+        let ingest = new_ingest(&db, &readings).await;
         Cloud { folder, db, readings, ingest, gateway }
     }
 
@@ -51,7 +61,7 @@ impl Cloud {
         self.db.close().await;
         let db = Db::open_sqlite(self.folder.path()).await.unwrap();
         let readings = Readings::open_sqlite(self.folder.path()).unwrap();
-        let ingest = Ingest::new(db.clone(), readings.clone()).await.unwrap();
+        let ingest = new_ingest(&db, &readings).await;
         Cloud { db, readings, ingest, ..self }
     }
 

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use riverwatts_demo::narrate::narrate;
+use riverwatts_demo::profiled::{Names, ProfileError, Profiled, Script, ValuesError, load, names};
 use riverwatts_demo::run::{DemoError, Options, PASSWORD, Ready, sign_ins};
 use riverwatts_demo::serve::{Bound, PLAIN_MAX, PlainBy, Plan};
 use riverwatts_demo::site::{Laws, Site};
-use riverwatts_shared::time::{SystemClock, parse_duration};
+use riverwatts_demo::story::{Event, Story, Turn};
+use riverwatts_shared::time::{Clock, SystemClock, parse_duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 const WRONG_ARGUMENTS: u8 = 64;
 const NEEDED_THING_MISSING: u8 = 69;
 const A_BUG: u8 = 70;
+const WRONG_CONFIGURATION: u8 = 78;
 
 /// A virtual river site: Modbus devices on a real river's record.
 #[derive(Debug, Parser)]
@@ -50,6 +54,25 @@ struct DevicesArgs {
     /// How plain devices are told apart.
     #[arg(long, value_enum, default_value = "unit")]
     by: PlainBy,
+    /// Let things happen at the site, over and over: all, or some of debris,dead-sensor,ice.
+    #[arg(
+        long,
+        value_name = "EVENTS",
+        num_args = 0..=1,
+        value_delimiter = ',',
+        value_parser = event_at_the_site,
+        default_missing_value = "debris,dead-sensor,ice"
+    )]
+    story: Vec<Event>,
+    /// Serve a device of this profile, a name or a file, instead of the site; repeat for more, each at the next port.
+    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["meter_line", "count", "by", "story", "seed"])]
+    profile: Vec<String>,
+    /// What the devices of profiles show, by metric or alarm, like power_output_kw=12.5; others rest.
+    #[arg(long, value_name = "NAME=NUMBER", requires = "profile")]
+    value: Vec<String>,
+    /// Play a table: seconds or RFC 3339 times, then named columns; again and again, at --speed.
+    #[arg(long, value_name = "FILE", requires = "profile")]
+    csv: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -81,11 +104,22 @@ struct RunArgs {
     /// Same seed, same turbulence; without, as before in this folder, or 1.
     #[arg(long)]
     seed: Option<u64>,
+    /// Let things happen at the site, over and over: all, or some of debris,dead-sensor,ice,link.
+    #[arg(
+        long,
+        value_name = "EVENTS",
+        num_args = 0..=1,
+        value_delimiter = ',',
+        value_enum,
+        hide_possible_values = true,
+        default_missing_value = "debris,dead-sensor,ice,link"
+    )]
+    story: Vec<Event>,
 }
 
 #[derive(Debug, Args)]
 struct RiverArgs {
-    /// Seconds of the river's record that pass in one second.
+    /// Seconds of the river's record, or of the table, that pass in one second.
     #[arg(long, default_value_t = 1.0, value_parser = river_speed)]
     speed: f64,
     /// Same seed, same turbulence.
@@ -97,6 +131,15 @@ fn river_speed(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(speed) if (0.0..=1e6).contains(&speed) => Ok(speed),
         _ => Err("a number from 0 to 1000000".to_owned()),
+    }
+}
+
+/// Without `run` there is no link that could be cut.
+fn event_at_the_site(text: &str) -> Result<Event, String> {
+    match Event::from_str(text, false) {
+        Ok(Event::Link) => Err("only `run` has a link to cut".to_owned()),
+        Ok(event) => Ok(event),
+        Err(_) => Err("one of debris, dead-sensor, ice".to_owned()),
     }
 }
 
@@ -119,9 +162,21 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("riverwatts-demo: {error:#}");
-            let broken = error.downcast_ref::<DemoError>().is_some_and(|error| !error.is_missing_thing());
-            ExitCode::from(if broken { A_BUG } else { NEEDED_THING_MISSING })
+            ExitCode::from(exit_code(&error))
         }
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    match (error.downcast_ref::<DemoError>(), error.downcast_ref::<ProfileError>()) {
+        (Some(error), _) if !error.is_missing_thing() => A_BUG,
+        (_, Some(ProfileError::Faulty { .. } | ProfileError::NoRoom { .. })) => WRONG_CONFIGURATION,
+        (_, Some(ProfileError::Values(ValuesError::Table { .. }))) => WRONG_CONFIGURATION,
+        (_, Some(ProfileError::Unreadable { .. } | ProfileError::Values(ValuesError::Unreadable { .. }))) => {
+            NEEDED_THING_MISSING
+        }
+        (_, Some(_)) => WRONG_ARGUMENTS,
+        _ => NEEDED_THING_MISSING,
     }
 }
 
@@ -139,8 +194,9 @@ async fn run(args: RunArgs) -> anyhow::Result<()> {
         speed: args.speed,
         seed: args.seed,
         lifetime: args.lifetime,
+        story: args.story,
     };
-    riverwatts_demo::run::run(&options, stop, announce).await?;
+    riverwatts_demo::run::run(&options, stop, announce, tell).await?;
     Ok(())
 }
 
@@ -159,12 +215,51 @@ fn announce(ready: &Ready) {
     }
 }
 
+/// A turn of the story, for people.
+fn tell(turn: &Turn) {
+    let text = if turn.begins { turn.event.begins() } else { turn.event.ends() };
+    if let Err(error) = print_line(&format!("story {} {text}", SystemClock::default().wall())) {
+        tracing::warn!(%error, "nobody reads the story");
+    }
+}
+
 async fn devices(args: DevicesArgs) -> anyhow::Result<()> {
     let stop = stopped_by_signals()?;
+    if !args.profile.is_empty() {
+        let bound = Bound::of_profiles(args.modbus_port, profiled(&args)?).await?;
+        return serve(bound, stop).await;
+    }
     let laws = Laws::new(args.river.seed, args.river.speed);
+    let laws = laws.with_story(Story::new(args.river.seed, 0.0, &args.story));
     let site = Arc::new(Site::new(laws, Arc::new(SystemClock::default()), Duration::ZERO));
     let plan = Plan { first_port: args.modbus_port, meter_line: args.meter_line, plain: args.count, plain_by: args.by };
     let bound = Bound::open(&plan, &site).await?;
+    tokio::select! {
+        served = serve(bound, stop) => served,
+        () = narrate(&site, tell) => Ok(()),
+    }
+}
+
+/// The devices of the profiles that were named; a profile named again gets a number behind its name.
+fn profiled(args: &DevicesArgs) -> Result<Vec<(String, Profiled)>, ProfileError> {
+    let profiles = args.profile.iter().map(|name| load(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut known = Names::default();
+    for profile in &profiles {
+        known.add(&names(profile)?);
+    }
+    let script = Script::read(&args.value, args.csv.as_deref(), &known)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let mut devices = Vec::with_capacity(profiles.len());
+    for (index, profile) in profiles.iter().enumerate() {
+        let before = profiles[..index].iter().filter(|other| other.name == profile.name).count();
+        let id = if before == 0 { profile.name.clone() } else { format!("{}-{}", profile.name, before + 1) };
+        let number = u16::try_from(index + 1).unwrap_or(u16::MAX); // addresses end before
+        devices.push((id, Profiled::new(profile, number, &script, args.river.speed, clock.clone())?));
+    }
+    Ok(devices)
+}
+
+async fn serve(bound: Bound, stop: CancellationToken) -> anyhow::Result<()> {
     print_line(&format!("ready {}", serde_json::json!({ "devices": bound.places() })))?;
     bound.serve(stop).await;
     Ok(())

@@ -17,6 +17,7 @@ pub enum Stream {
     Load,
     VibrationX,
     VibrationZ,
+    Story,
 }
 
 /// The source of all chance of one virtual site.

@@ -22,7 +22,7 @@ static RECORD: LazyLock<Record> = LazyLock::new(|| {
         .expect("the embedded record is well formed: a test reads it")
 });
 static RATING: LazyLock<Vec<(f64, f64)>> = LazyLock::new(|| {
-    read_rating(include_str!("../data/tanana_dv_curve.csv"))
+    read_points(include_str!("../data/tanana_dv_curve.csv"))
         .expect("the embedded rating is well formed: a test reads it")
 });
 
@@ -60,21 +60,35 @@ impl River {
     /// The water `time_s` seconds after the site began.
     pub fn water_at(&self, time_s: f64) -> Water {
         let record = &*RECORD;
-        let day = record.first_day as f64 + time_s * self.speed / DAY_S;
+        let day = self.day(time_s);
         let discharge_m3s = record.discharge_m3s(day);
         let mean_mps = speed_mps(&RATING, discharge_m3s);
-        let gust = |stream, shortest_s| {
-            (1.0 + TURBULENCE_INTENSITY * self.noise.turbulence(stream, shortest_s, time_s)).max(0.0)
-        };
+        let gust = |stream, shortest_s| self.gust(stream, shortest_s, time_s);
         let surface_mean_mps = mean_mps * SURFACE_OVER_MEAN;
         Water {
             discharge_m3s,
             mean_mps,
-            rotor_mps: mean_mps * gust(Stream::Water, ROTOR_EDDY_S),
+            rotor_mps: self.rotor_mps(time_s),
             surface_mps: surface_mean_mps * gust(Stream::Surface, 0.0),
             surface_averaged_mps: surface_mean_mps * gust(Stream::Surface, AVERAGED_EDDY_S),
             temperature_c: seasonal_temperature_c(day + record.first_day_of_year),
         }
+    }
+
+    /// [`Water::rotor_mps`] alone, for whoever needs it very often.
+    pub fn rotor_mps(&self, time_s: f64) -> f64 {
+        let discharge_m3s = RECORD.discharge_m3s(self.day(time_s));
+        speed_mps(&RATING, discharge_m3s) * self.gust(Stream::Water, ROTOR_EDDY_S, time_s)
+    }
+
+    /// Row of the record, with its fraction.
+    fn day(&self, time_s: f64) -> f64 {
+        RECORD.first_day as f64 + time_s * self.speed / DAY_S
+    }
+
+    /// What turbulence makes of a mean speed of 1.
+    fn gust(&self, stream: Stream, shortest_s: f64, time_s: f64) -> f64 {
+        (1.0 + TURBULENCE_INTENSITY * self.noise.turbulence(stream, shortest_s, time_s)).max(0.0)
     }
 }
 
@@ -122,7 +136,8 @@ fn parsed<'a>((label, number): (&'a str, &str)) -> Option<(&'a str, f64)> {
     Some((label, number.parse().ok()?))
 }
 
-fn read_rating(csv: &str) -> Option<Vec<(f64, f64)>> {
+/// The points of a curve: two columns under one heading, the first one rising.
+pub(crate) fn read_points(csv: &str) -> Option<Vec<(f64, f64)>> {
     let points: Vec<(f64, f64)> = csv
         .lines()
         .skip(1)

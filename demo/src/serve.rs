@@ -16,6 +16,7 @@ use crate::devices::{Device, Kind, SITE_DEVICES};
 use crate::modbus::pty::SerialLine;
 use crate::modbus::station::Station;
 use crate::modbus::tcp;
+use crate::profiled::Profiled;
 use crate::site::Site;
 
 /// Most plain devices of one program.
@@ -77,7 +78,7 @@ pub enum OpenError {
 }
 
 /// Devices with their addresses taken, not yet answering.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bound {
     tcp: Vec<(TcpListener, Station)>,
     line: Option<(SerialLine, Station)>,
@@ -87,11 +88,11 @@ pub struct Bound {
 impl Bound {
     /// Takes every address of the plan.
     pub async fn open(plan: &Plan, site: &Arc<Site>) -> Result<Bound, OpenError> {
-        let mut bound = Bound { tcp: Vec::new(), line: None, places: Vec::new() };
+        let mut bound = Bound::default();
         for (offset, kind) in (0..).zip(SITE_DEVICES) {
             let device = Device::new(kind, site.clone());
             match &plan.meter_line {
-                Some(path) if kind == Kind::Meter => bound.add_line(path, device)?,
+                Some(path) if kind == Kind::Meter => bound.add_line(path, kind, device)?,
                 _ => {
                     let address = bound.add_tcp(plan.first_port, offset, Station::of(device)).await?;
                     bound.places.push(Place::of(kind, address, kind.units()[0]));
@@ -108,6 +109,18 @@ impl Bound {
             let devices = kinds().map(|(unit, kind)| (unit, Device::new(kind, site.clone())));
             let address = bound.add_tcp(plan.first_port, offset, Station::with_units(devices)).await?;
             bound.places.extend(kinds().map(|(unit, kind)| Place::of(kind, address.clone(), unit)));
+        }
+        Ok(bound)
+    }
+
+    /// Takes an address for each of these devices, in order, from `first_port` on.
+    pub async fn of_profiles(first_port: u16, devices: Vec<(String, Profiled)>) -> Result<Bound, OpenError> {
+        let mut bound = Bound::default();
+        for (offset, (id, profiled)) in devices.into_iter().enumerate() {
+            let device = Device::of_profile(Arc::new(profiled));
+            let unit = device.units()[0];
+            let address = bound.add_tcp(first_port, offset, Station::of(device)).await?;
+            bound.places.push(Place { id, address, unit });
         }
         Ok(bound)
     }
@@ -141,9 +154,8 @@ impl Bound {
         Ok(address)
     }
 
-    fn add_line(&mut self, path: &Path, device: Device) -> Result<(), OpenError> {
+    fn add_line(&mut self, path: &Path, kind: Kind, device: Device) -> Result<(), OpenError> {
         let line = SerialLine::open(path).map_err(|source| OpenError::Line { path: path.to_owned(), source })?;
-        let kind = device.kind();
         self.places.push(Place::of(kind, path.display().to_string(), kind.units()[0]));
         self.line = Some((line, Station::of(device)));
         Ok(())

@@ -9,14 +9,19 @@ use riverwatts_shared::time::Clock;
 use crate::battery::{Balance, Battery, CAPACITY_WH};
 use crate::noise::{Noise, Stream};
 use crate::river::{River, Water};
+use crate::rotor::{Output, Rotor};
+use crate::story::{Effects, Story, Turn};
 use crate::supply::Supply;
-use crate::turbine::{Output, TURBINE, Vibration};
+use crate::turbine::{TURBINE, Vibration};
 
-/// All instruments answer for the same instant within this time, so that their values belong together.
-const TICK_MS: u128 = 100;
-/// Counters move once a second; when they are further behind than [`CATCH_UP_S`], once a minute.
-const CATCH_UP_S: u64 = 3_600;
-const CATCH_UP_STEP_S: u64 = 60;
+/// The site moves by this step. All instruments answer for the same instant within it, so that
+/// their values belong together.
+const TICK_MS: u64 = 100;
+const TICK_S: f64 = TICK_MS as f64 / 1000.0;
+/// Further back than this the rotor is taken as settled, in steps of a minute: it forgets within
+/// seconds, and a site that is weeks old starts at once.
+const CATCH_UP_TICKS: u64 = 3_600_000 / TICK_MS;
+const CATCH_UP_STEP_TICKS: u64 = 60_000 / TICK_MS;
 /// What the counters showed when the site began, Wh.
 const GENERATED_BEFORE_WH: f64 = 42_118_000.0;
 const CHARGED_BEFORE_WH: f64 = 1_312_000.0;
@@ -55,18 +60,20 @@ pub struct Conditions {
     pub battery_c: f64,
 }
 
-/// The laws of the site: pure functions of the time since it began.
+/// The laws of the site: pure functions of the time since it began, and of its past.
 #[derive(Debug, Clone)]
 pub struct Laws {
     noise: Noise,
     river: River,
+    story: Option<Story>,
 }
 
 /// What only the past can tell: one record, moved on by [`Laws::step`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Counters {
-    /// Seconds since the site began.
-    pub time_s: u64,
+pub struct Past {
+    /// Ticks since the site began.
+    pub ticks: u64,
+    pub rotor: Rotor,
     pub generated_wh: f64,
     pub metered_wh: f64,
     pub stored_wh: f64,
@@ -74,10 +81,23 @@ pub struct Counters {
     pub discharged_wh: f64,
 }
 
-impl Default for Counters {
-    fn default() -> Self {
-        Counters {
-            time_s: 0,
+impl Laws {
+    /// The laws for one seed; `speed` is the river's clock ([`River::tanana`]).
+    pub fn new(seed: u64, speed: f64) -> Laws {
+        let noise = Noise::new(seed);
+        Laws { noise, river: River::tanana(noise, speed), story: None }
+    }
+
+    /// The same, with something happening.
+    pub fn with_story(self, story: Story) -> Laws {
+        Laws { story: Some(story), ..self }
+    }
+
+    /// The past of a site that began at `time_s`, with the rotor settled in the water of that time.
+    pub fn beginning(&self, time_s: f64) -> Past {
+        Past {
+            ticks: 0,
+            rotor: Rotor::settled(&TURBINE, self.river.rotor_mps(time_s)),
             generated_wh: GENERATED_BEFORE_WH,
             metered_wh: GENERATED_BEFORE_WH * CABLE_EFFICIENCY,
             stored_wh: 0.62 * CAPACITY_WH,
@@ -85,24 +105,20 @@ impl Default for Counters {
             discharged_wh: DISCHARGED_BEFORE_WH,
         }
     }
-}
 
-impl Laws {
-    /// The laws for one seed; `speed` is the river's clock ([`River::tanana`]).
-    pub fn new(seed: u64, speed: f64) -> Laws {
-        let noise = Noise::new(seed);
-        Laws { noise, river: River::tanana(noise, speed) }
-    }
-
-    /// All conditions at `time_s`, with the counters as they stand.
-    pub fn conditions(&self, time_s: f64, counters: &Counters) -> Conditions {
-        let water = self.river.water_at(time_s);
-        let output = TURBINE.output(water.rotor_mps);
-        let balance = Balance::of(self.load_w(time_s), output.power_w * CABLE_EFFICIENCY, counters.stored_wh);
+    /// All conditions at `time_s`, with this past.
+    pub fn conditions(&self, time_s: f64, past: &Past) -> Conditions {
+        let effects = self.effects(time_s);
+        let mut water = self.river.water_at(time_s);
+        water.temperature_c *= 1.0 - effects.ice;
+        let output = past.rotor.output(&TURBINE);
+        let balance = Balance::of(self.load_w(time_s), output.power_w * CABLE_EFFICIENCY, past.stored_wh);
         // Heat follows the mean water: windings and cabinets are slow, gusts do not show.
-        let share = TURBINE.output(water.mean_mps).power_w / TURBINE.rated_power_w;
+        let mean_w = Rotor::settled(&TURBINE, water.mean_mps).output(&TURBINE).power_w;
+        let share = mean_w / TURBINE.rated_power_w;
         let vibration = |stream, rated_mmps| {
-            Vibration::of(&TURBINE, output.rotor_rpm, rated_mmps, self.noise.wander(stream, 2.0, time_s))
+            let noise = self.noise.wander(stream, 2.0, time_s);
+            Vibration::of(&TURBINE, output.rotor_rpm, rated_mmps, noise).times(effects.shaking)
         };
         Conditions {
             water,
@@ -115,28 +131,47 @@ impl Laws {
             vibration_x: vibration(Stream::VibrationX, 0.7),
             vibration_z: vibration(Stream::VibrationZ, 0.9),
             balance,
-            battery: Battery::showing(counters.stored_wh, balance.battery_w),
-            generated_wh: counters.generated_wh,
-            metered_wh: counters.metered_wh,
-            charged_wh: counters.charged_wh,
-            discharged_wh: counters.discharged_wh,
+            battery: Battery::showing(past.stored_wh, balance.battery_w),
+            generated_wh: past.generated_wh,
+            metered_wh: past.metered_wh,
+            charged_wh: past.charged_wh,
+            discharged_wh: past.discharged_wh,
             battery_c: 16.0 + 4.0 * balance.battery_w.abs() / CAPACITY_WH,
         }
     }
 
-    /// Moves the counters on by `step_s` seconds, by the power at the middle of the step.
-    pub fn step(&self, counters: &mut Counters, step_s: u64) {
-        let time_s = counters.time_s as f64 + step_s as f64 / 2.0;
-        let power_w = TURBINE.output(self.river.water_at(time_s).rotor_mps).power_w;
-        let balance = Balance::of(self.load_w(time_s), power_w * CABLE_EFFICIENCY, counters.stored_wh);
-        let generated_wh = power_w * step_s as f64 / 3600.0;
-        counters.time_s += step_s;
-        counters.generated_wh += generated_wh;
-        counters.metered_wh += generated_wh * CABLE_EFFICIENCY;
-        counters.stored_wh = balance.stored_after_wh(counters.stored_wh, step_s as f64);
-        let battery_wh = balance.battery_w * step_s as f64 / 3600.0;
-        counters.charged_wh += (-battery_wh).max(0.0);
-        counters.discharged_wh += battery_wh.max(0.0);
+    /// Moves the past on by one tick.
+    pub fn step(&self, past: &mut Past) {
+        let time_s = (past.ticks as f64 + 0.5) * TICK_S;
+        let share = self.effects(time_s).torque_share;
+        past.rotor = past.rotor.after(&TURBINE, self.river.rotor_mps(time_s), share, TICK_S);
+        self.count(past, time_s, 1);
+    }
+
+    /// Moves the past on by a minute, the rotor settled in the water at its middle.
+    fn stride(&self, past: &mut Past) {
+        let time_s = (past.ticks + CATCH_UP_STEP_TICKS / 2) as f64 * TICK_S;
+        past.rotor = Rotor::settled(&TURBINE, self.river.rotor_mps(time_s));
+        self.count(past, time_s, CATCH_UP_STEP_TICKS);
+    }
+
+    /// Counts what the rotor gives for some ticks around `time_s`.
+    fn count(&self, past: &mut Past, time_s: f64, ticks: u64) {
+        let seconds = ticks as f64 * TICK_S;
+        let power_w = past.rotor.output(&TURBINE).power_w;
+        let balance = Balance::of(self.load_w(time_s), power_w * CABLE_EFFICIENCY, past.stored_wh);
+        let generated_wh = power_w * seconds / 3600.0;
+        past.ticks += ticks;
+        past.generated_wh += generated_wh;
+        past.metered_wh += generated_wh * CABLE_EFFICIENCY;
+        past.stored_wh = balance.stored_after_wh(past.stored_wh, seconds);
+        let battery_wh = balance.battery_w * seconds / 3600.0;
+        past.charged_wh += (-battery_wh).max(0.0);
+        past.discharged_wh += battery_wh.max(0.0);
+    }
+
+    fn effects(&self, time_s: f64) -> Effects {
+        self.story.as_ref().map_or(Effects::NONE, |story| story.effects(time_s))
     }
 
     /// What the site consumes, W: a base, the time of day, and people.
@@ -146,7 +181,7 @@ impl Laws {
     }
 }
 
-/// A site that lives: its laws, a clock, and the counters up to now.
+/// A site that lives: its laws, a clock, and its past up to now.
 pub struct Site {
     laws: Laws,
     clock: Arc<dyn Clock>,
@@ -155,48 +190,56 @@ pub struct Site {
 }
 
 struct Now {
-    tick: u128,
-    counters: Counters,
+    past: Past,
     conditions: Conditions,
 }
 
 impl Site {
-    /// A site that began `age` before the clock's monotonic zero; its counters are brought up to date at once.
+    /// A site that began `age` before the clock's monotonic zero.
     pub fn new(laws: Laws, clock: Arc<dyn Clock>, age: Duration) -> Site {
-        let counters = Counters::default();
-        let conditions = laws.conditions(0.0, &counters);
-        Site { laws, clock, age, now: Mutex::new(Now { tick: 0, counters, conditions }) }
+        let past = laws.beginning(0.0);
+        let conditions = laws.conditions(0.0, &past);
+        Site { laws, clock, age, now: Mutex::new(Now { past, conditions }) }
     }
 
-    /// Its laws, for devices that need no counters.
+    /// Its laws, for devices that need no past.
     pub fn laws(&self) -> &Laws {
         &self.laws
     }
 
     /// Time since the site began, s, in steps of a tick.
     pub fn time_s(&self) -> f64 {
-        (self.tick() * TICK_MS) as f64 / 1000.0
+        self.ticks() as f64 * TICK_S
+    }
+
+    /// What the story does now.
+    pub fn effects(&self) -> Effects {
+        self.laws.effects(self.time_s())
+    }
+
+    /// The first turn of the story after `time_s`.
+    pub fn next_turn(&self, time_s: f64) -> Option<Turn> {
+        self.laws.story.as_ref()?.next_turn(time_s)
     }
 
     /// The conditions now; the same for everybody who asks within one tick.
     pub fn now(&self) -> Conditions {
-        let tick = self.tick();
+        let ticks = self.ticks();
         let mut now = self.now.lock().expect("never poisoned: nothing panics inside");
-        if tick > now.tick {
-            let time_s = (tick * TICK_MS) as f64 / 1000.0;
-            while now.counters.time_s < time_s as u64 {
-                let behind_s = time_s as u64 - now.counters.time_s;
-                let step_s = if behind_s > CATCH_UP_S { CATCH_UP_STEP_S } else { 1 };
-                self.laws.step(&mut now.counters, step_s);
+        if ticks > now.past.ticks {
+            while ticks - now.past.ticks > CATCH_UP_TICKS {
+                self.laws.stride(&mut now.past);
             }
-            now.conditions = self.laws.conditions(time_s, &now.counters);
-            now.tick = tick;
+            while now.past.ticks < ticks {
+                self.laws.step(&mut now.past);
+            }
+            now.conditions = self.laws.conditions(ticks as f64 * TICK_S, &now.past);
         }
         now.conditions
     }
 
-    fn tick(&self) -> u128 {
-        (self.age + self.clock.monotonic()).as_millis() / TICK_MS
+    fn ticks(&self) -> u64 {
+        (self.age + self.clock.monotonic()).as_millis() as u64 / TICK_MS
     }
 }
 

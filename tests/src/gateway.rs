@@ -11,13 +11,17 @@ use crate::api::http_client;
 use crate::deadline::{SOON, until};
 use crate::edge_toml::EdgeToml;
 use crate::last_write::LastWrite;
-use crate::place::{free_port, program};
+use crate::place::{free_port, gateway_for_aarch64, program};
 use crate::program::{Program, command, errand};
 use crate::wall_clock::WallClock;
+
+/// Runs programs for aarch64 with the C library of Debian's package for cross-compiling.
+const EMULATOR: [&str; 3] = ["/usr/bin/qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"];
 
 /// A gateway; it does not run until started.
 #[derive(Debug)]
 pub struct Gateway {
+    emulated: bool,
     folder: TempDir,
     panel_port: u16,
     program: Option<Program>,
@@ -31,9 +35,15 @@ impl Gateway {
     pub fn new(toml: &EdgeToml) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         let (panel_port, http) = (free_port(), http_client());
-        let gateway = Gateway { folder, panel_port, program: None, wall_clock: None, last_write: None, http };
+        let (program, wall_clock, last_write) = (None, None, None);
+        let gateway = Gateway { emulated: false, folder, panel_port, program, wall_clock, last_write, http };
         gateway.configure(toml);
         gateway
+    }
+
+    /// A gateway with this configuration and the processor of a Raspberry Pi.
+    pub fn emulated(toml: &EdgeToml) -> Gateway {
+        Gateway { emulated: true, ..Gateway::new(toml) }
     }
 
     /// Writes another configuration, for the next start.
@@ -153,7 +163,8 @@ impl Gateway {
     }
 
     fn command(&self) -> Command {
-        let mut command = command(&program("riverwatts-edge"));
+        let mut command =
+            if self.emulated { emulated(&gateway_for_aarch64()) } else { command(&program("riverwatts-edge")) };
         if let Some(wall_clock) = &self.wall_clock {
             wall_clock.apply(&mut command);
         }
@@ -162,6 +173,14 @@ impl Gateway {
         }
         command
     }
+}
+
+fn emulated(program: &Path) -> Command {
+    let [emulator, arguments @ ..] = EMULATOR;
+    assert!(Path::new(emulator).is_file(), "there is no {emulator}; install it by: scripts/cross-setup");
+    let mut command = command(Path::new(emulator));
+    command.args(arguments).arg(program);
+    command
 }
 
 /// Removes the database of a store, as a new card would be without it; the credential stays.

@@ -22,3 +22,4 @@ pub mod river;
 pub mod serial_line;
 pub mod tls;
 pub mod wall_clock;
+pub mod watcher;

@@ -32,14 +32,23 @@ pub fn program(name: &str) -> PathBuf {
 
 /// The Python that has the packages of `tests/requirements.txt`.
 pub fn python() -> PathBuf {
-    let target = profile_folder();
-    let found = target.ancestors().map(|folder| folder.join("test-venv/bin/python")).find(|path| path.is_file());
-    found.expect("there is no test-venv in the target folder; make it by: scripts/test-packages")
+    in_target("test-venv/bin/python", "scripts/test-packages")
+}
+
+/// The gateway for the processor of a Raspberry Pi.
+pub fn gateway_for_aarch64() -> PathBuf {
+    in_target("cross/build/aarch64-unknown-linux-gnu/debug/riverwatts-edge", "scripts/cross-build")
 }
 
 /// A file of the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").join(path)
+}
+
+/// A file of the target folder that `maker` leaves there.
+fn in_target(path: &str, maker: &str) -> PathBuf {
+    let found = profile_folder().ancestors().map(|folder| folder.join(path)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("there is no {path} in the target folder; make it by: {maker}"))
 }
 
 /// `target/debug` of `target/debug/deps/suites-…`.

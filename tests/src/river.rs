@@ -36,6 +36,11 @@ pub struct River {
 impl River {
     /// One device per unit, called `counter-<unit>`, on one TCP bus.
     pub async fn new(units: &[u8], interval: &str) -> River {
+        Self::with(units, interval, Gateway::new).await
+    }
+
+    /// The same with a gateway of another make.
+    pub async fn with(units: &[u8], interval: &str, make: impl FnOnce(&EdgeToml) -> Gateway) -> River {
         let cloud = Cloud::start().await;
         let link = Link::to(cloud.port()).await;
         let server = ModbusServer::tcp(units).await;
@@ -45,7 +50,7 @@ impl River {
             toml = toml.device(&device(unit), "lan", unit, "counter", interval);
         }
         let site_id = cloud.site("Tanana").await;
-        let gateway = Gateway::new(&toml);
+        let gateway = make(&toml);
         gateway.enroll(link.url(), &cloud.gateway(&site_id).await.1).await;
         River { server, gateway, link, cloud, site_id, toml, units: units.to_vec() }
     }

@@ -11,12 +11,14 @@ pub mod token;
 use std::sync::Arc;
 use std::time::Duration;
 
+use riverwatts_shared::time::UtcMs;
+
 use crate::db::recent::Recent;
 use crate::store::gateways::Gateway;
 use password::Passwords;
 use revoked::Revoked;
 use throttle::Throttle;
-use token::Tokens;
+use token::{AccessPayload, TokenError, Tokens};
 
 /// Everything that sign-in needs besides the database; cheap to clone.
 #[derive(Clone, Debug)]
@@ -65,5 +67,11 @@ impl Auth {
             throttle: Arc::default(),
             gateways: Arc::default(),
         }
+    }
+
+    /// The payload of an access token that is good at `now` and whose session goes on.
+    pub fn read_access(&self, token: &str, now: UtcMs) -> Result<AccessPayload, TokenError> {
+        let payload = self.tokens.read_access(token, now)?;
+        if self.revoked.contains(payload.session_id) { Err(TokenError::Invalid) } else { Ok(payload) }
     }
 }

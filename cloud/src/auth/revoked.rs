@@ -2,10 +2,12 @@
 //! other instances are read from the database every two seconds.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use riverwatts_shared::time::{Clock, UtcMs};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -21,6 +23,7 @@ const LOOK_BACK_MS: i64 = 30_000;
 #[derive(Debug, Default)]
 pub struct Revoked {
     until: Mutex<HashMap<Uuid, UtcMs>>,
+    ended: watch::Sender<()>,
 }
 
 impl Revoked {
@@ -29,7 +32,15 @@ impl Revoked {
         let until = now.plus_ms(access_lives.as_millis() as i64);
         let mut ended = self.until.lock().expect("never poisoned: nothing panics inside");
         ended.retain(|_, until| *until > now);
-        ended.entry(session_id).or_insert(until);
+        if let Entry::Vacant(new) = ended.entry(session_id) {
+            new.insert(until);
+            self.ended.send_replace(());
+        }
+    }
+
+    /// Tells whenever a session ends.
+    pub fn ended(&self) -> watch::Receiver<()> {
+        self.ended.subscribe()
     }
 
     /// Whether the session has ended.

@@ -68,10 +68,7 @@ impl FromRequestParts<AppState> for Caller {
             app.presence.hear(&gateway, now);
             return Ok(Caller::Gateway(gateway));
         }
-        let payload = app.auth.tokens.read_access(token, now)?;
-        if app.auth.revoked.contains(payload.session_id) {
-            return Err(ApiError::auth_invalid());
-        }
+        let payload = app.auth.read_access(token, now)?;
         if let Some(context) = parts.extensions.get::<RequestContext>() {
             context.set_user(payload.user_id);
         }

@@ -21,29 +21,34 @@ pub mod sites;
 pub mod subscriptions;
 pub mod sync;
 pub mod users;
+pub mod ws;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 use riverwatts_shared::time::Clock;
+use tower::util::option_layer;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
+use tower_http::cors::CorsLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::auth::Auth;
 use crate::db::Db;
 use crate::ingest::Ingest;
+use crate::live::Live;
 use crate::presence::Presence;
 use crate::readings::Readings;
 use error::ApiError;
+use ws::{Origins, Places};
 
 /// Largest body of a request, in bytes; what takes more says so at its route.
 pub const BODY_BYTES_MAX: usize = 256 << 10;
@@ -51,6 +56,9 @@ pub const BODY_BYTES_MAX: usize = 256 << 10;
 const COMPRESS_FROM_BYTES: u64 = 1 << 10;
 /// How long a request may take, reading its body included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long browsers may remember what other origins may do.
+const PREFLIGHT_HOLDS: Duration = Duration::from_secs(3_600);
 
 /// What handlers work with; cheap to clone.
 #[derive(Clone, Debug)]
@@ -61,6 +69,10 @@ pub struct AppState {
     pub readings: Readings,
     /// Takes what gateways send.
     pub ingest: Ingest,
+    /// Tells those who look.
+    pub live: Live,
+    /// Places for sockets.
+    pub places: Places,
     /// Knows which gateways are heard.
     pub presence: Presence,
     /// Tells the time.
@@ -78,6 +90,8 @@ pub struct HttpSettings {
     pub registration: bool,
     /// Whether the site is served by HTTPS, so that cookies are sent by it only.
     pub secure_cookies: bool,
+    /// Other origins whose pages may use the service.
+    pub origins: Origins,
     /// Lets callers read `/metrics` from elsewhere than this machine.
     pub metrics_token: Option<String>,
 }
@@ -129,7 +143,8 @@ pub fn router(app: AppState) -> Router {
         .route("/openapi.json", get(openapi::get_document))
         // Answers may be long: what takes least of the processor still saves most of the bytes.
         .layer(compressed(CompressionLevel::Fastest))
-        .route("/sync/batches", post(sync::take_batch).layer(DefaultBodyLimit::max(sync::BODY_BYTES_MAX)));
+        .route("/sync/batches", post(sync::take_batch).layer(DefaultBodyLimit::max(sync::BODY_BYTES_MAX)))
+        .layer(option_layer(other_origins(&app.settings.origins)));
 
     let inside = page::Api(api.clone().with_state(app.clone()));
     let pages = Router::new()
@@ -144,6 +159,7 @@ pub fn router(app: AppState) -> Router {
 
     Router::new()
         .nest("/api/v1", api)
+        .route("/ws/{room_id}", get(ws::open_socket))
         .merge(pages)
         .route("/assets/{hash}/{*path}", get(assets::show))
         .route("/healthz", get(health::healthz))
@@ -155,6 +171,19 @@ pub fn router(app: AppState) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(from_fn_with_state(app.clone(), frame::frame))
         .with_state(app)
+}
+
+/// What lets pages of the listed origins use the API; `None` without any.
+fn other_origins(origins: &Origins) -> Option<CorsLayer> {
+    if origins.listed.is_empty() {
+        return None;
+    }
+    let listed = origins.listed.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect::<Vec<_>>();
+    let cors = CorsLayer::new().allow_origin(listed).allow_credentials(true).max_age(PREFLIGHT_HOLDS);
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
+    let headers = ["authorization", "content-type", "idempotency-key", "if-match"].map(HeaderName::from_static);
+    let exposed = [header::ETAG, header::LOCATION, header::RETRY_AFTER, header::DATE];
+    Some(cors.allow_methods(methods).allow_headers(headers).expose_headers(exposed))
 }
 
 /// Compresses what is long.

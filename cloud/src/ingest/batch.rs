@@ -8,6 +8,7 @@ use riverwatts_shared::words::RejectCode;
 
 use super::check::{check_time, sentence};
 use super::decode::{Decoded, KeyedRows, decode};
+use super::interval::with_interval;
 use super::{Ingest, IngestError, Inner, count_outcomes};
 use crate::readings::{AnsweredBatch, Rows, Written};
 use crate::rollup::max_gap_ms;
@@ -21,7 +22,7 @@ const REJECTED_MAX: usize = 20_000;
 
 impl Ingest {
     /// Stores a batch that was received at `now` and answers the receipt as JSON. The same batch again
-    /// gets the same bytes.
+    /// gets the same bytes, but for the interval that is wanted now.
     pub async fn take_batch(
         &self,
         gateway: &Gateway,
@@ -40,7 +41,7 @@ impl Ingest {
                 return Err(IngestError::StoreForked);
             }
             metrics::counter!("riverwatts_ingest_batches_total", "outcome" => "repeated").increment(1);
-            return Ok(answered.receipt);
+            return Ok(with_interval(answered.receipt, inner.live.upload_every_s(site_id)));
         }
         let (id, hash, is_empty) = (decoded.id, decoded.hash, decoded.is_empty());
         let receipt = inner.store_batch(gateway, decoded, now).await?;
@@ -52,7 +53,7 @@ impl Ingest {
         }
         inner.readings.keep_batch(AnsweredBatch { id, hash, receipt: receipt.clone(), at: now }).await?;
         metrics::counter!("riverwatts_ingest_batches_total", "outcome" => "stored").increment(1);
-        Ok(receipt)
+        Ok(with_interval(receipt, inner.live.upload_every_s(site_id)))
     }
 }
 
@@ -71,7 +72,7 @@ impl Inner {
                 Key::Device(device) => {
                     answer.refuse(device, refused.iter().map(|refused| (refused.time, refused.code)));
                     if of_key.count() > 0 {
-                        rows.push(of_key.of_device(device.number, max_gap_ms(device.interval_ms)));
+                        rows.push((device.id, of_key.of_device(device.number, max_gap_ms(device.interval_ms))));
                         sources.push(device);
                     }
                 }
@@ -79,7 +80,7 @@ impl Inner {
                 Key::Unknown => answer.unknown(&key, of_key.count() + refused.len()),
             }
         }
-        for ((rows, written), device) in self.store(rows).await?.iter().zip(sources) {
+        for ((rows, written), device) in self.store(gateway.site_id, rows).await?.iter().zip(sources) {
             answer.stored(device, rows, written);
         }
         let mut new_gaps = Vec::new();
@@ -99,8 +100,8 @@ impl Inner {
                 Key::Unknown => answer.unknown(&gap.device, 1),
             }
         }
-        if !new_gaps.is_empty() {
-            gaps::insert(&self.db, &new_gaps, now).await?;
+        if !new_gaps.is_empty() && gaps::insert(&self.db, &new_gaps, now).await? > 0 {
+            self.live.found_gaps(gateway.site_id, new_gaps);
         }
         count_outcomes("rejected", answer.refused);
         Ok(Receipt {

@@ -5,6 +5,7 @@ mod batch;
 mod check;
 mod decode;
 mod in_hand;
+mod interval;
 mod posted;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use crate::db::recent::{Asked, Recent};
 use crate::db::{Db, DbError};
+use crate::live::{Live, Stored};
 use crate::readings::{Readings, ReadingsError, Rows, Written, WrittenRows};
 use crate::store::devices::{self, NamedDevice};
 use crate::store::meta;
@@ -65,6 +67,7 @@ pub struct Ingest(Arc<Inner>);
 struct Inner {
     db: Db,
     readings: Readings,
+    live: Live,
     epoch: Uuid,
     requests: Semaphore,
     decodes: Semaphore,
@@ -76,11 +79,12 @@ struct Inner {
 
 impl Ingest {
     /// Ready to take; reads the epoch, which holds until the service stops.
-    pub async fn new(db: Db, readings: Readings) -> Result<Ingest, DbError> {
+    pub async fn new(db: Db, readings: Readings, live: Live) -> Result<Ingest, DbError> {
         let epoch = meta::epoch(&db).await?;
         Ok(Ingest(Arc::new(Inner {
             db,
             readings,
+            live,
             epoch,
             requests: Semaphore::new(REQUESTS_MAX),
             decodes: Semaphore::new(DECODES_MAX),
@@ -127,12 +131,16 @@ impl Inner {
         Ok((unfolded, booked))
     }
 
-    /// Stores rows and counts what became of them.
-    async fn store(&self, rows: Vec<Rows>) -> Result<WrittenRows, IngestError> {
+    /// Stores rows of devices of a site, tells them, and counts what became of them.
+    async fn store(&self, site_id: Uuid, rows: Vec<(Uuid, Rows)>) -> Result<WrittenRows, IngestError> {
+        let (devices, rows): (Vec<Uuid>, Vec<Rows>) = rows.into_iter().unzip();
         let written = if rows.is_empty() { Vec::new() } else { self.readings.write(rows).await? };
         let sum = |count: fn(&Written) -> u64| written.iter().map(|(_, written)| count(written)).sum();
         count_outcomes("accepted", sum(|written| written.accepted));
         count_outcomes("duplicate", sum(|written| written.duplicates));
+        let new = devices.into_iter().zip(&written).filter(|(_, (_, written))| written.accepted > 0);
+        let stored = |(device_id, (rows, _)): (_, &(Arc<Rows>, _))| Stored { device_id, rows: Arc::clone(rows) };
+        self.live.stored(site_id, new.map(stored).collect());
         Ok(written)
     }
 }

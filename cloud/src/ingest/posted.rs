@@ -103,16 +103,18 @@ impl Ingest {
         let of_site = inner.devices_of(gateway.site_id).await?;
         let own = |device: &&NamedDevice| device.gateway_id.is_none_or(|holder| holder == gateway.id);
         let known: HashMap<Uuid, &NamedDevice> = of_site.iter().filter(own).map(|device| (device.id, device)).collect();
-        let mut runs: Vec<(Vec<usize>, Rows)> = Vec::new();
+        let mut runs: Vec<(Vec<usize>, (Uuid, Rows))> = Vec::new();
         for run in items.chunk_by(|a, b| a.device_id == b.device_id && a.follows_with(b)) {
             match known.get(&run[0].device_id) {
-                Some(device) => runs.push((run.iter().map(|item| item.index).collect(), rows(run, device, now))),
+                Some(device) => {
+                    runs.push((run.iter().map(|item| item.index).collect(), (device.id, rows(run, device, now))));
+                }
                 None => rejected.extend(run.iter().map(|item| refused(item.index, RejectCode::UnknownDevice))),
             }
         }
-        let (places, rows): (Vec<Vec<usize>>, Vec<Rows>) = runs.into_iter().unzip();
+        let (places, rows): (Vec<Vec<usize>>, Vec<(Uuid, Rows)>) = runs.into_iter().unzip();
         let mut answer = PostedAnswer::default();
-        for ((_, written), places) in inner.store(rows).await?.into_iter().zip(places) {
+        for ((_, written), places) in inner.store(gateway.site_id, rows).await?.into_iter().zip(places) {
             answer.accepted += written.accepted;
             answer.duplicates += written.duplicates;
             let conflict = |&row: &u32| refused(places[row as usize], RejectCode::Conflict);

@@ -2,6 +2,7 @@
 //! number, keeps what it is given once, and has no rules of its own beyond the identity of a reading.
 
 pub mod commits;
+pub mod json;
 pub mod list;
 pub mod rollups;
 pub mod rows;

@@ -186,6 +186,13 @@ pub async fn find(db: &Db, sight: Sight, id: Uuid) -> Result<Option<Site>, DbErr
     })?)
 }
 
+/// The ids of the sites in sight.
+pub async fn ids_in_sight(db: &Db, sight: Sight) -> Result<Vec<Uuid>, DbError> {
+    Ok(read!(db, |conn| {
+        sqlx::query_scalar("select site_id from sight where user_id = $1").bind(sight.user_id()).fetch_all(conn).await
+    })?)
+}
+
 /// A new site.
 pub async fn create(db: &Db, new: &NewSite, now: UtcMs) -> Result<Site, DbError> {
     let site = Site {

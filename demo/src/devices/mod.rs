@@ -14,9 +14,10 @@ pub use image::Image;
 pub use plain::PLAIN_REGISTERS;
 
 use crate::modbus::pdu::{READ_HOLDING, READ_INPUT};
-use crate::site::{Counters, Site};
+use crate::profiled::Profiled;
+use crate::site::Site;
 
-/// What a virtual device pretends to be.
+/// What an instrument of the site pretends to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// SunSpec inverter.
@@ -52,6 +53,18 @@ impl Kind {
         }
     }
 
+    /// Its name for people.
+    pub fn title(self) -> String {
+        match self {
+            Kind::Turbine => "Turbine 1 (virtual)".to_owned(),
+            Kind::Meter => "Meter 1 (virtual)".to_owned(),
+            Kind::Vibration => "Vibration sensor 1 (virtual)".to_owned(),
+            Kind::Radar => "Radar 1 (virtual)".to_owned(),
+            Kind::Battery => "Battery 1 (virtual)".to_owned(),
+            Kind::Plain(number) => format!("Plain {number} (virtual)"),
+        }
+    }
+
     /// The unit ids that it answers to when it stands alone at its address; the first is the
     /// one for `edge.toml`.
     pub fn units(self) -> &'static [u8] {
@@ -70,42 +83,75 @@ impl Kind {
     }
 }
 
-/// One virtual device at its site.
+/// One virtual device.
 #[derive(Debug, Clone)]
-pub struct Device {
-    kind: Kind,
-    site: Arc<Site>,
+pub struct Device(Source);
+
+/// Where its registers come from.
+#[derive(Debug, Clone)]
+enum Source {
+    Site { kind: Kind, site: Arc<Site> },
+    Profile(Arc<Profiled>),
 }
 
 impl Device {
     /// A device of this kind that sees what happens at `site`.
     pub fn new(kind: Kind, site: Arc<Site>) -> Device {
-        Device { kind, site }
+        Device(Source::Site { kind, site })
     }
 
-    /// What it pretends to be.
-    pub fn kind(&self) -> Kind {
-        self.kind
+    /// A device made of a profile.
+    pub fn of_profile(profiled: Arc<Profiled>) -> Device {
+        Device(Source::Profile(profiled))
+    }
+
+    /// The unit ids that it answers to when it stands alone at its address, the one for `edge.toml` first.
+    pub fn units(&self) -> Vec<u8> {
+        match &self.0 {
+            Source::Site { kind, .. } => kind.units().to_vec(),
+            Source::Profile(profiled) => profiled.units(),
+        }
+    }
+
+    /// Most registers that it answers at once.
+    pub fn registers_max(&self, unit: u8, function: u8) -> u16 {
+        match &self.0 {
+            Source::Site { kind, .. } => kind.registers_max(),
+            Source::Profile(profiled) => profiled.registers_max(unit, function),
+        }
+    }
+
+    /// Whether it is dead, and answers nothing.
+    pub fn is_silent(&self) -> bool {
+        matches!(&self.0, Source::Site { kind: Kind::Radar, site } if site.effects().radar_is_silent)
     }
 
     /// The registers that this function code reads, now; `None` for a function it does not have.
-    /// Only the battery's depend on the unit.
     pub fn registers(&self, unit: u8, function: u8) -> Option<Image> {
-        match (self.kind, function) {
-            (Kind::Turbine, READ_HOLDING) => Some(turbine::holding(&self.site.now())),
-            (Kind::Meter, READ_INPUT) => Some(meter::input(&self.site.now())),
-            (Kind::Vibration, READ_HOLDING) => Some(vibration::holding(&self.site.now())),
-            (Kind::Radar, READ_HOLDING) => Some(radar::holding(&self.site.now())),
-            (Kind::Battery, READ_HOLDING | READ_INPUT) if unit == battery::SYSTEM_UNIT => {
-                Some(battery::system(&self.site.now()))
-            }
-            (Kind::Battery, READ_HOLDING | READ_INPUT) => Some(battery::battery(&self.site.now())),
-            (Kind::Plain(number), READ_HOLDING) => {
-                let time_s = self.site.time_s() + f64::from(number) * PLAIN_SHIFT_S;
-                Some(plain::holding(&self.site.laws().conditions(time_s, &Counters::default())))
-            }
-            _ => None,
+        match &self.0 {
+            Source::Site { kind, site } => on_site(*kind, site, unit, function),
+            Source::Profile(profiled) => profiled.registers(unit, function),
         }
+    }
+}
+
+/// Only the battery's registers depend on the unit.
+fn on_site(kind: Kind, site: &Site, unit: u8, function: u8) -> Option<Image> {
+    match (kind, function) {
+        (Kind::Turbine, READ_HOLDING) => Some(turbine::holding(&site.now())),
+        (Kind::Meter, READ_INPUT) => Some(meter::input(&site.now())),
+        (Kind::Vibration, READ_HOLDING) => Some(vibration::holding(&site.now())),
+        (Kind::Radar, READ_HOLDING) => Some(radar::holding(&site.now())),
+        (Kind::Battery, READ_HOLDING | READ_INPUT) if unit == battery::SYSTEM_UNIT => {
+            Some(battery::system(&site.now()))
+        }
+        (Kind::Battery, READ_HOLDING | READ_INPUT) => Some(battery::battery(&site.now())),
+        (Kind::Plain(number), READ_HOLDING) => {
+            let time_s = site.time_s() + f64::from(number) * PLAIN_SHIFT_S;
+            let laws = site.laws();
+            Some(plain::holding(&laws.conditions(time_s, &laws.beginning(time_s))))
+        }
+        _ => None,
     }
 }
 
@@ -120,7 +166,8 @@ mod tests {
 
     /// Conditions with hand-chosen values wherever a register shows one.
     fn conditions() -> Conditions {
-        let mut now = Laws::new(1, 1.0).conditions(0.0, &Counters::default());
+        let laws = Laws::new(1, 1.0);
+        let mut now = laws.conditions(0.0, &laws.beginning(0.0));
         now.output.power_w = 12_345.0;
         now.output.dc_power_w = 12_995.0;
         now.output.rotor_rpm = crate::turbine::TURBINE.rated_rpm() / 2.0;

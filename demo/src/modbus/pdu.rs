@@ -14,9 +14,9 @@ const ILLEGAL_FUNCTION: u8 = 1;
 const ILLEGAL_DATA_ADDRESS: u8 = 2;
 const ILLEGAL_DATA_VALUE: u8 = 3;
 
-/// What `device` answers as `unit` to a request; `None` when it is too short to be one.
+/// What `device` answers as `unit` to a request; `None` when it is too short to be one, or the device dead.
 pub fn answer(device: &Device, unit: u8, request: &[u8]) -> Option<Vec<u8>> {
-    let (&function, arguments) = request.split_first()?;
+    let (&function, arguments) = request.split_first().filter(|_| !device.is_silent())?;
     Some(read(device, unit, function, arguments).unwrap_or_else(|code| vec![function | EXCEPTION, code]))
 }
 
@@ -24,11 +24,11 @@ fn read(device: &Device, unit: u8, function: u8, arguments: &[u8]) -> Result<Vec
     let image = device.registers(unit, function).ok_or(ILLEGAL_FUNCTION)?;
     let &[a, b, c, d] = arguments else { return Err(ILLEGAL_DATA_VALUE) };
     let (address, count) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-    if count == 0 || count > device.kind().registers_max() {
+    if count == 0 || count > device.registers_max(unit, function) {
         return Err(ILLEGAL_DATA_VALUE);
     }
     let words = image.read(address, count).ok_or(ILLEGAL_DATA_ADDRESS)?;
-    let mut answer = vec![function, 2 * count as u8]; // at most 250: registers_max is 125
+    let mut answer = vec![function, 2 * count as u8]; // at most 250: nobody answers more than 125 registers
     answer.extend(words.into_iter().flat_map(u16::to_be_bytes));
     Ok(answer)
 }
@@ -43,6 +43,7 @@ mod tests {
     use super::*;
     use crate::devices::Kind;
     use crate::site::{Laws, Site};
+    use crate::story::{Event, Story};
 
     #[test]
     fn requests_outside_the_map_get_the_right_exception() {
@@ -63,5 +64,17 @@ mod tests {
         check(Kind::Meter, &[3, 0, 0, 0, 2], &[0x83, 1]);
         check(Kind::Battery, &[4, 0x01, 0x08, 0, 1], &[4, 2, 0, 0]);
         check(Kind::Battery, &[4, 0x03, 0x20, 0, 1], &[0x84, 2]);
+    }
+
+    #[test]
+    fn a_dead_sensor_answers_nothing_and_the_others_go_on() {
+        let story = Story::new(1, 0.0, &[Event::DeadSensor]);
+        let dies_s = story.next_turn(0.0).unwrap().at_s;
+        let clock = Arc::new(ManualClock::at(UtcMs(0)));
+        let site = Arc::new(Site::new(Laws::new(1, 1.0).with_story(story), clock.clone(), Duration::ZERO));
+        let answers = |kind| answer(&Device::new(kind, site.clone()), 1, &[3, 0, 0, 0, 1]).is_some();
+        assert!(answers(Kind::Radar));
+        clock.advance(Duration::from_secs_f64(dies_s + 1.0));
+        assert!(!answers(Kind::Radar) && answers(Kind::Meter) && answers(Kind::Turbine));
     }
 }

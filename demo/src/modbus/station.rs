@@ -12,9 +12,9 @@ pub struct Station {
 }
 
 impl Station {
-    /// One device, under the unit ids that its kind has.
+    /// One device, under the unit ids that it has.
     pub fn of(device: Device) -> Station {
-        Station::with_units(device.kind().units().iter().map(|&unit| (unit, device.clone())))
+        Station::with_units(device.units().into_iter().map(|unit| (unit, device.clone())))
     }
 
     /// Several devices, each under its unit id.

@@ -12,6 +12,7 @@ use super::PASSWORD;
 use super::child::{Child, ChildError, command, errand};
 use super::folder::Folder;
 use super::programs::Programs;
+use crate::devices::SITE_DEVICES;
 
 const ADMIN: &str = "admin@demo.riverwatts.example";
 const SITE: &str = "Demo River";
@@ -156,6 +157,19 @@ impl Cloud {
         }
     }
 
+    /// Gives the devices names that say that they are virtual; a name that somebody gave stays.
+    pub async fn name_devices(&self, site_id: &str) -> Result<(), CloudError> {
+        let devices = self.get(&format!("/devices?site_id={site_id}&limit=1000")).await?;
+        for device in devices.list("devices")? {
+            let kind = SITE_DEVICES.into_iter().find(|kind| device["key"].as_str() == Some(&kind.id()));
+            if let Some(kind) = kind.filter(|_| device["device_name"] == device["key"]) {
+                let path = format!("/devices/{}", device["id"].as_str().unwrap_or_default());
+                self.ask(Method::PUT, &path, Some(&json!({ "device_name": kind.title() }))).await?.successful()?;
+            }
+        }
+        Ok(())
+    }
+
     async fn is_ready(&self) -> bool {
         let ready = self.http.get(format!("{}/readyz", self.address)).send().await;
         ready.is_ok_and(|answer| answer.status().is_success())
@@ -207,6 +221,10 @@ fn new_site() -> Value {
         "capacity_kw": 25.0,
         "timezone": "America/Anchorage",
         "currency": "USD",
+        "metadata": {
+            "virtual": true,
+            "description": "A virtual site: the measured discharge of the Tanana, everything else computed.",
+        },
     })
 }
 

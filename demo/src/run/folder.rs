@@ -89,11 +89,15 @@ impl Folder {
         self.write_story(&Story { enrolled: true, ..self.story.clone() })
     }
 
-    /// Replaces a file in one step.
+    /// Replaces a file in one step; its folder is made.
     pub fn write(&self, name: &str, content: &str) -> Result<(), FolderError> {
         let path = self.path.join(name);
         let new = path.with_extension("new");
-        fs::write(&new, content).and_then(|()| fs::rename(&new, &path)).map_err(at(&path))
+        let folder = path.parent().unwrap_or(&self.path);
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&new, content))
+            .and_then(|()| fs::rename(&new, &path))
+            .map_err(at(&path))
     }
 
     fn write_story(&self, story: &Story) -> Result<(), FolderError> {

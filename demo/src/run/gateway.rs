@@ -1,6 +1,7 @@
 //! The gateway of the demo: its configuration, its enrollment, its start.
 
-use toml_edit::Value;
+use riverwatts_shared::profile::builtin;
+use toml_edit::{DocumentMut, Value, value};
 
 use super::child::{Child, ChildError, command, errand};
 use super::folder::{Folder, FolderError};
@@ -10,11 +11,15 @@ use crate::serve::Place;
 use crate::turbine::TURBINE;
 
 const CONFIG: &str = "edge.toml";
+/// Folder of the profiles that call their devices virtual.
+const PROFILES: &str = "profiles";
 
-/// Writes `edge.toml`; a lively demo flushes and uploads more often than the defaults.
+/// Writes `edge.toml` and its profiles; a lively demo flushes and uploads more often than the defaults.
 pub fn write_config(folder: &Folder, cloud: &str, panel_port: u16, places: &[Place]) -> Result<(), FolderError> {
     let mut config = format!(
         r#"# Written by riverwatts-demo at each start.
+profiles = ["{PROFILES}"]
+
 [site]
 key = "demo-river"
 name = "Demo River"
@@ -37,6 +42,8 @@ listen = "127.0.0.1:{panel_port}"
     );
     for (kind, place) in SITE_DEVICES.into_iter().zip(places) {
         config += &bus_and_device(kind, place);
+        let name = profile(kind);
+        folder.write(&format!("{PROFILES}/{name}.toml"), &virtual_profile(name))?;
     }
     folder.write(CONFIG, &config)
 }
@@ -100,12 +107,23 @@ fn profile(kind: Kind) -> &'static str {
     }
 }
 
+/// A built-in profile whose maker is called virtual: not every device tells who made it.
+fn virtual_profile(name: &str) -> String {
+    let text = builtin(name).expect("the site's instruments have built-in profiles: a test reads them");
+    let mut profile: DocumentMut = text.parse().expect("built-in profiles are TOML: a test reads them");
+    let maker = profile["manufacturer"].as_str().unwrap_or_default().to_owned();
+    profile["manufacturer"] = value(format!("virtual {maker}"));
+    profile.to_string()
+}
+
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use riverwatts_shared::profile::parse;
+
     use super::*;
 
     #[test]
@@ -123,7 +141,7 @@ mod tests {
             .collect();
         write_config(&folder, "http://127.0.0.1:8000", 8080, &places).unwrap();
         let text = std::fs::read_to_string(odd.join(CONFIG)).unwrap();
-        let document: toml_edit::DocumentMut = text.parse().unwrap();
+        let document: DocumentMut = text.parse().unwrap();
         assert_eq!(document["cloud"]["url"].as_str(), Some("http://127.0.0.1:8000"));
         let devices = document["device"].as_array_of_tables().unwrap();
         let ids: Vec<_> = devices.iter().map(|device| device["id"].as_str().unwrap()).collect();
@@ -131,5 +149,11 @@ mod tests {
         let buses = document["bus"].as_array_of_tables().unwrap();
         assert_eq!(buses.get(1).unwrap()["port"].as_str(), Some(places[1].address.as_str()));
         assert_eq!(devices.get(4).unwrap()["unit"].as_integer(), Some(225));
+        for device in devices {
+            let path = odd.join(format!("profiles/{}.toml", device["profile"].as_str().unwrap()));
+            let text = std::fs::read_to_string(&path).unwrap();
+            let profile = parse(path.to_str().unwrap(), &text).unwrap();
+            assert!(profile.manufacturer.starts_with("virtual "), "{}", profile.manufacturer);
+        }
     }
 }

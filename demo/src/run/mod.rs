@@ -6,7 +6,9 @@ mod cloud;
 mod folder;
 mod gateway;
 mod programs;
+mod relay;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +18,15 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::devices::SITE_DEVICES;
+use crate::narrate::narrate;
 use crate::serve::{Bound, OpenError, PlainBy, Plan};
 use crate::site::{Laws, Site};
+use crate::story::{Event, Story, Turn};
 use child::Child;
 use cloud::Cloud;
 use folder::Folder;
 use programs::Programs;
+use relay::Relay;
 
 pub use child::ChildError;
 pub use cloud::{CloudError, sign_ins};
@@ -50,6 +55,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// How long to run once everything is ready; none: until stopped.
     pub lifetime: Option<Duration>,
+    /// What happens at the site, over and over.
+    pub story: Vec<Event>,
 }
 
 /// Where everything is, once the first readings went all the way.
@@ -83,12 +90,15 @@ pub enum DemoError {
     /// The cloud did not do what the public API promises.
     #[error(transparent)]
     Cloud(#[from] CloudError),
+    /// No address is left for the link that the story cuts.
+    #[error("no link between gateway and cloud can be made for the story; leave `link` out of --story")]
+    Relay(#[source] io::Error),
 }
 
 impl DemoError {
     /// Whether something that the demo needs is missing or taken (exit code 69), rather than broken.
     pub fn is_missing_thing(&self) -> bool {
-        matches!(self, DemoError::Folder(_) | DemoError::Program(_) | DemoError::Devices(_))
+        matches!(self, DemoError::Folder(_) | DemoError::Program(_) | DemoError::Devices(_) | DemoError::Relay(_))
     }
 }
 
@@ -114,15 +124,25 @@ struct Demo {
     folder: Folder,
     programs: Programs,
     cloud_port: u16,
+    /// Where the gateway finds the cloud.
+    uplink: String,
     ready: Ready,
 }
 
-/// Runs the demo until `stop`, or for its lifetime; calls `announce` when all of it works.
-pub async fn run(options: &Options, stop: CancellationToken, announce: impl FnOnce(&Ready)) -> Result<(), DemoError> {
+/// Runs the demo until `stop`, or for its lifetime; calls `announce` when all of it works, and
+/// `tell` at every turn of the story.
+pub async fn run(
+    options: &Options,
+    stop: CancellationToken,
+    announce: impl FnOnce(&Ready),
+    mut tell: impl FnMut(&Turn),
+) -> Result<(), DemoError> {
     let folder = Folder::open(options.data.as_deref(), options.seed, options.speed)?;
     let programs = Programs::find(&options.bin_dir)?;
-    let laws = Laws::new(folder.story().seed, folder.story().speed);
-    let site = Arc::new(Site::new(laws, Arc::new(SystemClock::default()), folder.age()));
+    let (seed, age) = (folder.story().seed, folder.age());
+    let laws = Laws::new(seed, folder.story().speed);
+    let laws = laws.with_story(Story::new(seed, age.as_secs_f64(), &options.story));
+    let site = Arc::new(Site::new(laws, Arc::new(SystemClock::default()), age));
     let plan = Plan {
         first_port: options.modbus_port,
         meter_line: Some(folder.path().join("meter-1.tty")),
@@ -138,13 +158,25 @@ pub async fn run(options: &Options, stop: CancellationToken, announce: impl FnOn
         mqtt: None,
         devices: bound.places().iter().map(|place| place.address.clone()).collect(),
     };
-    gateway::write_config(&folder, &ready.cloud, panel_port, bound.places())?;
+    let relay = match options.story.contains(&Event::Link) {
+        true => Some(Relay::open(cloud_port).await.map_err(DemoError::Relay)?),
+        false => None,
+    };
+    let uplink = relay.as_ref().map_or(&*ready.cloud, Relay::url).to_owned();
+    gateway::write_config(&folder, &uplink, panel_port, bound.places())?;
 
     let devices_stop = CancellationToken::new();
     let devices = tokio::spawn(bound.serve(devices_stop.clone()));
-    let demo = Demo { folder, programs, cloud_port, ready };
+    let demo = Demo { folder, programs, cloud_port, uplink, ready };
     let mut household = Household::default();
+    let telling = narrate(&site, |turn| {
+        if let Some(relay) = relay.as_ref().filter(|_| turn.event == Event::Link) {
+            relay.cut(turn.begins);
+        }
+        tell(turn);
+    });
     let ended = tokio::select! {
+        () = telling => Ok(()),
         () = stop.cancelled() => Ok(()),
         lived = demo.live(options.lifetime, &mut household, announce) => lived,
     };
@@ -171,12 +203,13 @@ impl Demo {
         let site_id = cloud.during(api.prepare_site()).await??;
         if !self.folder.story().enrolled {
             let code = cloud.during(api.enrollment_code(&site_id)).await??;
-            gateway::enroll(&self.programs, &self.folder, &self.ready.cloud, &code).await?;
+            gateway::enroll(&self.programs, &self.folder, &self.uplink, &code).await?;
             self.folder.remember_enrolled()?;
         }
         let gateway = household.gateway.insert(gateway::start(&self.programs, &self.folder)?);
         let first_readings = api.first_readings(&site_id, SITE_DEVICES.len(), started);
         cloud.during(gateway.during(first_readings)).await???;
+        cloud.during(api.name_devices(&site_id)).await??;
         announce(&self.ready);
         let lifetime = async {
             match lifetime {

@@ -62,7 +62,7 @@ fn boot_time() -> Option<Duration> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel writes one timespec, to where one is.
     let read = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    (read == 0).then(|| Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32))
+    (read == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
 /// Whether a time server keeps the wall clock: false on most machines without NTP and in most

@@ -13,12 +13,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::json::write_decimal;
 use super::{find_device, metrics, of_json};
 use crate::http::AppState;
 use crate::http::error::ApiError;
 use crate::http::extract::SignedIn;
 use crate::http::request::{Params, checked_range};
+use crate::readings::json::write_decimal;
 use crate::rollup::{BUCKETS_MAX, BucketsQuery, RollupError, buckets, finest};
 use crate::store::gaps::{self, Gap};
 

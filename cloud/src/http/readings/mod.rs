@@ -1,7 +1,6 @@
 //! Readings as people and programs ask for them, by sight.
 
 mod aggregated;
-mod json;
 mod schema;
 
 use std::collections::HashMap;
@@ -19,7 +18,7 @@ use super::AppState;
 use super::error::ApiError;
 use super::extract::SignedIn;
 use super::request::{Params, PathId, checked_limit, checked_range};
-use crate::readings::{ListQuery, StoredRow};
+use crate::readings::{ListQuery, StoredRow, json};
 use crate::store::devices::{self, NamedDevice};
 use crate::store::sites;
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::store::gaps::Gap;
 
-/// What [`super::json::write_reading`] writes.
+/// What [`crate::readings::json::write_reading`] writes.
 #[derive(Debug)]
 pub enum Reading {}
 

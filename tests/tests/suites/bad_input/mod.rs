@@ -6,7 +6,7 @@ mod bodies;
 mod callers;
 mod endpoints;
 mod places;
-mod rig;
+pub mod rig;
 mod routes;
 
 use std::collections::BTreeSet;

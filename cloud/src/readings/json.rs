@@ -8,7 +8,7 @@ use riverwatts_shared::reading::{Value, reading_id};
 use riverwatts_shared::words::Quality;
 use uuid::Uuid;
 
-use crate::readings::StoredRow;
+use super::StoredRow;
 
 /// Which metrics are shown; all when empty.
 pub type Shown = [Metric];
