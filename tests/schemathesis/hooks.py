@@ -39,8 +39,8 @@ def use_what_exists(case):
     path = case.path_parameters or {}
     noun = PATHS.get(case.path.split("/")[3]) if case.path.startswith("/api/v1/") else None
     id = path.get("id")
-    # `None` is what a link makes of a field that is null.
-    if noun and (id == "None" or is_made_up(id) and int(id[-1], 16) % 4):
+    # `None` is what a link of schemathesis makes of a field that is null.
+    if noun and (id in (None, "None") or is_made_up(id) and int(id[-1], 16) % 4):
         path["id"] = SEEDED[noun]
     query = case.query if isinstance(case.query, dict) else {}
     for place in [query, case.body if isinstance(case.body, dict) else {}]:
