@@ -87,6 +87,8 @@ export interface Device {
   status: DeviceStatus;
   firmware_version: string | null;
   hardware_version: string | null;
+  /** How often its gateway polls it, in s; `null` when no gateway does. */
+  interval_s: number | null;
   /** UTC. */
   created_at: string;
   /** UTC. */

@@ -174,6 +174,11 @@ pub fn shortest_or_null<S: Serializer>(number: &Option<f64>, serializer: S) -> R
     }
 }
 
+/// Milliseconds as seconds.
+pub fn seconds_or_null<S: Serializer>(ms: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+    shortest_or_null(&ms.map(|ms| ms as f64 / 1000.0), serializer)
+}
+
 /// For fields of a partial update: absent is `None`, anything else, `null` too, is `Some`. So a
 /// `null` clears an `Option<Option<T>>` and is refused by an `Option<T>`.
 pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {

@@ -145,6 +145,17 @@ export function Failed({ error, title = "This could not be loaded", retry }) {
 }
 
 /**
+ * Instead of a page whose thing cannot be had: not there or out of sight, not permitted, or not to be reached.
+ * @param {{error: unknown, what: string, back: Children, retry: () => void}} props `what` is like `site`, `back` a link
+ */
+export function Refused({ error, what, back, retry }) {
+  const status = /** @type {{status?: number}|null} */ (error)?.status;
+  const [title, words] = status === 403 ? ["Not permitted", `Your role may not see this ${what}.`]
+    : status === 404 || status === 400 || status === 422 ? [`No such ${what}`, `There is no ${what} at this address, or you have no sight of it.`] : ["Not to be reached", null];
+  return html`<div class="page-head"><h1>${title}</h1></div>${words === null ? html`<${Failed} error=${error} retry=${retry} />` : html`<p>${words} ${back}</p>`}`;
+}
+
+/**
  * No connection: what is shown is from `since`; `retryAt` counts down to the next attempt.
  * @param {{since: Time, retryAt?: Time, retry?: () => void, what?: string}} props
  */

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::sites::set;
 use super::{Sight, check_version, next_version};
-use crate::db::column::{At, Object, Word, present, shortest};
+use crate::db::column::{At, Object, Word, present, seconds_or_null, shortest};
 use crate::db::page::{Listed, Page};
 use crate::db::{Db, DbError, Tx, on, read, transact};
 
@@ -51,8 +51,9 @@ pub struct Device {
     pub status: Word<DeviceStatus>,
     pub firmware_version: Option<String>,
     pub hardware_version: Option<String>,
-    /// How often its gateway polls it.
-    #[serde(skip)]
+    /// How often its gateway polls it, in s; `null` when no gateway does.
+    #[serde(rename = "interval_s", serialize_with = "seconds_or_null")]
+    #[schemars(with = "Option<f64>")]
     pub interval_ms: Option<i64>,
     pub created_at: At,
     pub updated_at: At,
