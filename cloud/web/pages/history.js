@@ -66,10 +66,10 @@ export function History({ device, zone, query, metrics: known, tail, changes, ma
   return html`<section class="card stack" aria-labelledby="history">
     <div class="card-head"><h2 id="history">History</h2>
       <div class="row">
-        <${Menu} label="Values">${[...new Set([...known, ...chosen])].map((metric) => html`<label key=${metric} class="choice"><input type="checkbox" checked=${chosen.includes(metric)}
-          disabled=${!chosen.includes(metric) && chosen.length >= METRICS_MAX} onChange=${() => toggle(metric)} /> ${labelOf(metric)}</label>`)}<//>
         <div class="segments" role="group" aria-label="Range">${Object.entries(LENGTH_WORDS).map(([length, word]) => html`<button key=${length} type="button"
           aria-pressed=${range.length === length} onClick=${() => choose({ length: /** @type {import("../range.js").Length} */ (length) })}>${word}</button>`)}</div>
+        <${Menu} label="Values">${[...new Set([...known, ...chosen])].map((metric) => html`<label key=${metric} class="choice"><input type="checkbox" checked=${chosen.includes(metric)}
+          disabled=${!chosen.includes(metric) && chosen.length >= METRICS_MAX} onChange=${() => toggle(metric)} /> ${labelOf(metric)}</label>`)}<//>
         <${Menu} label="From … to"><${Custom} key=${`${from}`} from=${from} to=${to ?? now.peek()} zone=${zone} choose=${choose} /><//>
       </div>
     </div>
