@@ -10,5 +10,12 @@ fn main() {
     let given = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse::<u64>().ok());
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     println!("cargo::rustc-env=RIVERWATTS_BUILT_S={}", given.unwrap_or_else(now));
-    Sources { folders: &["../shared/web", "web"], entry: "panel.js", views: &[] }.embed();
+    let views = [
+        ("/", "pages/site.js"),
+        ("/devices", "pages/devices.js"),
+        ("/devices/{id}", "pages/device.js"),
+        ("/buses", "pages/buses.js"),
+        ("/link", "pages/link.js"),
+    ];
+    Sources { folders: &["../shared/web", "web"], entry: "panel.js", views: &views }.embed();
 }

@@ -222,6 +222,8 @@ async fn a_site_has_the_best_link_of_its_active_gateways_and_is_shown_to_those_w
     assert_eq!(links, [(first, SiteLink::Never), (bare, SiteLink::None)]);
 
     cloud.presence.hear(&box_1, NOW);
+    let summary = cloud.of(first, NOW).await;
+    assert_eq!((summary.link, summary.last_seen_at), (SiteLink::Connected, Some(NOW)));
     cloud.presence.hear(&box_2, NOW.plus_ms(5_000));
     let summary = cloud.of(first, NOW).await;
     assert_eq!((summary.link, summary.last_seen_at), (SiteLink::Connected, Some(NOW.plus_ms(5_000))));

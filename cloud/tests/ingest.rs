@@ -145,6 +145,19 @@ fn full_batch() -> Batch {
 }
 
 #[tokio::test]
+async fn an_empty_batch_is_answered_and_leaves_nothing_in_the_ledger() {
+    let cloud = Cloud::new().await;
+    let empty = batch(1, Vec::new());
+    for _ in 0..2 {
+        assert_eq!(cloud.send(&empty).await.batch, empty.id);
+    }
+    assert_eq!(cloud.readings.find_batch(empty.id).await.unwrap(), None);
+    let full = Batch { id: BatchId { sequence: 2, ..empty.id }, ..full_batch() };
+    cloud.send(&full).await;
+    assert!(cloud.readings.find_batch(full.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_batch_is_stored_once_and_answered_alike() {
     let cloud = Cloud::new().await;
     let bytes = full_batch().encode();

@@ -15,11 +15,42 @@ use crate::config::{Config, Device, Link};
 
 /// A value is stale when it is older than so many intervals.
 const STALE_INTERVALS: u32 = 3;
+/// What a technician looks at first, where a device has it.
+const MAIN: &[&str] = &[
+    "power_output_kw",
+    "battery_level_percent",
+    "water_speed_mps",
+    "vibration_level",
+    "water_level_m",
+    "water_flow_rate",
+    "rotor_rpm",
+    "voltage_v",
+    "temperature_c",
+    "current_a",
+    "frequency_hz",
+    "energy_kwh",
+];
+/// How many values those are, of one device.
+const MAIN_VALUES: usize = 4;
 
 pub(super) fn site(panel: &Panel) -> Json {
     let site = &panel.config.site;
     let finding = panel.find();
     let store = panel.figures.store();
+    let ill = panel.config.devices.iter().zip(0u16..).filter(|(device, number)| {
+        let age = panel.figures.latest(*number).map(|latest| panel.clock.monotonic().saturating_sub(latest.monotonic));
+        age.is_none_or(|age| age > stale_after(device))
+    });
+    let ill: Vec<&str> = ill.map(|(device, _)| device.id.as_str()).collect();
+    let parts = [
+        conditions::of_polling(finding, panel.config.devices.len(), &ill),
+        conditions::of_store(finding, &store),
+        conditions::of_clock(panel.figures.now().is_some()),
+        conditions::of_cloud(&panel.figures.link(), &store),
+    ];
+    let parts = parts.map(
+        |part| json!({"name": part.name, "condition": part.condition, "state": part.state, "remedy": part.remedy}),
+    );
     json!({
         "key": site.key,
         "name": site.name,
@@ -28,6 +59,7 @@ pub(super) fn site(panel: &Panel) -> Json {
         "time": panel.figures.now(),
         "polling": finding.polling,
         "storing": finding.storing,
+        "parts": parts,
         "unflushed_readings": store.unflushed_readings,
         "dead_letters": store.dead_letters,
         "store_error": store.error,
@@ -50,14 +82,14 @@ pub(super) fn devices(panel: &Panel) -> Json {
 fn device_body(panel: &Panel, device: &Device, number: u16, unit: &UnitState, now: Duration) -> Json {
     let latest = panel.figures.latest(number);
     let age = latest.as_ref().map(|latest| now.saturating_sub(latest.monotonic));
-    let stale = age.is_none_or(|age| age > device.interval * STALE_INTERVALS);
+    let stale = age.is_none_or(|age| age > stale_after(device));
     let said: BTreeMap<String, &String> = unit
         .identity
         .iter()
         .filter_map(|(field, text)| Some((serde_json::to_value(field).ok()?.as_str()?.to_owned(), text)))
         .collect();
     let (condition, state) = conditions::of_device(unit, age, stale);
-    let values: Vec<Json> = latest.iter().flat_map(|latest| &latest.values).map(value).collect();
+    let values = latest.as_ref().map_or(&[][..], |latest| &latest.values);
     json!({
         "id": device.id,
         "bus": panel.config.buses[device.bus].id,
@@ -73,8 +105,22 @@ fn device_body(panel: &Panel, device: &Device, number: u16, unit: &UnitState, no
         "stale": stale,
         "age_s": age.map(|age| age.as_secs_f64()),
         "timestamp": latest.as_ref().and_then(|latest| latest.time),
-        "values": values,
+        "main": main_values(values),
+        "values": values.iter().map(value).collect::<Vec<_>>(),
     })
+}
+
+/// From which age on a device's values are stale.
+pub(super) fn stale_after(device: &Device) -> Duration {
+    device.interval * STALE_INTERVALS
+}
+
+/// Names of the values that stand for a device: those of [`MAIN`], then whatever else it has.
+fn main_values(values: &[Value]) -> Vec<&'static str> {
+    let has = |name: &&&str| values.iter().any(|value| value.metric.name() == **name);
+    let known = MAIN.iter().filter(has).copied();
+    let others = values.iter().map(|value| value.metric.name()).filter(|name| !MAIN.contains(name));
+    known.chain(others).take(MAIN_VALUES).collect()
 }
 
 fn value(value: &Value) -> Json {
@@ -88,7 +134,7 @@ fn value(value: &Value) -> Json {
 }
 
 /// In the metric's unit, in shortest form: `36`, not `36.0`.
-fn number(metric: Metric, stored: i64) -> Option<Number> {
+pub(super) fn number(metric: Metric, stored: i64) -> Option<Number> {
     let whole = 10i64.pow(u32::from(metric.info().exponent.unsigned_abs()));
     if stored % whole == 0 { Some((stored / whole).into()) } else { Number::from_f64(metric.to_unit(stored)) }
 }
@@ -173,6 +219,7 @@ pub(super) fn link(panel: &Panel) -> Json {
         "url": link.url.as_deref().map(without_secrets),
         "condition": condition,
         "state": state,
+        "next": conditions::next_of_link(condition),
         "error": link.error,
         "waiting": link.waiting,
         "last_receipt_age_s": link.last_receipt_at.map(|at| now.saturating_sub(at).as_secs_f64()),

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::LinkState;
+use super::words::{bytes, counted, duration};
+use super::{LinkState, StoreState};
 use crate::bus::status::{BusState, Outcome, UnitState};
+use crate::health::Finding;
 
 /// `ok`, `stale` (late, nothing is known to be wrong), `silent`, `never` (reached) or `waiting` (for
 /// its first poll).
@@ -52,6 +54,93 @@ pub(super) fn of_link(link: &LinkState) -> (&'static str, String) {
             ("held", format!("connected, but readings of {} wait: another gateway holds them", keys.join(", ")))
         }
     }
+}
+
+/// What becomes of the readings, and what a person can do.
+pub(super) fn next_of_link(condition: &str) -> &'static str {
+    match condition {
+        "ok" => "readings go up as they are stored, the newest first",
+        "held" => {
+            "the gateway offers them again and again; an administrator moves the devices to this gateway, or ends the other one"
+        }
+        "lost" => {
+            "the gateway goes on polling and storing, and tries again at least every 10 minutes; then the newest readings go first, and all that waits after them"
+        }
+        "waiting" => "the gateway asks the cloud as soon as it has readings",
+        _ => "an administrator makes an enrollment code in the cloud; then `riverwatts-edge enroll` here",
+    }
+}
+
+/// One part of the gateway's work: `ok`, `warning` (something waits or is missing) or `failure`
+/// (readings are being lost, or would be), in words, and what to do about it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) name: &'static str,
+    pub(super) condition: &'static str,
+    pub(super) state: String,
+    pub(super) remedy: &'static str,
+}
+
+const fn part(name: &'static str, condition: &'static str, state: String, remedy: &'static str) -> Part {
+    Part { name, condition, state, remedy }
+}
+
+/// Whether the devices are asked and answer; `ill` are the keys of those that do not.
+pub(super) fn of_polling(finding: Finding, devices: usize, ill: &[&str]) -> Part {
+    let told = |condition, state, remedy| part("devices", condition, state, remedy);
+    match (finding.polling, ill) {
+        (false, _) => told("failure", "polling stands still".to_owned(), "restart the gateway, and keep its log"),
+        (true, []) if devices == 0 => told("warning", "no devices".to_owned(), "name them in edge.toml"),
+        (true, []) => told("ok", format!("{devices} of {devices} answer"), ""),
+        (true, [one]) => told("warning", format!("{one} does not answer"), "look at its bus"),
+        (true, _) => told(
+            "warning",
+            format!("{} of {devices} do not answer: {}", ill.len(), ill.join(", ")),
+            "look at the buses",
+        ),
+    }
+}
+
+/// Whether readings reach the disk.
+pub(super) fn of_store(finding: Finding, store: &StoreState) -> Part {
+    let told = |condition, state, remedy| part("store", condition, state, remedy);
+    match &store.error {
+        Some(error) => {
+            let memory = counted(store.unflushed_readings, "reading");
+            let remedy = "they are lost if the gateway stops now: make room on the disk, or replace it";
+            told("failure", format!("not stored: {error}; {memory} in memory only"), remedy)
+        }
+        None if !finding.storing => {
+            told("failure", "storing stands still".to_owned(), "restart the gateway, and keep its log")
+        }
+        None if store.dead_letters > 0 => {
+            let refused = counted(store.dead_letters, "reading");
+            told("warning", format!("storing; {refused} refused by the cloud rest here"), "see the operations manual")
+        }
+        None => told("ok", format!("storing, {} written since the start", bytes(store.bytes_written)), ""),
+    }
+}
+
+/// Whether readings can be dated.
+pub(super) fn of_clock(trusted: bool) -> Part {
+    if trusted {
+        part("clock", "ok", "trusted".to_owned(), "")
+    } else {
+        let state = "not trusted: readings wait here until their time is known".to_owned();
+        part("clock", "warning", state, "connect the gateway to the cloud or to a time server")
+    }
+}
+
+/// Whether readings leave the site.
+pub(super) fn of_cloud(link: &LinkState, store: &StoreState) -> Part {
+    let (condition, words) = of_link(link);
+    let oldest = store.oldest_unsent.map(|age| format!(", the oldest for {}", duration(age.as_secs_f64())));
+    let waits = match store.backlog_readings {
+        0 => String::new(),
+        count => format!("; {} wait here{}", counted(count, "reading"), oldest.unwrap_or_default()),
+    };
+    let condition = if matches!(condition, "ok" | "waiting") { "ok" } else { "warning" };
+    part("cloud", condition, words + &waits, "")
 }
 
 /// How polls of a device failed, how often since the start, and what to do about it.

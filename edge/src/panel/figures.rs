@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use riverwatts_shared::reading::{Reading, Value};
+use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
-/// Answered from memory, except for [`Figures::history`].
+/// Answered from memory, except for [`Figures::history`] and [`Figures::walk`].
 pub trait Figures: Send + Sync + fmt::Debug {
     /// The newest reading of a device.
     fn latest(&self, device: u16) -> Option<Latest>;
@@ -16,6 +18,11 @@ pub trait Figures: Send + Sync + fmt::Debug {
     /// # Errors
     /// The cause, for the log.
     fn history(&self, device: u16, limit: usize) -> Result<Vec<Reading>, String>;
+    /// Shows its dated readings around a span of UTC ms, some of them at a time, in no order. May block.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    fn walk(&self, device: u16, span: Range<i64>, see: &mut dyn FnMut(&Segment)) -> Result<(), String>;
     /// The store.
     fn store(&self) -> StoreState;
     /// The link to the cloud.

@@ -10,24 +10,30 @@ mod first;
 mod listener;
 mod metrics;
 mod web;
+mod windows;
+mod words;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
-use riverwatts_shared::time::Clock;
+use riverwatts_shared::time::{Clock, UtcMs};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::status::Status;
 use crate::config::Config;
 use crate::health::{Finding, Health};
+
+use windows::{Asked, Windows};
 
 pub use error::PanelError;
 pub use figures::{Figures, Latest, LinkState, StoreState};
@@ -36,6 +42,8 @@ pub use figures::{Figures, Latest, LinkState, StoreState};
 const HISTORY_DEFAULT: usize = 50;
 /// Most readings of one answer.
 const HISTORY_MAX: usize = 1_000;
+/// Most requests that read the store at once: its disk is the recorder's first.
+const READS_MAX: usize = 2;
 /// How long open answers may take once the panel is to end.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -80,6 +88,7 @@ pub fn router(panel: Arc<Panel>) -> Router {
         .route("/api/site", get(show_site))
         .route("/api/devices", get(list_devices))
         .route("/api/devices/{id}/readings", get(list_readings))
+        .route("/api/devices/{id}/readings/aggregated", get(list_windows))
         .route("/api/buses", get(list_buses))
         .route("/api/link", get(show_link))
         .route("/api/config", get(show_config))
@@ -118,11 +127,41 @@ async fn list_readings(
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, PanelError> {
     let limit = limit(query.as_deref().unwrap_or(""))?;
-    let number = panel.config.devices.iter().position(|device| device.id == id).ok_or(PanelError::NotFound)?;
-    let figures = Arc::clone(&panel.figures);
-    let history = tokio::task::spawn_blocking(move || figures.history(number as u16, limit)).await;
-    let readings = history.map_err(|error| error.to_string()).and_then(|read| read).map_err(PanelError::Internal)?;
+    let number = panel.number(&id)?;
+    let readings = read(&panel, move |figures| figures.history(number, limit)).await?;
     Ok(Json(json!({"readings": readings.iter().map(bodies::reading).collect::<Vec<_>>(), "next_cursor": null})))
+}
+
+async fn list_windows(
+    State(panel): Site,
+    Path(id): Path<String>,
+    query: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Value>, PanelError> {
+    let Query(asked) = query.map_err(|error| PanelError::Parameter("query", error.body_text()))?;
+    let number = panel.number(&id)?;
+    let device = &panel.config.devices[usize::from(number)];
+    let now = panel.figures.now().unwrap_or_else(|| UtcMs::from(jiff::Timestamp::now()));
+    let mut windows = Windows::of(asked, device.interval, bodies::stale_after(device), now)?;
+    let body = read(&panel, move |figures| {
+        figures.walk(number, windows.span(), &mut |segment| windows.add(segment))?;
+        Ok(windows.body())
+    });
+    Ok(Json(body.await?))
+}
+
+/// What reading from the store gives; few do it at once.
+async fn read<T: Send + 'static>(
+    panel: &Panel,
+    work: impl FnOnce(&dyn Figures) -> Result<T, String> + Send + 'static,
+) -> Result<T, PanelError> {
+    static PLACES: Semaphore = Semaphore::const_new(READS_MAX);
+    let place = PLACES.acquire().await;
+    let figures = Arc::clone(&panel.figures);
+    let done = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        work(&*figures)
+    });
+    done.await.map_err(|error| error.to_string()).flatten().map_err(PanelError::Internal)
 }
 
 /// The parameter `limit`, the only one there is.
@@ -152,6 +191,12 @@ async fn show_health(State(panel): Site) -> Response {
 }
 
 impl Panel {
+    /// The place of the device with this id in `edge.toml`.
+    fn number(&self, id: &str) -> Result<u16, PanelError> {
+        let place = self.config.devices.iter().position(|device| device.id == id).ok_or(PanelError::NotFound)?;
+        Ok(place as u16)
+    }
+
     /// Whether polling and storing make progress.
     pub fn find(&self) -> Finding {
         let polls = self.buses.iter().map(|bus| bus.polls()).sum();

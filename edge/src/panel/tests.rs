@@ -1,9 +1,11 @@
 //! The panel through HTTP, with figures of the test's own.
 
+use std::ops::Range;
 use std::path::Path as FilePath;
 
 use riverwatts_shared::metric::{CATALOGUE, Metric};
 use riverwatts_shared::reading::{Reading, Value as Measured};
+use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::{ManualClock, UtcMs};
 use riverwatts_shared::words::Quality;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -56,6 +58,13 @@ impl Figures for Fake {
         }
     }
 
+    fn walk(&self, device: u16, _: Range<i64>, see: &mut dyn FnMut(&Segment)) -> Result<(), String> {
+        let mut readings = self.history(device, 60)?;
+        readings.reverse();
+        see(&Segment::from_readings(&readings));
+        Ok(())
+    }
+
     fn store(&self) -> StoreState {
         StoreState {
             backlog_readings: 42,
@@ -89,6 +98,13 @@ impl Figures for Crowd {
 
     fn history(&self, _: u16, _: usize) -> Result<Vec<Reading>, String> {
         Ok(Vec::new())
+    }
+
+    fn walk(&self, device: u16, _: Range<i64>, see: &mut dyn FnMut(&Segment)) -> Result<(), String> {
+        let mut readings = self.history(device, 60)?;
+        readings.reverse();
+        see(&Segment::from_readings(&readings));
+        Ok(())
     }
 
     fn store(&self) -> StoreState {
@@ -185,6 +201,7 @@ async fn devices_show_values_units_age_and_quality() {
         json!({"metric": "power_output_kw", "unit": "kW", "value": 12.345, "quality": "ok"})
     );
     assert_eq!(device["values"][1]["quality"], "range");
+    assert_eq!(device["main"], json!(["power_output_kw", "x_odd"]));
     let never = &body["devices"][1];
     assert_eq!(
         (&never["state"], &never["stale"], &never["age_s"]),
@@ -255,13 +272,23 @@ async fn the_page_may_run_and_show_only_what_it_came_with() {
 }
 
 #[tokio::test]
-async fn the_first_answer_holds_the_values_and_every_name_is_text() {
+async fn the_first_answer_holds_what_the_page_shows_and_every_name_is_text() {
     let client = Client::start().await;
-    for path in ["/", "/devices", "/devices/meter-1", "/devices/%3Cb%3E", "/buses", "/link"] {
+    let name = "&lt;script&gt;alert(1)&lt;/script&gt;";
+    for (path, shown) in [
+        ("/", name),
+        ("/", "<span class=\"value-label\">Power </span><span class=\"value-figure\">12.35<span class=\"unit\">"),
+        ("/", "meter-2 does not answer"),
+        ("/devices", "<a href=\"/devices/meter-1\">meter-1</a>"),
+        ("/devices/meter-1", "<th scope=\"row\">Odd</th><td class=\"number\"><b class=\"value-figure\">2.500</b></td>"),
+        ("/devices/meter-1", "range</span>"),
+        ("/devices/%3Cb%3E", "<h1>Not found</h1>"),
+        ("/buses", "<span class=\"mono\">10.0.0.1"),
+        ("/link", "42"),
+    ] {
         let (_, page) = client.text(path).await;
-        assert!(page.contains("<th scope=\"row\">power_output_kw</th><td>12.345 kW</td>"), "{path}: {page}");
-        assert!(page.contains("<td>2.5  (range)</td>"), "{path}: {page}");
-        let (_, first) = page.split_once("<script type=\"application/json\" id=\"first\">").unwrap();
+        let (html, first) = page.split_once("<script type=\"application/json\" id=\"first\">").unwrap();
+        assert!(html.contains(shown), "{path} shows no {shown}: {html}");
         let first: Value = serde_json::from_str(first.split_once("</script>").unwrap().0).unwrap();
         for (address, key) in [("/api/site", "name"), ("/api/buses", "buses"), ("/api/link", "state")] {
             assert!(!first["answers"][address][key].is_null(), "{path}: {first}");
@@ -271,6 +298,46 @@ async fn the_first_answer_holds_the_values_and_every_name_is_text() {
         assert!(!page.contains("<script>alert"), "{path}: {page}");
         assert!(!page.contains("hush"), "{path}: {page}");
     }
+}
+
+#[tokio::test]
+async fn the_site_tells_which_part_of_the_work_is_in_trouble() {
+    let client = Client::start().await;
+    let parts = async || client.get("/api/site").await.1["parts"].clone();
+    let told = parts().await;
+    let pairs: Vec<_> = told.as_array().unwrap().iter().map(|part| (&part["name"], &part["condition"])).collect();
+    let expect = json!(["devices", "warning", "store", "ok", "clock", "ok", "cloud", "ok"]);
+    assert_eq!(json!(pairs.iter().flat_map(|(name, condition)| [name, condition]).collect::<Vec<_>>()), expect);
+    assert_eq!(told[0]["state"], "meter-2 does not answer");
+    assert_eq!(told[1]["state"], "storing, 4.0 KiB written since the start");
+    assert_eq!(told[3]["state"], "not tried yet; 42 readings wait here, the oldest for 7 s");
+    client.clock.advance(Duration::from_secs(120));
+    let told = parts().await;
+    assert_eq!((&told[0]["condition"], &told[0]["state"]), (&json!("failure"), &json!("polling stands still")));
+}
+
+#[tokio::test]
+async fn the_history_of_hours_is_a_few_windows() {
+    let client = Client::start().await;
+    let (_, body) = client
+        .get("/api/devices/meter-1/readings/aggregated?metric=power_output_kw&from=1970-01-01T00:00:59.990Z&to=1970-01-01T00%3A01%3A03Z&points=1")
+        .await;
+    let buckets = body["buckets"].as_array().unwrap();
+    assert_eq!(buckets.len(), 1, "{body}");
+    assert_eq!((&buckets[0]["count"], &buckets[0]["mean"]), (&json!(11), &json!(12.345)));
+    for (query, field) in [
+        ("", "query"),
+        ("metric=power_output_kw&order=asc", "query"),
+        ("metric=power_output_kw&points=0", "points"),
+        ("metric=power_output_kw&points=2001", "points"),
+        ("metric=1,2,3,4,5,6,7,8,9", "metric"),
+        ("metric=power_output_kw&from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", "from"),
+    ] {
+        let (status, body) = client.get(&format!("/api/devices/meter-1/readings/aggregated?{query}")).await;
+        assert_eq!((status, &body["error"]["details"][0]["field"]), (422, &json!(field)), "{query}");
+    }
+    assert_eq!(client.get("/api/devices/ghost/readings/aggregated?metric=a").await.0, 404);
+    assert_eq!(client.get("/api/devices/meter-2/readings/aggregated?metric=a").await.0, 500);
 }
 
 /// What a new connection carries at once (RFC 6928), less the headers of the answer.

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -30,11 +30,12 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 pub(super) async fn page(
     State(panel): State<Arc<Panel>>,
     route: MatchedPath,
+    uri: Uri,
     asked: HeaderMap,
 ) -> Result<Response, PanelError> {
     let zipped = takes(said(&asked, header::ACCEPT_ENCODING), "gzip");
     let written = tokio::task::spawn_blocking(move || {
-        let html = ASSETS.page.write(route.as_str(), &first::write(&panel)).into_bytes();
+        let html = ASSETS.page.write(route.as_str(), &first::write(&panel, route.as_str(), uri.path())).into_bytes();
         if zipped { gzip(&html) } else { Ok(html) }
     });
     let body = written.await.map_err(io::Error::from).and_then(|body| body);

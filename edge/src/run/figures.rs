@@ -1,9 +1,11 @@
 //! What the panel is told: from recorder, store and uploader together.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use riverwatts_shared::reading::Reading;
+use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
 use crate::clock::SiteTime;
@@ -31,6 +33,15 @@ impl Figures for Known {
     fn history(&self, device: u16, limit: usize) -> Result<Vec<Reading>, String> {
         let Some(device) = self.config.devices.get(usize::from(device)) else { return Ok(Vec::new()) };
         self.store.history().newest(&device.id, limit).map_err(|error| error.to_string())
+    }
+
+    fn walk(&self, device: u16, span: Range<i64>, see: &mut dyn FnMut(&Segment)) -> Result<(), String> {
+        let Some(device) = self.config.devices.get(usize::from(device)) else { return Ok(()) };
+        let seen = |segment: &Segment| {
+            see(segment);
+            true
+        };
+        self.store.history().walk(&device.id, span, seen).map_err(|error| error.to_string())
     }
 
     fn store(&self) -> StoreState {

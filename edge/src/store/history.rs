@@ -1,5 +1,6 @@
 //! Stored readings for the panel, through a connection of its own that only reads.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use riverwatts_shared::reading::Reading;
@@ -14,19 +15,8 @@ pub struct History {
     pub(super) path: PathBuf,
 }
 
-/// Newest first, up to so many.
-struct Newest {
-    readings: Vec<Reading>,
-    limit: usize,
-}
-
-impl Newest {
-    fn add(&mut self, segment: &Segment) -> bool {
-        let room = self.limit - self.readings.len();
-        self.readings.extend((0..segment.rows()).rev().take(room).map(|row| segment.reading(row)));
-        self.readings.len() < self.limit
-    }
-}
+/// Cache of a reader, in KiB: it passes through the file once.
+const CACHE_KIB: i32 = 128;
 
 impl History {
     /// The newest dated readings of the device with this key, newest first.
@@ -34,32 +24,50 @@ impl History {
     /// # Errors
     /// When the file cannot be read; a broken row is passed over.
     pub fn newest(&self, key: &str, limit: usize) -> rusqlite::Result<Vec<Reading>> {
+        let mut readings = Vec::new();
+        self.walk(key, i64::MIN..i64::MAX, |segment| {
+            let room = limit - readings.len();
+            readings.extend((0..segment.rows()).rev().take(room).map(|row| segment.reading(row)));
+            readings.len() < limit
+        })?;
+        Ok(readings)
+    }
+
+    /// Shows the dated segments of a device that may have readings in a span of UTC ms, newest
+    /// first, one at a time, until `see` has enough.
+    ///
+    /// # Errors
+    /// When the file cannot be read; a broken row is passed over.
+    pub fn walk(&self, key: &str, span: Range<i64>, mut see: impl FnMut(&Segment) -> bool) -> rusqlite::Result<()> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
-        let mut newest = Newest { readings: Vec::new(), limit };
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         // Both tables as of one moment: sealing moves readings from one to the other.
         connection.execute_batch("begin")?;
-        let mut flushes = connection.prepare("select readings from flushes where boot is null order by number desc")?;
+        let mut flushes = connection
+            .prepare("select readings from flushes where boot is null and from_ms < ?1 order by number desc")?;
         let device =
             connection.query_row("select number from devices where key = ?1", [key], |row| row.get::<_, i64>(0));
-        let Some(number) = device.optional()? else { return Ok(Vec::new()) };
-        let mut rows = flushes.query([])?;
+        let Some(number) = device.optional()? else { return Ok(()) };
+        let mut rows = flushes.query([span.end])?;
         while let Some(row) = rows.next()? {
             let parts =
                 packed::unpack_flush(row.get_ref(0)?.as_blob()?, |device: i64| device == number).unwrap_or_default();
-            if !parts.iter().all(|(_, segment)| newest.add(segment)) {
-                return Ok(newest.readings);
+            if !parts.iter().all(|(_, segment)| see(segment)) {
+                return Ok(());
             }
         }
-        let mut segments = connection
-            .prepare("select readings from segments where device = ?1 and boot is null order by to_ms desc")?;
-        let mut rows = segments.query([number])?;
+        let mut segments = connection.prepare(
+            "select readings from segments
+             where device = ?1 and boot is null and to_ms >= ?2 and from_ms < ?3 order by to_ms desc",
+        )?;
+        let mut rows = segments.query((number, span.start, span.end))?;
         while let Some(row) = rows.next()? {
             let Ok(segment) = packed::unpack(row.get_ref(0)?.as_blob()?) else { continue };
-            if !newest.add(&segment) {
+            if !see(&segment) {
                 break;
             }
         }
-        Ok(newest.readings)
+        Ok(())
     }
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import * as format from "../kit/format.js";
 
@@ -65,4 +66,12 @@ test("a word that is not known yet is shown all the same", () => {
   assert.equal(format.qualityWord("half_true"), "half true");
   assert.equal(format.gapReason("eaten_by_fish"), "eaten by fish");
   assert.deepEqual(format.linkState("half_open"), { word: "half open", kind: "quiet", meaning: "" });
+});
+
+test("what the gateway writes into its page reads the same", () => {
+  const { quantities, ages } = JSON.parse(readFileSync(new URL("words.json", import.meta.url), "utf8"));
+  for (const [metric, value, ...told] of quantities) {
+    assert.deepEqual([format.labelOf(metric), format.figure(metric, value), format.unitOf(metric)], told, `${metric} ${value}`);
+  }
+  for (const [seconds, told] of ages) assert.equal(format.age(seconds * 1_000), told);
 });

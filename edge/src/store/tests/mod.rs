@@ -284,4 +284,20 @@ fn the_history_is_newest_first_through_journal_and_segments() {
     assert_eq!(newest("a", 5), [11, 10, 9, 8, 7]);
     assert_eq!(newest("b", 2), [5, 4]);
     assert!(newest("ghost", 5).is_empty());
+    file.commit(Some(&flush(&[(0, &[T + 20])]))).unwrap();
+    let around = |span: std::ops::Range<i64>| {
+        let mut seen = Vec::new();
+        let each = |segment: &Segment| {
+            seen.extend(segment.times.iter().map(|time| time - T));
+            true
+        };
+        history.walk("a", T + span.start..T + span.end, each).unwrap();
+        seen
+    };
+    // Newest first; the journal is looked through as a whole, of the segments only what is asked for.
+    let newest = around(12..21);
+    assert!(newest[0] == 20 && !newest.contains(&0), "{newest:?}");
+    let sealed = around(0..3);
+    assert!(sealed.contains(&0) && sealed.contains(&2) && !sealed.contains(&20), "{sealed:?}");
+    assert_eq!(around(0..21).len(), 13);
 }
