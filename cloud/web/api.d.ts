@@ -40,7 +40,7 @@ export interface CreateUser {
   role: UserRole;
   is_active?: boolean;
   email_verified?: boolean;
-  /** A JSON object: a text column. */
+  /** Any JSON object, of at most 16 KiB. */
   metadata?: Record<string, unknown>;
 }
 
@@ -51,13 +51,13 @@ export interface CreatedGateway {
   name: string;
   /** When it traded its code for a credential. */
   enrolled_at: string | null;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   revoked_at: string | null;
   /** When it was last heard, as far as that was written down. */
   last_seen_at: string | null;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   created_at: string;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   updated_at: string;
   link: GatewayLink;
   enrollment_code: string;
@@ -89,11 +89,11 @@ export interface Device {
   hardware_version: string | null;
   /** How often its gateway polls it, in s; `null` when no gateway does. */
   interval_s: number | null;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   created_at: string;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   updated_at: string;
-  /** A JSON object: a text column. */
+  /** Any JSON object, of at most 16 KiB. */
   metadata: Record<string, unknown>;
 }
 
@@ -121,9 +121,9 @@ export interface Enrolled {
 /** A stored gap. */
 export interface Gap {
   device_id: string;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   from: string;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   to: string;
   rows: number | null;
   reason: GapReason;
@@ -144,13 +144,13 @@ export interface Gateway {
   name: string;
   /** When it traded its code for a credential. */
   enrolled_at: string | null;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   revoked_at: string | null;
   /** When it was last heard, as far as that was written down. */
   last_seen_at: string | null;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   created_at: string;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   updated_at: string;
   link: GatewayLink;
 }
@@ -178,7 +178,7 @@ export interface Login {
 export interface Member {
   site_id: string;
   user_id: string;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   created_at: string;
 }
 
@@ -212,7 +212,7 @@ export interface NewDevice {
   status?: DeviceStatus | null;
   firmware_version?: string | null;
   hardware_version?: string | null;
-  /** A JSON object: a text column. */
+  /** Any JSON object, of at most 16 KiB. */
   metadata?: Record<string, unknown>;
 }
 
@@ -272,7 +272,7 @@ export interface NewSite {
   status?: SiteStatus | null;
   timezone: string;
   currency: string;
-  /** A JSON object: a text column. */
+  /** Any JSON object, of at most 16 KiB. */
   metadata?: Record<string, unknown>;
 }
 
@@ -430,11 +430,11 @@ export interface Site {
   timezone: string;
   /** ISO 4217. */
   currency: string;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   created_at: string;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   updated_at: string;
-  /** A JSON object: a text column. */
+  /** Any JSON object, of at most 16 KiB. */
   metadata: Record<string, unknown>;
 }
 
@@ -458,9 +458,9 @@ export interface SiteSummary {
   last_seen_at: string | null;
   /** Time of its newest reading. */
   newest_at: string | null;
-  /** Power of its turbines whose latest reading is fresh; `None` when there is none. */
+  /** Power of its turbines whose latest reading is fresh; `null` when there is none. */
   power_kw: number | null;
-  /** Energy of its turbines today; `None` when none told any. */
+  /** Energy of its turbines today; `null` when none told any. */
   energy_today_kwh: number | null;
   /** How much of the day so far that energy knows of, over all turbines: 0 to 1. */
   coverage_today: number;
@@ -499,9 +499,9 @@ export interface Subscription {
   end_date: string | null;
   /** Only an `active` one gives sight. */
   status: string;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   created_at: string;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   updated_at: string;
 }
 
@@ -541,7 +541,7 @@ export interface UpdateDevice {
   status?: DeviceStatus;
   firmware_version?: string | null;
   hardware_version?: string | null;
-  /** A JSON object: a text column. */
+  /** Any JSON object, of at most 16 KiB. */
   metadata?: Record<string, unknown>;
 }
 
@@ -560,7 +560,7 @@ export interface UpdateSite {
   status?: SiteStatus;
   timezone?: string;
   currency?: string;
-  /** A JSON object: a text column. */
+  /** Any JSON object, of at most 16 KiB. */
   metadata?: Record<string, unknown>;
 }
 
@@ -569,7 +569,7 @@ export interface UpdateUser {
   email?: string;
   first_name?: string;
   last_name?: string;
-  /** A JSON object: a text column. */
+  /** Any JSON object, of at most 16 KiB. */
   preferences?: Record<string, unknown>;
   password?: string;
   /** Needed beside `password`, except from an admin for another user. */
@@ -577,7 +577,7 @@ export interface UpdateUser {
   role?: UserRole;
   is_active?: boolean;
   email_verified?: boolean;
-  /** A JSON object: a text column. */
+  /** Any JSON object, of at most 16 KiB. */
   metadata?: Record<string, unknown>;
 }
 
@@ -590,14 +590,14 @@ export interface User {
   role: UserRole;
   is_active: boolean;
   email_verified: boolean;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   last_login: string | null;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   created_at: string;
-  /** An instant: a bigint column of UTC milliseconds. */
+  /** UTC. */
   updated_at: string;
   created_by: string | null;
-  /** A JSON object: a text column. */
+  /** Any JSON object, of at most 16 KiB. */
   metadata: Record<string, unknown>;
 }
 

@@ -23,10 +23,16 @@ impl EdgeToml {
     }
 
     /// What people call the site.
-    pub fn named(mut self, name: &str) -> EdgeToml {
+    pub fn named(self, name: &str) -> EdgeToml {
         let name = serde_json::json!(name); // a JSON text is a TOML text as well
-        self.settings = self.settings.replacen("[site]\n", &format!("[site]\nname = {name}\n"), 1);
-        self
+        let settings = self.settings.replace("[site]\n", &format!("[site]\nname = {name}\n"));
+        EdgeToml { settings, ..self }
+    }
+
+    /// Uploads so often instead.
+    pub fn upload_every(self, every: &str) -> EdgeToml {
+        let settings = self.settings.replace("every = \"1s\"", &format!("every = \"{every}\""));
+        EdgeToml { settings, ..self }
     }
 
     /// Trusts the authority of this file.

@@ -75,7 +75,7 @@ impl<T: JsonSchema> JsonSchema for Word<T> {
 
 /// An instant: a bigint column of UTC milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, JsonSchema)]
-#[schemars(transparent, inline)]
+#[schemars(transparent, inline, description = "UTC.")]
 pub struct At(pub UtcMs);
 
 impl<DB: Database> Type<DB> for At
@@ -118,7 +118,7 @@ impl Serialize for At {
 /// A JSON object: a text column.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, JsonSchema)]
 #[serde(transparent)]
-#[schemars(inline)]
+#[schemars(inline, description = "Any JSON object, of at most 16 KiB.")]
 pub struct Object(pub serde_json::Map<String, serde_json::Value>);
 
 impl FromStr for Object {

@@ -30,7 +30,7 @@ pub struct DevicesQuery {
     limit: Option<u32>,
     /// From `next_cursor`.
     cursor: Option<Uuid>,
-    /// `created_at` or `-created_at`.
+    /// Newest first (`-created_at`) or oldest first (`created_at`).
     sort: Option<String>,
 }
 

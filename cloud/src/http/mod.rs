@@ -6,6 +6,7 @@ pub mod assets;
 pub mod auth;
 pub mod check;
 pub mod devices;
+pub mod docs;
 pub mod error;
 pub mod extract;
 pub mod frame;
@@ -161,6 +162,7 @@ pub fn router(app: AppState) -> Router {
         .nest("/api/v1", api)
         .route("/ws/{room_id}", get(ws::open_socket))
         .merge(pages)
+        .route("/docs", get(docs::show))
         .route("/assets/{hash}/{*path}", get(assets::show))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

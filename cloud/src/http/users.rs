@@ -34,7 +34,7 @@ pub struct ListQuery {
     pub limit: Option<u32>,
     /// From `next_cursor`.
     pub cursor: Option<Uuid>,
-    /// `created_at` or `-created_at`.
+    /// Newest first (`-created_at`) or oldest first (`created_at`).
     pub sort: Option<String>,
 }
 

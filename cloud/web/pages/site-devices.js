@@ -50,7 +50,7 @@ const columnsOf = (latest, hour, zone) => [
 function Leading({ device, reading }) {
   if (reading === undefined) return html`<span class="soft">no reading yet</span>`;
   const stale = now.value - Date.parse(reading.timestamp) > staleAfterS(device) * 1_000;
-  return html`<span class="leading">${leadingOf(reading).map((metric) => html`<span key=${metric} class=${stale ? "value stale" : "value"}><${Value} label metric=${metric} value=${valueOf(reading, metric)} quality=${qualityOf(reading, metric)} /></span>`)}</span>`;
+  return html`<span class=${stale ? "leading stale" : "leading"}>${leadingOf(reading).map((metric) => html`<${Value} key=${metric} label metric=${metric} value=${valueOf(reading, metric)} quality=${qualityOf(reading, metric)} />`)}</span>`;
 }
 
 /** @param {{device: Device, reading: Reading|undefined}} props */

@@ -152,6 +152,7 @@ fn refusals() -> Value {
             "Request validation failed",
             "A wrong, missing, unknown or doubled field or parameter.",
         ),
+        (426, "VALIDATION_ERROR", "Upgrade Required", "This is no handshake of a WebSocket."),
         (429, "RATE_LIMIT_EXCEEDED", "Rate limit exceeded", "Too many attempts."),
         (500, "INTERNAL_ERROR", "Internal server error", "A fault of the service; its log has the cause."),
         (503, "INTERNAL_ERROR", "Service unavailable", "Try again."),

@@ -24,6 +24,10 @@ pub enum Who {
     MetricsReader,
 }
 
+/// The parameter of a path that is no id.
+const ROOM: &str = "room_id";
+const ROOMS: &str = "^(fleet|alerts|(site|device)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$";
+
 type Of = fn(&mut Schemas) -> Value;
 
 /// What the body is.
@@ -51,6 +55,8 @@ enum Answer {
     Created(Of),
     List(fn(&mut Schemas, &'static str) -> Value, &'static str),
     Text(&'static str),
+    /// A WebSocket.
+    Socket,
 }
 
 /// One method of one path.
@@ -142,6 +148,11 @@ impl Operation {
         Operation { answer: Answer::Text(media_type), ..self }
     }
 
+    /// Opens a WebSocket.
+    pub fn opens_socket(self) -> Self {
+        Operation { answer: Answer::Socket, ..self }
+    }
+
     /// Gives or takes away the refresh cookie.
     pub fn sets_cookie(self) -> Self {
         Operation { sets_cookie: true, ..self }
@@ -198,7 +209,10 @@ impl Operation {
         let mut parameters: Vec<Value> = self
             .path_parameters()
             .map(|name| {
-                let schema = json!({"type": "string", "format": "uuid"});
+                let schema = match name {
+                    ROOM => json!({"type": "string", "pattern": ROOMS}),
+                    _ => json!({"type": "string", "format": "uuid"}),
+                };
                 json!({"name": name, "in": "path", "required": true, "schema": schema})
             })
             .collect();
@@ -233,6 +247,7 @@ impl Operation {
             Answer::Single(of) => (200, with_headers(json_answer(&of(schemas)), &["ETag"])),
             Answer::Created(of) => (201, with_headers(json_answer(&of(schemas)), &["ETag", "Location"])),
             Answer::List(of, noun) => (200, json_answer(&of(schemas, noun))),
+            Answer::Socket => (101, json!({"description": "The socket is open."})),
             Answer::Text(media_type) => {
                 (200, json!({"description": "Done.", "content": {media_type: {"schema": {"type": "string"}}}}))
             }
@@ -255,7 +270,7 @@ impl Operation {
             Who::Person | Who::Admin | Who::Gateway | Who::AdminOrThatGateway => statuses.extend([401, 403]),
             Who::RefreshToken | Who::MetricsReader => statuses.push(401),
         }
-        if self.path_parameters().next().is_some() {
+        if self.path_parameters().any(|name| name != ROOM) {
             statuses.extend([404, 422]);
         }
         if self.query.is_some() {

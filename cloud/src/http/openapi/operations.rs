@@ -56,7 +56,7 @@ fn delete(path: &'static str, id: &'static str, who: Who, summary: &'static str)
 
 /// The table.
 pub fn all() -> Vec<Tag> {
-    vec![sign_in(), users(), sites(), devices(), subscriptions(), gateways(), sync(), readings(), health()]
+    vec![sign_in(), users(), sites(), devices(), subscriptions(), gateways(), sync(), readings(), live(), health()]
 }
 
 fn sign_in() -> Tag {
@@ -210,6 +210,16 @@ fn readings() -> Tag {
             .refuses(&[404]),
     ];
     tag("Readings", "What devices measured.", rows)
+}
+
+fn live() -> Tag {
+    let told = "Opens a room; an access token is the subprotocol `bearer.<token>` or the first message";
+    let rows = vec![get("/ws/{room_id}", "open_socket", Anybody, told).opens_socket().refuses(&[400, 403, 426])];
+    tag(
+        "Live",
+        "What happens, as it happens, over a WebSocket. Who may not be in a room learns it by the close code.",
+        rows,
+    )
 }
 
 fn health() -> Tag {
