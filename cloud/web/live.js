@@ -145,6 +145,7 @@ function join(room, hear, ask) {
     const own = socket;
     socket = null;
     own?.close();
+    heard.value = "joining";
     for (const name of ["connect", "silence", "ask"]) clearTimeout(timers[name]);
   }
 
