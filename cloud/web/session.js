@@ -143,19 +143,10 @@ function inWords(error) {
  * @returns {Promise<boolean>} whether it could: without, the cookie would still open the session
  */
 export async function signOut() {
-<<<<<<< HEAD
-  const held = await token().catch((error) => error);
-  // Before the server ends it, and with it the connections of all tabs: no tab takes that for a surprise.
-  others.postMessage("out");
-  left(null);
-  if (held instanceof Error) return hasStatus(held, 401);
-  return call("POST", "/auth/logout", { token: held }).then(() => true, (error) => hasStatus(error, 401));
-=======
   const held = await token().catch(() => null);
   others.postMessage("out");
   left(null);
   return held !== null && call("POST", "/auth/logout", { token: held }).then(() => true, (error) => hasStatus(error, 401));
->>>>>>> main
 }
 
 export const isAdmin = () => session.value.user?.role === "admin";

@@ -28,11 +28,7 @@ pub struct Cloud {
     port: u16,
     program: Option<Program>,
     last_write: Option<LastWrite>,
-<<<<<<< HEAD
     settings: Vec<(String, String)>,
-=======
-    settings: Vec<(&'static str, String)>,
->>>>>>> main
     admin: Api,
 }
 
@@ -59,20 +55,10 @@ pub struct GatewayAccount {
 impl Cloud {
     /// A new one, with an admin.
     pub async fn start() -> Cloud {
-        Cloud::with(&[]).await
-    }
-
-    /// The same with further settings: names and values.
-    pub async fn with(settings: &[(String, String)]) -> Cloud {
         let port = free_port();
         let folder = tempfile::tempdir().unwrap();
         let admin = Api::anonymous(&format!("http://127.0.0.1:{port}"));
-<<<<<<< HEAD
-        let settings = settings.to_vec();
-        let mut cloud = Cloud { folder, port, program: None, last_write: None, settings, admin };
-=======
         let mut cloud = Cloud { folder, port, program: None, last_write: None, settings: Vec::new(), admin };
->>>>>>> main
         let mut create_admin = command(&program("riverwatts-cloud"));
         create_admin.args(["create-admin", "--email", ADMIN, "--password-stdin", "--data"]).arg(cloud.data());
         let created = errand(create_admin, &format!("{PASSWORD}\n")).await;
@@ -87,12 +73,8 @@ impl Cloud {
         assert!(self.program.is_none(), "the cloud runs");
         let mut serve = command(&program("riverwatts-cloud"));
         serve.args(["serve", "--data"]).arg(self.data()).env("PORT", self.port.to_string());
-<<<<<<< HEAD
-        serve.env("JWT_SECRET", JWT_SECRET).env("REGISTRATION", "on").envs(self.settings.iter().cloned());
-=======
         serve.env("JWT_SECRET", JWT_SECRET).env("REGISTRATION", "on");
-        serve.envs(self.settings.iter().map(|(name, value)| (name, value)));
->>>>>>> main
+        serve.envs(self.settings.iter().cloned());
         if let Some(last_write) = &self.last_write {
             last_write.apply(&mut serve);
         }
@@ -109,8 +91,8 @@ impl Cloud {
     }
 
     /// Sets a variable of its environment, from the next start on.
-    pub fn set(&mut self, name: &'static str, value: &str) {
-        self.settings.push((name, value.to_owned()));
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.push((name.to_owned(), value.to_owned()));
     }
 
     /// Lets it die at a write, from the next start on.

@@ -41,7 +41,12 @@ pub struct Stage {
 impl Stage {
     /// All of it, with further settings of the cloud; readings arrive there.
     pub async fn set(settings: &[(String, String)]) -> Stage {
-        let (cloud, devices) = (Cloud::with(settings).await, VirtualDevices::start(&[]).await);
+        let (mut cloud, devices) = (Cloud::start().await, VirtualDevices::start(&[]).await);
+        if !settings.is_empty() {
+            settings.iter().for_each(|(name, value)| cloud.set(name, value));
+            cloud.stop().await;
+            cloud.start_again().await;
+        }
         let link = Link::to(cloud.port()).await;
         let place = |id: &str| devices.places().iter().find(|place| place.id == id).expect("the demo has it");
         let port = place(METER).address.rsplit(':').next().and_then(|port| port.parse().ok());

@@ -17,11 +17,7 @@ mod wire;
 use report::Report;
 
 /// The suites, in the order in which they run.
-<<<<<<< HEAD
-const SUITES: [&str; 2] = ["spine", "web"];
-=======
-const SUITES: [&str; 2] = ["spine", "live"];
->>>>>>> main
+const SUITES: [&str; 3] = ["spine", "live", "web"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -37,11 +33,8 @@ async fn main() -> anyhow::Result<()> {
         let mut report = Report::of(suite);
         match suite {
             "spine" => spine(&mut report).await,
-<<<<<<< HEAD
-            "web" => web::measure(&mut report).await,
-=======
             "live" => live::measure(&mut report).await,
->>>>>>> main
+            "web" => web::measure(&mut report).await,
             _ => unreachable!("every suite stands above"),
         }
         report.print();
