@@ -27,6 +27,7 @@ pub struct Cloud {
     port: u16,
     program: Option<Program>,
     last_write: Option<LastWrite>,
+    settings: Vec<(&'static str, String)>,
     admin: Api,
 }
 
@@ -54,7 +55,7 @@ impl Cloud {
         let port = free_port();
         let folder = tempfile::tempdir().unwrap();
         let admin = Api::anonymous(&format!("http://127.0.0.1:{port}"));
-        let mut cloud = Cloud { folder, port, program: None, last_write: None, admin };
+        let mut cloud = Cloud { folder, port, program: None, last_write: None, settings: Vec::new(), admin };
         let mut create_admin = command(&program("riverwatts-cloud"));
         create_admin.args(["create-admin", "--email", ADMIN, "--password-stdin", "--data"]).arg(cloud.data());
         let created = errand(create_admin, &format!("{PASSWORD}\n")).await;
@@ -70,6 +71,7 @@ impl Cloud {
         let mut serve = command(&program("riverwatts-cloud"));
         serve.args(["serve", "--data"]).arg(self.data()).env("PORT", self.port.to_string());
         serve.env("JWT_SECRET", JWT_SECRET).env("REGISTRATION", "on");
+        serve.envs(self.settings.iter().map(|(name, value)| (name, value)));
         if let Some(last_write) = &self.last_write {
             last_write.apply(&mut serve);
         }
@@ -83,6 +85,11 @@ impl Cloud {
         })
         .await;
         self.program = Some(program);
+    }
+
+    /// Sets a variable of its environment, from the next start on.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.settings.push((name, value.to_owned()));
     }
 
     /// Lets it die at a write, from the next start on.

@@ -22,6 +22,12 @@ impl EdgeToml {
         EdgeToml { settings, machines: String::new() }
     }
 
+    /// Uploads so often instead.
+    pub fn upload_every(self, every: &str) -> EdgeToml {
+        let settings = self.settings.replace("every = \"1s\"", &format!("every = \"{every}\""));
+        EdgeToml { settings, ..self }
+    }
+
     /// Trusts the authority of this file.
     pub fn ca(mut self, file: &Path) -> EdgeToml {
         self.settings += &format!("ca = {file:?}\n");

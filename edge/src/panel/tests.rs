@@ -309,7 +309,7 @@ async fn the_site_tells_which_part_of_the_work_is_in_trouble() {
     let expect = json!(["devices", "warning", "store", "ok", "clock", "ok", "cloud", "ok"]);
     assert_eq!(json!(pairs.iter().flat_map(|(name, condition)| [name, condition]).collect::<Vec<_>>()), expect);
     assert_eq!(told[0]["state"], "meter-2 does not answer");
-    assert_eq!(told[1]["state"], "storing, 4.0 KiB written since the start");
+    assert_eq!(told[1]["state"], "4.0 KiB written since the start");
     assert_eq!(told[3]["state"], "not tried yet; 42 readings wait here, the oldest for 7 s");
     client.clock.advance(Duration::from_secs(120));
     let told = parts().await;
