@@ -94,7 +94,7 @@ async function trade() {
     took(await call("POST", "/auth/refresh"));
   } catch (error) {
     if (hasStatus(error, 401)) {
-      left(current.peek().state === "in" ? "Your session has ended. Sign in again." : null);
+      if (current.peek().state !== "out") left(current.peek().state === "in" ? "Your session has ended. Sign in again." : null);
     } else {
       failures += 1;
       if (current.peek().state === "unknown") current.value = { ...current.peek(), failure: error };
@@ -143,10 +143,10 @@ function inWords(error) {
  * @returns {Promise<boolean>} whether it could: without, the cookie would still open the session
  */
 export async function signOut() {
-  const done = await token().then((held) => call("POST", "/auth/logout", { token: held })).then(() => true, (error) => hasStatus(error, 401));
+  const held = await token().catch(() => null);
   others.postMessage("out");
   left(null);
-  return done;
+  return held !== null && call("POST", "/auth/logout", { token: held }).then(() => true, (error) => hasStatus(error, 401));
 }
 
 export const isAdmin = () => session.value.user?.role === "admin";

@@ -106,7 +106,7 @@ function Now({ device, reading, stale, zone }) {
     <div class="card-head"><h2 id="now">${stale ? "Latest known" : "Now"}</h2>
       ${reading !== null && html`<span class="row"><${Age} time=${reading.timestamp} staleAfterS=${staleAfterS(device)} zone=${zone} /><span class="soft small">${at(reading.timestamp, zone, "full")}</span>
         ${reading.time_uncertainty_s !== undefined && html`<${Badge} kind="warn" title="The gateway's clock was not trusted">± ${duration(reading.time_uncertainty_s * 1_000)}<//>`}</span>`}</div>
-    ${reading === null ? html`<p class="soft">No reading has arrived yet.</p>` : html`<div class="values" style=${{ "--column": "9rem" }}>${leading.map((metric) => value(reading, metric, "xl"))}</div>
+    ${reading === null ? html`<p class="soft">No reading has arrived yet.</p>` : html`<div class="values now-first">${leading.map((metric) => value(reading, metric, "xl"))}</div>
       ${others.length > 0 && html`<div class="values">${others.map((metric) => value(reading, metric, "m"))}</div>`}`}
   </section>`;
 }

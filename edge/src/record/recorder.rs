@@ -28,14 +28,14 @@ pub struct Recorded {
 #[derive(Debug, Default)]
 struct State {
     latest: Vec<Option<Latest>>,
-    identities: Vec<BTreeMap<Identity, String>>,
+    identities: Vec<Option<BTreeMap<Identity, String>>>,
     unflushed: u64,
 }
 
 impl Recorded {
     /// For so many devices.
     pub fn new(devices: usize) -> Self {
-        let state = State { latest: vec![None; devices], identities: vec![BTreeMap::new(); devices], unflushed: 0 };
+        let state = State { latest: vec![None; devices], identities: vec![None; devices], unflushed: 0 };
         Recorded { state: Mutex::new(state) }
     }
 
@@ -44,9 +44,9 @@ impl Recorded {
         self.state().latest.get(usize::from(device)).cloned().flatten()
     }
 
-    /// What a device says about itself.
-    pub fn identity(&self, device: u16) -> BTreeMap<Identity, String> {
-        self.state().identities.get(usize::from(device)).cloned().unwrap_or_default()
+    /// What a device says about itself; `None` until it was asked.
+    pub fn identity(&self, device: u16) -> Option<BTreeMap<Identity, String>> {
+        self.state().identities.get(usize::from(device)).cloned().flatten()
     }
 
     /// Readings that are in memory only.
@@ -149,7 +149,7 @@ impl Recorder {
         match message {
             FromBus::Identity { device, fields } => {
                 if let Some(identity) = self.recorded.state().identities.get_mut(usize::from(device)) {
-                    *identity = fields;
+                    *identity = Some(fields);
                 }
             }
             FromBus::Polled(polled) => {

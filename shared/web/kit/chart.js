@@ -127,8 +127,9 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
   }, [names, zone, height]);
 
   useEffect(() => {
-    const end = series.times[series.times.length - 1];
-    if (follows.current && end !== undefined && end > view.current.to) {
+    // The middle of a day's window may lie ahead.
+    const end = Math.min(series.times[series.times.length - 1] ?? -Infinity, now.peek());
+    if (follows.current && end > view.current.to) {
       view.current = moved(view.current, (end - view.current.to) / (view.current.to - view.current.from));
       setSeen(view.current);
     }

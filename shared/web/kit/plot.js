@@ -41,6 +41,12 @@ const styled = (sheet) => new Promise((resolve) => {
 await Promise.all([styled("../vendor/uplot.css"), styled("./chart.css")]);
 
 /**
+ * Those that a step between two labels needs: 2.5 has one.
+ * @param {number} step
+ */
+const decimalsOf = (step) => [0, 1, 2, 3].find((decimals) => Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) < 1e-6) ?? 4;
+
+/**
  * @param {{box: HTMLElement, metrics: string[], zone: string, height: number, view: Span, gaps: () => Gap[],
  *   marks: () => Mark[], wanted: (view: Span) => void, reset: () => void, cursor: (under: Under|null) => void}} props
  *   `wanted` is called with each view that a gesture asks for, `cursor` with what is under the pointer.
@@ -50,7 +56,7 @@ export function createPlot({ box, metrics, zone, height, view: first, gaps, mark
   const scaleOf = (/** @type {string} */ metric) => `u:${unitOf(metric)}`;
   const width = () => Math.max(200, box.clientWidth);
   const wide = width() >= WIDE_PX;
-  const font = () => `${TEXT_PX * scale()}px ${token("--font")}`;
+  const font = () => `${Math.round(TEXT_PX * scale())}px ${token("--font")}`;
   const tall = () => Math.round(height * scale());
   /**
    * Where only one line belongs to an axis, it has the line's colour.
@@ -68,7 +74,7 @@ export function createPlot({ box, metrics, zone, height, view: first, gaps, mark
     stroke: () => inkOf(unit), grid: { show: index === 0, stroke: () => token("--line"), width: 1 }, ticks: { show: false },
     font: font(), labelFont: font(),
     values: (/** @type {any} */ _, /** @type {number[]} */ splits, /** @type {any} */ __, /** @type {any} */ ___, /** @type {number} */ step) =>
-      splits.map((value) => number(value, Math.min(4, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9))))),
+      splits.map((value) => number(value, decimalsOf(step))),
   });
   const lines = metrics.flatMap((metric, index) => {
     const edge = { scale: scaleOf(metric), stroke: "transparent", width: 0, points: { show: false } };
