@@ -232,7 +232,8 @@ export function announce(text) {
   spoken.value = text;
 }
 
-function Messages() {
+/** What was said, in the frame and in an open dialog: all outside of that cannot be reached. */
+export function Messages() {
   return html`<div class="toasts" role="log" aria-live="polite">
     ${toasts.value.map(({ id, text, kind }) => html`<div key=${id} class=${`toast ${kind}`}><span>${text}</span><button type="button" class="icon-button" aria-label="Close" onClick=${() => endToast(id)}>×</button></div>`)}
   </div><div class="unseen" role="status">${spoken.value}</div>`;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { csv, fromReadings, joined, latestOf, shape, summary, thinned, within } from "../kit/series.js";
-import { covers, moved, timeLabels, zoomed } from "../kit/span.js";
+import { covers, gapAt, moved, roomFor, timeLabels, zoomed } from "../kit/span.js";
 import { sparkPath } from "../kit/spark.js";
 import { sorted } from "../kit/table.js";
 
@@ -109,6 +109,17 @@ test("new data is asked for outside of what is there, or when much less is seen 
   const cases = /** @type {const} */ ([[0, 1_000, true], [-200, 800, true], [-300, 700, false], [300, 1_300, false], [200, 500, false]]);
   for (const [from, to, covered] of cases) assert.equal(covers(asked, { from, to }), covered, `${from} ${to}`);
   assert.equal(covers(null, asked), false);
+});
+
+test("an axis has room where all values are equal, and none where there is none", () => {
+  const cases = /** @type {const} */ ([[null, null, [null, null]], [0, 0, [0, 1]], [10, 10, [9, 11]], [-10, -10, [-11, -9]], [1, 2, undefined]]);
+  for (const [low, high, room] of cases) assert.deepEqual(roomFor(low, high), room, `${low} ${high}`);
+});
+
+test("a time lies in the gap around it, its ends included", () => {
+  const gaps = [{ from: time(0), to: time(2), reason: "clock" }, { from: time(5), to: time(6), reason: "unclean_stop" }];
+  const reasons = [0, 2, 3, 5.5, 7].map((minute) => gapAt(gaps, minute * MINUTE)?.reason);
+  assert.deepEqual(reasons, ["clock", "clock", undefined, "unclean_stop", undefined]);
 });
 
 test("the day stands on the time axis where it changes in the site's zone", () => {
