@@ -158,7 +158,14 @@ async fn first_values_are_what_the_api_answers_to_that_person() {
                     "/gateways?limit=1000&sort=created_at".to_owned(),
                 ],
             ),
-            (format!("/devices/{own_device}"), vec![format!("/devices/{own_device}")]),
+            (
+                format!("/devices/{own_device}"),
+                vec![
+                    format!("/devices/{own_device}"),
+                    format!("/devices/{own_device}/readings?limit=1"),
+                    format!("/sites/{own}"),
+                ],
+            ),
         ];
         for (page, questions) in asked {
             let first = browser.first(&page).await.unwrap();
