@@ -105,7 +105,7 @@ async function signed(method, path, with_ = {}) {
   try {
     return await call(method, path, { ...with_, token: await keys.token() });
   } catch (error) {
-    if (!hasStatus(error, 401)) throw error;
+    if (!hasStatus(error, 401) || with_.signal?.aborted) throw error;
     await keys.renew();
     return call(method, path, { ...with_, token: await keys.token() });
   }
