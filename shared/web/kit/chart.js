@@ -15,6 +15,8 @@ import { MARGIN, covers, gapAt, moved, zoomed } from "./span.js";
 /** @typedef {{buckets: Bucket[], gaps: Gap[]}} Answer the body of `GET /readings/aggregated` has this shape */
 
 const SETTLE_MS = 200;
+/** Words and address follow a movement that pauses; only the drawing keeps up with each frame. */
+const PAUSE_MS = 120;
 const PIXELS_PER_POINT = 1.5;
 const POINTS_MAX = 2_000;
 const TABLE_ROWS_MAX = 60;
@@ -35,6 +37,7 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
   const view = useRef(start());
   const follows = useRef(to === null);
   const asked = useRef(/** @type {Span|null} */ (null));
+  const pause = useRef(/** @type {ReturnType<typeof setTimeout>|undefined} */ (undefined));
   const latest = useRef({ load, viewed, marks });
   latest.current = { load, viewed, marks };
   const [answer, setAnswer] = useState(/** @type {Answer|null} */ (null));
@@ -70,24 +73,26 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
   const shown = useRef({ series, gaps: /** @type {Gap[]} */ ([]) });
   shown.current = { series, gaps: answer?.gaps ?? [] };
 
-  /** @param {Span} next */
-  function go(next) {
+  /** @param {Span} next @param {Span|null} told */
+  function go(next, told) {
     view.current = next;
-    setSeen(next);
     plot.current?.move(next);
     if (covers(asked.current, next)) loader.stop();
     else loader.want(next, SETTLE_MS);
+    clearTimeout(pause.current);
+    pause.current = setTimeout(() => {
+      setSeen(view.current);
+      latest.current.viewed?.(told);
+    }, PAUSE_MS);
   }
   /** @param {Span} next */
   function wanted(next) {
     follows.current = false;
-    go(next);
-    latest.current.viewed?.(next);
+    go(next, next);
   }
   function reset() {
     follows.current = to === null;
-    go(start());
-    latest.current.viewed?.(null);
+    go(start(), null);
   }
   const gestures = useRef({ wanted, reset });
   gestures.current = { wanted, reset };
@@ -98,7 +103,10 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
     setSeen(view.current);
     loader.want(view.current, 0);
     plot.current?.move(view.current);
-    return loader.stop;
+    return () => {
+      clearTimeout(pause.current);
+      loader.stop();
+    };
   }, [from, to, names]);
 
   useEffect(() => {
@@ -174,7 +182,7 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
         <button type="button" class="chart-file" onClick=${() => save(`${label}.csv`, new Blob([csv(part, metrics)], { type: "text/csv" }))}>CSV</button>
         <button type="button" class="chart-file" onClick=${() => picture(plot.current?.canvas(), label, metrics)}>PNG</button></div>
     </div>
-    <p class="chart-under"><${Under} series=${series} gaps=${gaps} zone=${zone} under=${under} /></p>
+    <p class="chart-under"><${Under} series=${series} gaps=${gaps} zone=${zone} seen=${seen} under=${under} /></p>
     ${failure !== null && html`<${Failed} error=${failure} retry=${() => loader.want(view.current, 0)} />`}
     <div class="chart-box" role="group" aria-roledescription="chart" tabindex="0" style=${{ minHeight: `${height / 16}rem` }} onKeyDown=${pressed}
       aria-label=${`${label}. Arrow keys move, plus and minus zoom, 0 goes back, Shift and arrow keys read values.`}>
@@ -199,12 +207,16 @@ function Reading({ metric, series, part, under }) {
   return html`<span class="legend-value"><b>${figure(metric, mean[index])}</b> ${unitOf(metric)}</span>${spread}`;
 }
 
-/** @param {{series: import("./series.js").Series, gaps: Gap[], zone: string, under: Under}} props */
-function Under({ series, gaps, zone, under }) {
-  if (under.value === null) return html`<span class="soft">Latest · times in ${zone} (${zoneName(now.peek(), zone)})</span>`;
+/**
+ * Where the clocks change within the range, times say by which they are.
+ * @param {{series: import("./series.js").Series, gaps: Gap[], zone: string, seen: Span, under: Under}} props
+ */
+function Under({ series, gaps, zone, seen, under }) {
+  const [first, last] = [zoneName(seen.from, zone), zoneName(seen.to, zone)];
+  if (under.value === null) return html`<span class="soft">Latest · times in ${zone} (${first === last ? last : `${first}, then ${last}`})</span>`;
   const { index, time } = under.value;
   const gap = Object.values(series.columns).every(({ mean }) => typeof mean[index] !== "number") && gapAt(gaps, time);
-  return html`<b>${at(time, zone)}</b>${gap && html` <span class="chart-gap">no readings: ${gapReason(gap.reason)}</span>`}`;
+  return html`<b>${at(time, zone)}</b>${first !== last && ` ${zoneName(time, zone)}`}${gap && html` <span class="chart-gap">no readings: ${gapReason(gap.reason)}</span>`}`;
 }
 
 /**

@@ -56,7 +56,7 @@ export function createPlot({ box, metrics, zone, height, view: first, gaps, mark
   const scaleOf = (/** @type {string} */ metric) => `u:${unitOf(metric)}`;
   const width = () => Math.max(200, box.clientWidth);
   const wide = width() >= WIDE_PX;
-  const font = () => `${TEXT_PX * scale()}px ${token("--font")}`;
+  const font = () => `${Math.round(TEXT_PX * scale())}px ${token("--font")}`;
   const tall = () => Math.round(height * scale());
   /**
    * Where only one line belongs to an axis, it has the line's colour.
@@ -78,7 +78,7 @@ export function createPlot({ box, metrics, zone, height, view: first, gaps, mark
   });
   const lines = metrics.flatMap((metric, index) => {
     const edge = { scale: scaleOf(metric), stroke: "transparent", width: 0, points: { show: false } };
-    return [edge, edge, { scale: scaleOf(metric), stroke: () => token(colourOf(index)), width: 1.6, points: { size: 5, fill: () => token(colourOf(index)) } }];
+    return [edge, edge, { scale: scaleOf(metric), stroke: () => token(colourOf(index)), width: 1.6 * scale(), points: { size: 5 * scale(), fill: () => token(colourOf(index)) } }];
   });
   const plot = new uPlot({
     width: width(), height: tall(), ms: 1, legend: { show: false }, padding: [10, units.length > 1 ? 0 : 14, 0, 0],

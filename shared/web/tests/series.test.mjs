@@ -128,10 +128,10 @@ test("the day stands on the time axis where it changes in the site's zone", () =
   assert.deepEqual(timeLabels([start, start + 3 * hour, start + 4 * hour], hour, "America/Anchorage"), ["20:00\n23 Nov", "23:00", "00:00\n24 Nov"]);
 });
 
-test("a spark line breaks at a null and at a long silence", () => {
+test("a spark line breaks at a null and at a long silence, and shows what stands alone", () => {
   const frame = { width: 104, height: 24, from: 0, to: 100, maxGapMs: 15 };
   const path = sparkPath([{ time: 0, value: 1 }, { time: 10, value: 2 }, { time: 20, value: null }, { time: 30, value: 2 }, { time: 60, value: 1 }], frame);
-  assert.equal(path, "M2.0 22.0L12.0 2.0M32.0 2.0M62.0 22.0");
+  assert.equal(path, "M2.0 22.0h0L12.0 2.0M32.0 2.0h0M62.0 22.0h0");
 });
 
 test("a table sorts as people count, with nothing at the end in both directions", () => {

@@ -192,9 +192,11 @@ async fn the_first_answer_of_ten_devices_needs_no_second_round_trip() {
         format!("[[device]]\nid = \"meter-{unit}\"\nbus = \"lan\"\nprofile = \"eastron-sdm630\"\nunit = {unit}\n")
     });
     let client = Client::start_with(&(head.to_owned() + &devices.collect::<String>()), Arc::new(Crowd)).await;
-    let ask = client.http.get(&client.base).header("accept-encoding", "gzip");
-    let page = ask.send().await.unwrap().bytes().await.unwrap();
-    assert!(page.len() <= 14 << 10, "{} bytes", page.len());
+    for path in ["/", "/devices", "/devices/meter-1", "/buses", "/link"] {
+        let ask = client.http.get(format!("{}{path}", client.base)).header("accept-encoding", "gzip");
+        let page = ask.send().await.unwrap().bytes().await.unwrap();
+        assert!(page.len() <= 14 << 10, "{path}: {} bytes", page.len());
+    }
 }
 
 #[tokio::test]
