@@ -4,9 +4,16 @@
 const PROFILES: &[(&str, &str)] = &[
     ("banner-qm42vt2", include_str!("../../../firmware-configs/banner-qm42vt2.toml")),
     ("eastron-sdm630", include_str!("../../../firmware-configs/eastron-sdm630.toml")),
+    ("midnite-classic", include_str!("../../../firmware-configs/midnite-classic.toml")),
+    ("morningstar-tristar-mppt", include_str!("../../../firmware-configs/morningstar-tristar-mppt.toml")),
     ("ott-svr100", include_str!("../../../firmware-configs/ott-svr100.toml")),
+    ("siemens-sinamics-g120", include_str!("../../../firmware-configs/siemens-sinamics-g120.toml")),
+    ("siemens-sinamics-v20", include_str!("../../../firmware-configs/siemens-sinamics-v20.toml")),
+    ("sma-sunny-boy", include_str!("../../../firmware-configs/sma-sunny-boy.toml")),
+    ("sma-sunny-island", include_str!("../../../firmware-configs/sma-sunny-island.toml")),
     ("sunspec-inverter", include_str!("../../../firmware-configs/sunspec-inverter.toml")),
     ("victron-gx", include_str!("../../../firmware-configs/victron-gx.toml")),
+    ("victron-solarcharger", include_str!("../../../firmware-configs/victron-solarcharger.toml")),
 ];
 
 /// The text of the built-in profile with this name.
