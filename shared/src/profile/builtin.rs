@@ -3,6 +3,11 @@
 /// Name and text of every built-in profile, in order of name.
 const PROFILES: &[(&str, &str)] = &[
     ("banner-qm42vt2", include_str!("../../../firmware-configs/banner-qm42vt2.toml")),
+    ("comap-intelilite4", include_str!("../../../firmware-configs/comap-intelilite4.toml")),
+    ("deepsea-73xx", include_str!("../../../firmware-configs/deepsea-73xx.toml")),
+    ("deepsea-gencomm", include_str!("../../../firmware-configs/deepsea-gencomm.toml")),
+    ("deif-agc150", include_str!("../../../firmware-configs/deif-agc150.toml")),
+    ("deif-agc150-us", include_str!("../../../firmware-configs/deif-agc150-us.toml")),
     ("eastron-sdm630", include_str!("../../../firmware-configs/eastron-sdm630.toml")),
     ("midnite-classic", include_str!("../../../firmware-configs/midnite-classic.toml")),
     ("morningstar-tristar-mppt", include_str!("../../../firmware-configs/morningstar-tristar-mppt.toml")),
@@ -12,8 +17,10 @@ const PROFILES: &[(&str, &str)] = &[
     ("sma-sunny-boy", include_str!("../../../firmware-configs/sma-sunny-boy.toml")),
     ("sma-sunny-island", include_str!("../../../firmware-configs/sma-sunny-island.toml")),
     ("sunspec-inverter", include_str!("../../../firmware-configs/sunspec-inverter.toml")),
+    ("victron-genset", include_str!("../../../firmware-configs/victron-genset.toml")),
     ("victron-gx", include_str!("../../../firmware-configs/victron-gx.toml")),
     ("victron-solarcharger", include_str!("../../../firmware-configs/victron-solarcharger.toml")),
+    ("victron-vebus", include_str!("../../../firmware-configs/victron-vebus.toml")),
 ];
 
 /// The text of the built-in profile with this name.
