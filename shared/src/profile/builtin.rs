@@ -8,7 +8,14 @@ const PROFILES: &[(&str, &str)] = &[
     ("deepsea-gencomm", include_str!("../../../firmware-configs/deepsea-gencomm.toml")),
     ("deif-agc150", include_str!("../../../firmware-configs/deif-agc150.toml")),
     ("deif-agc150-us", include_str!("../../../firmware-configs/deif-agc150-us.toml")),
+    ("dfrobot-sen0676", include_str!("../../../firmware-configs/dfrobot-sen0676.toml")),
     ("eastron-sdm630", include_str!("../../../firmware-configs/eastron-sdm630.toml")),
+    ("eletechsup-r4dcb08", include_str!("../../../firmware-configs/eletechsup-r4dcb08.toml")),
+    ("geolux-lx80", include_str!("../../../firmware-configs/geolux-lx80.toml")),
+    ("geolux-lx80-15", include_str!("../../../firmware-configs/geolux-lx80-15.toml")),
+    ("keller-nanolevel", include_str!("../../../firmware-configs/keller-nanolevel.toml")),
+    ("keller-series30", include_str!("../../../firmware-configs/keller-series30.toml")),
+    ("keller-series30-paired", include_str!("../../../firmware-configs/keller-series30-paired.toml")),
     ("midnite-classic", include_str!("../../../firmware-configs/midnite-classic.toml")),
     ("morningstar-tristar-mppt", include_str!("../../../firmware-configs/morningstar-tristar-mppt.toml")),
     ("ott-svr100", include_str!("../../../firmware-configs/ott-svr100.toml")),
@@ -17,10 +24,12 @@ const PROFILES: &[(&str, &str)] = &[
     ("sma-sunny-boy", include_str!("../../../firmware-configs/sma-sunny-boy.toml")),
     ("sma-sunny-island", include_str!("../../../firmware-configs/sma-sunny-island.toml")),
     ("sunspec-inverter", include_str!("../../../firmware-configs/sunspec-inverter.toml")),
+    ("tuf-2000", include_str!("../../../firmware-configs/tuf-2000.toml")),
     ("victron-genset", include_str!("../../../firmware-configs/victron-genset.toml")),
     ("victron-gx", include_str!("../../../firmware-configs/victron-gx.toml")),
     ("victron-solarcharger", include_str!("../../../firmware-configs/victron-solarcharger.toml")),
     ("victron-vebus", include_str!("../../../firmware-configs/victron-vebus.toml")),
+    ("xy-md02", include_str!("../../../firmware-configs/xy-md02.toml")),
 ];
 
 /// The text of the built-in profile with this name.
