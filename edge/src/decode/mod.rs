@@ -4,6 +4,8 @@
 mod image;
 mod number;
 #[cfg(test)]
+mod requirements;
+#[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
