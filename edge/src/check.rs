@@ -238,7 +238,10 @@ unit = 1
         assert!(lan.devices[0].registers > 10, "SunSpec models are taken to be there");
         assert_eq!(report.problems, []);
         assert!(report.notes[0].contains("no broker yet"));
-        assert!(report.to_string().ends_with("no problems"));
+        let text = report.to_string();
+        assert!(text.contains("eastron-sdm630 (high confidence)") && text.ends_with("no problems"), "{text}");
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["buses"][0]["devices"][0]["confidence"], "high");
     }
 
     #[test]
