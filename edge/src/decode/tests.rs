@@ -19,7 +19,7 @@ static LAYOUTS: LazyLock<Vec<Layout>> = LazyLock::new(|| {
     for name in builtin_names() {
         let profile = profile(name);
         layouts.push(Layout::fixed(&profile));
-        for id in [101, 112, 701] {
+        for id in [101, 112, 203, 701, 802] {
             for (start, length) in [(40_070, 153), (0, 10), (65_500, 153)] {
                 layouts.push(Layout::discovered(&profile, &[Model { id, start, length }]));
             }

@@ -157,14 +157,13 @@ fn read_register(
         return;
     };
     for copy in 0..repeat.count {
-        let at = i64::from(register.at) + i64::from(copy) * repeat.step;
-        if !(0..=65_535).contains(&at) {
+        let at = u16::try_from(i64::from(register.at) + i64::from(copy) * repeat.step);
+        if at.is_err() {
             table.wrong(report, "repeat", "leaves the addresses", "repeat less often, or with a smaller step");
-            break;
         }
         registers.push(Register {
             name: Repeat::name(Some(repeat), &name, copy.into()),
-            at: at as u16, // checked just now
+            at: at.unwrap_or(register.at), // each name keeps its index
             valid_when: repeat.condition(copy).or_else(|| register.valid_when.clone()),
             optional: register.optional || repeat.count_from.is_some(),
             feeds: read_feeds(report, &mut table, Some(repeat.from + i64::from(copy))),

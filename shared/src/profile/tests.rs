@@ -195,6 +195,14 @@ fn a_second_source_of_a_metric_is_a_fallback_or_an_alternative() {
 }
 
 #[test]
+fn copies_that_do_not_fit_leave_references_where_they_are() {
+    let repeated = "{ name = \"spare\", at = 65530, type = \"u16\", metric = \"x_#\", repeat = { count = 128, step = 9 } },\n  { name = \"unit\"";
+    let text = RIGHT.replacen("{ name = \"unit\"", repeated, 1);
+    let problems = parse("m-x.toml", &text).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+}
+
+#[test]
 fn every_built_in_profile_is_right() {
     for name in builtin_names() {
         let profile = parse(&format!("{name}.toml"), builtin(name).unwrap());
