@@ -21,7 +21,7 @@ const LOST_AFTER_MS = 5_000;
  *   identity: Record<string, string>, interval_s: number, condition: string, state: string, age_s: number|null,
  *   timestamp: string|null, main: string[], values: Measured[], read_ms: number|null}} Device
  * @typedef {{outcome: string, count: number, meaning: string, remedy: string}} PollError
- * @typedef {{device: string, unit: number, polls: number, ok: number, overruns: number, dropped: number, silences: number,
+ * @typedef {{device: string, unit: number, condition: string, state: string, polls: number, ok: number, overruns: number, dropped: number,
  *   round_trip_ms: number, last_ok_age_s: number|null, last_error: string|null, last_error_age_s: number|null,
  *   refused_registers: {start: number, count: number}[], errors: PollError[], ok_ms: number|null, error_ms: number|null}} Unit
  * @typedef {{id: string, kind: string, target: string, condition: string, state: string, connections: number, load: number, units: Unit[]}} Bus

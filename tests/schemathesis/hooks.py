@@ -7,6 +7,7 @@ RIVERWATTS_SEEDED has the ids that exist as JSON: `own` (the caller's user), `ex
 
 import json
 import os
+import re
 from datetime import datetime, timedelta
 
 import schemathesis
@@ -17,6 +18,7 @@ PATHS = {
     "sites": "site_id", "devices": "device_id", "gateways": "gateway_id", "users": "user_id",
     "subscriptions": "subscription_id",
 }
+UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 NOBODY = "00000000-0000-7000-8000-000000000000"
 
 schemathesis.openapi.format("iana-time-zone", st.sampled_from(["America/Anchorage", "Europe/Lisbon", "UTC"]))
@@ -29,8 +31,9 @@ schemathesis.openapi.media_type(
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
+    # With bad input too: else it is refused for an id of nothing, whatever else is wrong with it.
+    use_what_exists(case)
     if case.meta is None or case.meta.generation.mode.is_positive:
-        use_what_exists(case)
         keep_rules(case)
     keep_what_the_run_needs(case)
 
@@ -39,18 +42,18 @@ def use_what_exists(case):
     path = case.path_parameters or {}
     noun = PATHS.get(case.path.split("/")[3]) if case.path.startswith("/api/v1/") else None
     id = path.get("id")
-    # `None` is what a link makes of a field that is null.
-    if noun and (id == "None" or is_made_up(id) and int(id[-1], 16) % 4):
+    # `None` is what a link of schemathesis makes of a field that is null.
+    if noun and (id in (None, "None") or is_made_up(id) and int(id[-1], 16) % 4):
         path["id"] = SEEDED[noun]
     query = case.query if isinstance(case.query, dict) else {}
     for place in [query, case.body if isinstance(case.body, dict) else {}]:
         for name in ["site_id", "device_id", "gateway_id", "user_id"]:
-            if isinstance(place.get(name), str):
+            if is_made_up(place.get(name)):
                 place[name] = SEEDED[name]
 
 
 def is_made_up(id):
-    return isinstance(id, str) and len(id) == 36 and id[-1] in "0123456789abcdef"
+    return isinstance(id, str) and UUID.fullmatch(id) is not None
 
 
 def keep_rules(case):

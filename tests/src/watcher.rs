@@ -2,16 +2,21 @@
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
-use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
+
+pub use tokio_tungstenite::tungstenite::Message;
 
 use crate::api::Api;
 use crate::cloud::Cloud;
 use crate::deadline::SOON;
+
+/// What a connection with a small buffer takes before it is read.
+const SMALL_BYTES: u32 = 4_096;
 
 /// An open socket.
 #[derive(Debug)]
@@ -36,6 +41,17 @@ impl Watcher {
         let protocols = format!("riverwatts, bearer.{token}");
         request.headers_mut().insert("Sec-WebSocket-Protocol", protocols.parse().unwrap());
         Watcher::open(cloud, request).await.unwrap_or_else(|status| panic!("refused: {status}"))
+    }
+
+    /// The same by a connection that takes little before it is read.
+    pub async fn enter_with_small_buffer(cloud: &Cloud, room: &str, api: &Api) -> Watcher {
+        let mut request = request(cloud, room);
+        let protocols = format!("bearer.{}", api.token().unwrap());
+        request.headers_mut().insert("Sec-WebSocket-Protocol", protocols.parse().unwrap());
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(SMALL_BYTES).unwrap();
+        let stream = socket.connect(([127, 0, 0, 1], cloud.port()).into()).await.unwrap();
+        Watcher { stream: client_async(request, stream).await.unwrap().0 }
     }
 
     /// Opens a socket as this request asks.
@@ -96,9 +112,8 @@ impl Watcher {
         let caller = std::panic::Location::caller();
         async move {
             loop {
-                match self.next().await {
-                    Message::Close(frame) => return frame.unwrap_or_else(|| panic!("{caller}: no code")).code.into(),
-                    _ => {}
+                if let Message::Close(frame) = self.next().await {
+                    return frame.unwrap_or_else(|| panic!("{caller}: no code")).code.into();
                 }
             }
         }

@@ -57,7 +57,8 @@ pub async fn once(State(app): State<AppState>, request: Request, next: Next) -> 
 fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get(&IDEMPOTENCY_KEY) else { return Ok(None) };
     match value.to_str() {
-        Ok(key) if !key.is_empty() && key.len() <= KEY_BYTES_MAX => Ok(Some(key.to_owned())),
+        // A tab is text of headers, but not printable.
+        Ok(key) if !key.is_empty() && key.len() <= KEY_BYTES_MAX && !key.contains('\t') => Ok(Some(key.to_owned())),
         _ => Err(ApiError::invalid("Idempotency-Key", format!("is 1 to {KEY_BYTES_MAX} printable ASCII characters"))),
     }
 }
@@ -98,4 +99,22 @@ fn again(answer: Answer) -> Response {
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_printable_and_of_bounded_length() {
+        let longest = "k".repeat(KEY_BYTES_MAX);
+        for (text, good) in
+            [("7", true), ("a key", true), (&longest, true), ("", false), ("a\tb", false), ("\u{e9}", false)]
+        {
+            let value = HeaderValue::from_bytes(text.as_bytes()).unwrap();
+            assert_eq!(key(&HeaderMap::from_iter([(IDEMPOTENCY_KEY, value)])).is_ok(), good, "{text}");
+        }
+        let longer = HeaderValue::from_str(&format!("{longest}k")).unwrap();
+        assert!(key(&HeaderMap::from_iter([(IDEMPOTENCY_KEY, longer)])).is_err());
+    }
 }

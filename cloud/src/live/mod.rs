@@ -279,3 +279,6 @@ fn late(stored: &Stored, known: Option<(UtcMs, u32)>, newest: &StoredRow) -> Opt
     let count = times.partition_point(|&time| time < before.0);
     (count > 0).then(|| Backfilled { device_id: stored.device_id, from: first, to: UtcMs(times[count - 1] + 1) })
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use super::frame::{Backfilled, Head};
 use super::rooms::RoomId;
 
 /// Frames that may wait for one socket; what it misses beyond comes to it as the newest only.
-pub const FRAMES_MAX: usize = 64;
+pub const FRAMES_MAX: usize = 32;
 /// Pause between frames when there is always something to tell.
 const FRAME_EVERY: Duration = Duration::from_millis(50);
 /// How far a burst may run ahead of that.

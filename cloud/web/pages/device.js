@@ -106,7 +106,7 @@ function Now({ device, reading, stale, zone }) {
     <div class="card-head"><h2 id="now">${stale ? "Latest known" : "Now"}</h2>
       ${reading !== null && html`<span class="row"><${Age} time=${reading.timestamp} staleAfterS=${staleAfterS(device)} zone=${zone} /><span class="soft small">${at(reading.timestamp, zone, "full")}</span>
         ${reading.time_uncertainty_s !== undefined && html`<${Badge} kind="warn" title="The gateway's clock was not trusted">± ${duration(reading.time_uncertainty_s * 1_000)}<//>`}</span>`}</div>
-    ${reading === null ? html`<p class="soft">No reading has arrived yet.</p>` : html`<div class="values" style=${{ "--column": "9rem" }}>${leading.map((metric) => value(reading, metric, "xl"))}</div>
+    ${reading === null ? html`<p class="soft">No reading has arrived yet.</p>` : html`<div class="values now-first">${leading.map((metric) => value(reading, metric, "xl"))}</div>
       ${others.length > 0 && html`<div class="values">${others.map((metric) => value(reading, metric, "m"))}</div>`}`}
   </section>`;
 }
@@ -179,7 +179,7 @@ function Gaps({ gaps, zone }) {
   const rows = gaps.data?.gaps ?? [];
   return html`<section class="card stack" aria-labelledby="gaps"><h2 id="gaps">Gaps</h2>
     ${gaps.error !== null ? html`<${Failed} error=${gaps.error} retry=${gaps.reload} />` : gaps.data === null ? html`<${Loading} />`
-    : rows.length === 0 ? html`<p class="soft">None known: no reading of this device was lost.</p>`
+    : rows.length === 0 ? html`<p class="soft">None is known. What a gateway had to give up stands here, with the reason.</p>`
     : html`<ul class="facts">${rows.map((gap) => html`<li key=${gap.from}><b>${at(gap.from, zone)}</b> for ${duration((msOf(gap.to) ?? 0) - (msOf(gap.from) ?? 0))}
         <span class="under">${gapReason(gap.reason)}${gap.rows !== null && `, ${counted(gap.rows, "reading")}`}</span></li>`)}</ul>`}
   </section>`;

@@ -7,6 +7,7 @@ import { now } from "../kit/value.js";
 import { Menu, goQuery } from "../kit/shell.js";
 import { Chart } from "../kit/chart.js";
 import { fromReadings } from "../kit/series.js";
+import { Dialog } from "../kit/dialog.js";
 import { Field, Form } from "../kit/form.js";
 import { get } from "../request.js";
 import { LENGTHS, LENGTH_WORDS, fromLocal, inAddress, rangeOf, toLocal } from "../range.js";
@@ -29,6 +30,7 @@ const HOLE_MIN_MS = 120_000;
  */
 export function History({ device, zone, query, metrics: known, tail, changes, marks }) {
   const [range, setRange] = useState(() => rangeOf(query));
+  const [asking, setAsked] = useState(false);
   const [anchor, setAnchor] = useState(() => now.peek());
   useEffect(() => {
     if (changes > 0) setAnchor(now.peek());
@@ -66,20 +68,21 @@ export function History({ device, zone, query, metrics: known, tail, changes, ma
   return html`<section class="card stack" aria-labelledby="history">
     <div class="card-head"><h2 id="history">History</h2>
       <div class="row">
-        <${Menu} label="Values">${[...new Set([...known, ...chosen])].map((metric) => html`<label key=${metric} class="choice"><input type="checkbox" checked=${chosen.includes(metric)}
-          disabled=${!chosen.includes(metric) && chosen.length >= METRICS_MAX} onChange=${() => toggle(metric)} /> ${labelOf(metric)}</label>`)}<//>
         <div class="segments" role="group" aria-label="Range">${Object.entries(LENGTH_WORDS).map(([length, word]) => html`<button key=${length} type="button"
           aria-pressed=${range.length === length} onClick=${() => choose({ length: /** @type {import("../range.js").Length} */ (length) })}>${word}</button>`)}</div>
-        <${Menu} label="From … to"><${Custom} key=${`${from}`} from=${from} to=${to ?? now.peek()} zone=${zone} choose=${choose} /><//>
+        <${Menu} label="Values">${[...new Set([...known, ...chosen])].map((metric) => html`<label key=${metric} class="choice"><input type="checkbox" checked=${chosen.includes(metric)}
+          disabled=${!chosen.includes(metric) && chosen.length >= METRICS_MAX} onChange=${() => toggle(metric)} /> ${labelOf(metric)}</label>`)}<//>
+        <button type="button" class="button" onClick=${() => setAsked(true)}>From … to</button>
       </div>
     </div>
+    ${asking && html`<${Custom} from=${from} to=${to ?? now.peek()} zone=${zone} choose=${choose} close=${() => setAsked(false)} />`}
     <${Chart} key=${range.length === null ? changes : ""} label=${`${chosen.map(labelOf).join(", ")} of ${device.device_name}`} metrics=${chosen} from=${from} to=${to} zone=${zone} load=${load} tail=${live} marks=${marks}
       viewed=${(/** @type {{from: number, to: number}|null} */ view) => goQuery(inAddress(view === null ? range : { length: null, ...view }))} />
   </section>`;
 }
 
-/** @param {{from: number, to: number, zone: string, choose: (range: Range) => void}} props */
-function Custom({ from, to, zone, choose }) {
+/** @param {{from: number, to: number, zone: string, choose: (range: Range) => void, close: () => void}} props */
+function Custom({ from, to, zone, choose, close }) {
   /** @param {Record<string, string>} values */
   function send(values) {
     const start = fromLocal(values.from, zone);
@@ -88,9 +91,10 @@ function Custom({ from, to, zone, choose }) {
     if (start !== null && end !== null && start >= end) details.push({ field: "to", message: "is not after the begin" });
     if (details.length > 0) throw Object.assign(new Error("Check the range."), { details });
     choose({ length: null, from: Number(start), to: Number(end) });
+    close();
   }
-  return html`<${Form} label="Range" submit="Show" send=${send}>
+  return html`<${Dialog} title="From … to" close=${close}><${Form} label="Range" submit="Show" send=${send} cancel=${close}>
     <${Field} name="from" label="From" type="datetime-local" value=${toLocal(from, zone)} />
     <${Field} name="to" label="To" type="datetime-local" value=${toLocal(to, zone)} hint=${`By the clocks at the site: ${zone} (${zoneName(to, zone)}).`} />
-  <//>`;
+  <//><//>`;
 }

@@ -40,7 +40,7 @@ pub enum Failure {
     #[error("exception {0}: {words}", words = exception_words(*.0))]
     Exception(u8),
     /// Nothing came in time.
-    #[error("no answer within {0:?}")]
+    #[error("no answer within {} ms", .0.as_millis())]
     Silent(Duration),
     /// Something came that is no answer.
     #[error("{0}")]

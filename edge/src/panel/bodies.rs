@@ -46,7 +46,7 @@ pub(super) fn site(panel: &Panel) -> Json {
         conditions::of_polling(finding, panel.config.devices.len(), &ill),
         conditions::of_store(finding, &store),
         conditions::of_clock(panel.figures.now().is_some()),
-        conditions::of_cloud(&panel.figures.link(), &store),
+        conditions::of_cloud(panel.config.cloud.url.is_some(), &panel.figures.link(), &store),
     ];
     let parts = parts.map(
         |part| json!({"name": part.name, "condition": part.condition, "state": part.state, "remedy": part.remedy}),
@@ -169,7 +169,7 @@ pub(super) fn buses(panel: &Panel) -> Json {
     let bodies = panel.config.buses.iter().zip(&panel.buses).map(|(bus, status)| {
         let state = status.get();
         let (condition, words) = conditions::of_bus(&state);
-        let unit = |unit: &UnitState| unit_body(&panel.config, unit, now);
+        let unit = |unit: &UnitState| unit_body(&panel.config, unit, state.connected, now);
         json!({
             "id": bus.id,
             "kind": bus.link.word(),
@@ -186,11 +186,14 @@ pub(super) fn buses(panel: &Panel) -> Json {
     json!({"buses": bodies.collect::<Vec<_>>(), "next_cursor": null})
 }
 
-fn unit_body(config: &Config, unit: &UnitState, now: Duration) -> Json {
+fn unit_body(config: &Config, unit: &UnitState, connected: bool, now: Duration) -> Json {
     let age = |at: Option<Duration>| at.map(|at| now.saturating_sub(at).as_secs_f64());
     let excluded: Vec<Json> =
         unit.excluded.iter().map(|(start, count)| json!({"start": start, "count": count})).collect();
+    let (condition, state) = conditions::of_unit(unit, connected);
     let mut body = json!({
+        "condition": condition,
+        "state": state,
         "device": config.devices.get(usize::from(unit.device)).map(|device| &device.id),
         "unit": unit.unit,
         "polls": unit.polls(),

@@ -21,10 +21,27 @@ pub(super) fn of_device(unit: &UnitState, age: Option<Duration>, stale: bool) ->
     }
 }
 
+/// Whether a device brings nothing: a lost connection is no silence of its own.
+fn is_ill(unit: &UnitState, connected: bool) -> bool {
+    unit.failures > 0 || (!connected && unit.last_error_at > unit.last_ok_at)
+}
+
+/// `ok`, `silent`, `lost` (no connection), `failing` (it answers, but nothing that can be read) or
+/// `waiting` (for its first poll).
+pub(super) fn of_unit(unit: &UnitState, connected: bool) -> (&'static str, String) {
+    match unit.failures {
+        _ if unit.polls() == 0 => ("waiting", "not asked yet".to_owned()),
+        0 if is_ill(unit, connected) => ("lost", "no connection".to_owned()),
+        0 if unit.last_ok_at.is_none() => ("failing", "no reading yet".to_owned()),
+        0 => ("ok", "answers".to_owned()),
+        failures => ("silent", format!("{} in a row", counted(u64::from(failures), "silence"))),
+    }
+}
+
 /// `ok`, `partly` (some devices answer), `silent` (none does), `lost` (no connection), `waiting` (for
 /// the first one) or `empty`.
 pub(super) fn of_bus(state: &BusState) -> (&'static str, String) {
-    let ill = state.units.iter().filter(|unit| unit.failures > 0).count();
+    let ill = state.units.iter().filter(|unit| is_ill(unit, state.connected)).count();
     match (state.connected, state.units.len(), ill) {
         (_, 0, _) => ("empty", "no devices".to_owned()),
         (false, ..) if state.connections == 0 => match &state.last_error {
@@ -64,10 +81,10 @@ pub(super) fn next_of_link(condition: &str) -> &'static str {
             "the gateway offers them again and again; an administrator moves the devices to this gateway, or ends the other one"
         }
         "lost" => {
-            "the gateway goes on polling and storing, and tries again at least every 10 minutes; then the newest readings go first, and all that waits after them"
+            "the gateway goes on polling and storing, and tries again by itself, mostly within 30 seconds; then the newest readings go first, and after them all that waits"
         }
         "waiting" => "the gateway asks the cloud as soon as it has readings",
-        _ => "an administrator makes an enrollment code in the cloud; then `riverwatts-edge enroll` here",
+        _ => "an administrator makes an enrollment code in the cloud; then run riverwatts-edge enroll here",
     }
 }
 
@@ -117,7 +134,7 @@ pub(super) fn of_store(finding: Finding, store: &StoreState) -> Part {
             let refused = counted(store.dead_letters, "reading");
             told("warning", format!("storing; {refused} refused by the cloud rest here"), "see the operations manual")
         }
-        None => told("ok", format!("storing, {} written since the start", bytes(store.bytes_written)), ""),
+        None => told("ok", format!("{} written since the start", bytes(store.bytes_written)), ""),
     }
 }
 
@@ -131,8 +148,11 @@ pub(super) fn of_clock(trusted: bool) -> Part {
     }
 }
 
-/// Whether readings leave the site.
-pub(super) fn of_cloud(link: &LinkState, store: &StoreState) -> Part {
+/// Whether readings leave the site, where that is `wanted`.
+pub(super) fn of_cloud(wanted: bool, link: &LinkState, store: &StoreState) -> Part {
+    if !wanted {
+        return part("cloud", "ok", "none: readings stay here".to_owned(), "");
+    }
     let (condition, words) = of_link(link);
     let oldest = store.oldest_unsent.map(|age| format!(", the oldest for {}", duration(age.as_secs_f64())));
     let waits = match store.backlog_readings {
@@ -219,6 +239,32 @@ mod tests {
         ] {
             assert_eq!(of_bus(&state), (condition, words.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_connection_that_was_lost_is_no_silence_and_not_well_either() {
+        let second = |second| Some(Duration::from_secs(second));
+        let lost =
+            UnitState { last_ok_at: second(1), last_error_at: second(2), ..unit([9, 0, 0, 0, 4], 0, Some("refused")) };
+        let back = UnitState { last_ok_at: second(3), ..lost.clone() };
+        let fresh = UnitState { last_error_at: second(2), ..unit([0, 3, 0, 0, 0], 0, Some("exception 2")) };
+        for (unit, connected, condition) in [
+            (&lost, false, "lost"),
+            (&lost, true, "ok"),
+            (&back, false, "ok"),
+            (&fresh, true, "failing"),
+            (&unit([0; 5], 0, None), true, "waiting"),
+            (&unit([9, 0, 2, 0, 0], 2, None), true, "silent"),
+        ] {
+            assert_eq!(of_unit(unit, connected).0, condition, "{unit:?}");
+        }
+        let bus = BusState {
+            connections: 2,
+            units: vec![lost],
+            last_error: Some("refused".to_owned()),
+            ..BusState::default()
+        };
+        assert_eq!(of_bus(&bus), ("lost", "not connected: refused".to_owned()));
     }
 
     #[test]

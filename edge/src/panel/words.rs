@@ -88,7 +88,7 @@ pub(super) fn figure(metric: &str, value: f64) -> String {
 }
 
 /// With commas between thousands, and a minus that is as wide as a digit.
-fn number(value: f64, decimals: usize) -> String {
+pub(super) fn number(value: f64, decimals: usize) -> String {
     let scale = 10f64.powi(decimals as i32);
     let text = format!("{:.decimals$}", (value.abs() * scale).round() / scale);
     let (integer, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));

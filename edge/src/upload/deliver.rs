@@ -8,8 +8,8 @@ use riverwatts_shared::receipt::{BatchId, Receipt};
 use tokio::time::{Instant, sleep_until};
 
 use super::cloud::Answer;
-use super::pace::Pause;
-use super::{EVERY_MAX, EVERY_MIN, Uploader, announce, receipt, store_failed};
+use super::pace::{Pause, interval};
+use super::{Uploader, announce, receipt, store_failed};
 use crate::store::Cargo;
 
 /// A batch as it is sent.
@@ -86,8 +86,7 @@ impl Uploader {
             tracing::warn!("the cloud was restored from a backup: what is still here is sent again");
             self.announcements.forget_all();
         }
-        let asked = receipt.upload_every_s.map(|seconds| Duration::from_secs(seconds.into()));
-        self.set_every(asked.map_or(self.config.upload.every, |every| every.clamp(EVERY_MIN, EVERY_MAX)));
+        self.set_every(interval(&self.config.upload, receipt.upload_every_s));
         self.answered_at = Some(Instant::now());
         self.link.received(self.time.monotonic());
         Ok(())

@@ -40,9 +40,6 @@ const LAST_ATTEMPT: Duration = Duration::from_secs(3);
 /// nothing to send; longer where uploads are set to be rarer.
 const QUIET_MIN: Duration = Duration::from_secs(10);
 const QUIET_MAX: Duration = Duration::from_secs(180);
-/// Shortest and longest interval that the cloud may ask for.
-const EVERY_MIN: Duration = Duration::from_secs(1);
-const EVERY_MAX: Duration = Duration::from_secs(3_600);
 
 /// The task.
 #[derive(Debug)]

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use crate::config::Upload;
 use crate::store::Limits;
 
+/// Shortest and longest interval that the cloud may ask for.
+pub(super) const EVERY_MIN: Duration = Duration::from_secs(1);
+const EVERY_MAX: Duration = Duration::from_secs(3_600);
 /// Longest pause between two attempts at a cloud that is not reached.
 const RETRY_MAX: Duration = Duration::from_secs(30);
 /// Pause after the cloud refused the credential.
@@ -98,6 +102,12 @@ impl Pace {
     }
 }
 
+/// The interval in force when the cloud asks for this one. Where bytes cost money it asks in vain.
+pub(super) fn interval(upload: &Upload, asked_s: Option<u32>) -> Duration {
+    let asked = asked_s.filter(|_| !upload.metered).map(|seconds| Duration::from_secs(seconds.into()));
+    asked.map_or(upload.every, |every| every.clamp(EVERY_MIN, EVERY_MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +125,21 @@ mod tests {
         assert_eq!(pace.wait(&retry, Duration::from_secs(60), 255).as_secs(), 60);
         pace.delivered(Duration::ZERO, EVERY);
         assert_eq!(pace.wait(&retry, EVERY, 255).as_secs(), 10);
+    }
+
+    #[test]
+    fn the_cloud_may_ask_for_an_interval_where_bytes_cost_nothing() {
+        for (metered, asked_s, every_s) in [
+            (false, None, 10),
+            (false, Some(1), 1),
+            (false, Some(0), 1),
+            (false, Some(u32::MAX), 3_600),
+            (true, None, 10),
+            (true, Some(1), 10),
+        ] {
+            let upload = Upload { every: EVERY, metered, bandwidth_bytes_per_s: None };
+            assert_eq!(interval(&upload, asked_s).as_secs(), every_s, "{metered} {asked_s:?}");
+        }
     }
 
     #[test]

@@ -13,10 +13,14 @@ import { gateway } from "../gateway.js";
 
 /** Above this, a poll that takes longer than usual makes the next one late. */
 const BUSY = 0.8;
+/** Below this load, a tenth of a per cent tells something. */
+const FINE_BELOW = 0.1;
 /** @type {Record<string, [kind: Kind, word: string]>} */
 const CONDITIONS = {
   ok: ["good", "well"], partly: ["warn", "partly silent"], silent: ["bad", "silent"], lost: ["bad", "not connected"], waiting: ["quiet", "connecting"], empty: ["quiet", "empty"],
 };
+/** @type {Record<string, Kind>} */
+const UNITS = { ok: "good", waiting: "quiet" };
 /** @type {Record<string, string>} */
 const KINDS = { tcp: "Modbus TCP", rtu: "serial line (Modbus RTU)", "rtu-tcp": "Modbus RTU over TCP" };
 
@@ -24,7 +28,7 @@ const KINDS = { tcp: "Modbus TCP", rtu: "serial line (Modbus RTU)", "rtu-tcp": "
 const COLUMNS = [
   { key: "device", label: "Device", head: true, cell: (unit) => html`<a href=${`/devices/${unit.device}`}>${unit.device}</a>` },
   { key: "unit", label: "Unit", number: true, cell: (unit) => unit.unit },
-  { key: "state", label: "State", cell: (unit) => (unit.silences === 0 ? unit.polls === 0 ? html`<${Badge}>not asked yet<//>` : html`<${Badge} kind="good">answers<//>` : html`<${Badge} kind="bad">${counted(unit.silences, "silence")} in a row<//>`) },
+  { key: "state", label: "State", cell: (unit) => html`<${Badge} kind=${UNITS[unit.condition] ?? "bad"}>${unit.state}<//>` },
   { key: "polls", label: "Answered polls", number: true, cell: (unit) => `${number(unit.ok)} of ${number(unit.polls)}` },
   { key: "trip", label: "Round trip", number: true, cell: (unit) => (unit.ok === 0 ? NOTHING : `${number(unit.round_trip_ms, 1)}\u00a0ms`) },
   { key: "answer", label: "Last answer", cell: (unit) => html`<${Age} time=${unit.ok_ms} />` },
@@ -32,11 +36,11 @@ const COLUMNS = [
 
 /** @param {{unit: Unit}} props */
 function Remedies({ unit }) {
-  return html`${unit.errors.map(({ outcome, count, meaning, remedy }) => html`<li key=${outcome}><strong>${unit.device}: ${meaning}</strong>, ${counted(count, "time")} since the start. ${remedy}.</li>`)}
+  return html`${unit.errors.map(({ outcome, count, meaning, remedy }) => html`<li key=${outcome}><strong>${unit.device}: ${meaning}</strong>, ${counted(count, "time")} since the start: ${remedy}.</li>`)}
     ${unit.last_error !== null && html`<li class="soft">${unit.device}, last error <${Age} time=${unit.error_ms} />: ${unit.last_error}</li>`}
-    ${unit.overruns > 0 && html`<li><strong>${unit.device}: ${counted(unit.overruns, "poll")} left out</strong>, the bus was busy. Ask less often, or raise the baud rate.</li>`}
-    ${unit.dropped > 0 && html`<li><strong>${unit.device}: ${counted(unit.dropped, "reading")} dropped</strong>, the recorder was behind. Look at the gateway's disk.</li>`}
-    ${unit.refused_registers.length > 0 && html`<li><strong>${unit.device}: refuses some registers</strong>, which are left out. Check that the profile fits the device.</li>`}`;
+    ${unit.overruns > 0 && html`<li><strong>${unit.device}: ${counted(unit.overruns, "poll")} left out</strong>, the bus was busy: mend what is silent on it, or ask less often.</li>`}
+    ${unit.dropped > 0 && html`<li><strong>${unit.device}: ${counted(unit.dropped, "reading")} dropped</strong>, the recorder was behind: look at the gateway's disk.</li>`}
+    ${unit.refused_registers.length > 0 && html`<li><strong>${unit.device}: refuses some registers</strong>, which are left out: check that the profile fits the device.</li>`}`;
 }
 
 /** @param {{bus: Bus}} props */
@@ -46,7 +50,7 @@ function BusCard({ bus }) {
   return html`<section class="card"><div class="card-head"><h2>${bus.id}</h2><${Badge} kind=${kind}>${word}<//></div>
     <p class=${kind === "bad" ? "trouble" : undefined}>${bus.state}</p>
     <p class="soft">${KINDS[bus.kind] ?? bus.kind}, <span class="mono">${bus.target}</span>${bus.connections > 1 && `, connected ${number(bus.connections)} times`}</p>
-    <div class="load"><span>Load</span><meter min="0" max="1" high=${BUSY} optimum="0" value=${bus.load} aria-label=${`Load of ${bus.id}`}></meter><b>${percent(bus.load)}</b></div>
+    <div class="load"><span>Load</span><meter min="0" max="1" high=${BUSY} optimum="0" value=${bus.load} aria-label=${`Load of ${bus.id}`}></meter><b>${percent(bus.load, bus.load < FINE_BELOW ? 1 : 0)}</b></div>
     <${Table} caption=${`Devices on ${bus.id}`} columns=${COLUMNS} rows=${bus.units} rowKey=${(/** @type {Unit} */ { device }) => device} />
     ${troubled.length > 0 && html`<ul class="remedies">${troubled.map((unit) => html`<${Remedies} key=${unit.device} unit=${unit} />`)}</ul>`}</section>`;
 }

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact.js";
 import { Menu, goQuery, useTitle } from "../kit/shell.js";
-import { Badge, Empty, Failed, Loading, now, useStale } from "../kit/value.js";
+import { Badge, Failed, Loading, now, useStale } from "../kit/value.js";
 import { NOTHING, figure, labelOf, qualityMeaning, qualityWord, unitOf } from "../kit/format.js";
 import { gateway, get } from "../gateway.js";
 import { DeviceAge, DeviceBadge, MainValues, staleAfterS } from "./reading.js";
@@ -65,7 +65,7 @@ function History({ device, query }) {
     const chosen = shown ? [...metrics, metric] : metrics.filter((each) => each !== metric);
     goQuery({ metric: chosen.length > 0 ? chosen.join() : null });
   };
-  if (metrics.length === 0) return html`<${Empty} title="No history">Nothing was read of this device yet.<//>`;
+  if (metrics.length === 0) return html`<p class="soft">Nothing was read of this device since the gateway's start.</p>`;
   return html`<div class="row side-head"><div class="segments" role="group" aria-label="Span">
       ${SPANS.map((span) => html`<button key=${span.hours} type="button" aria-pressed=${span.hours === hours} onClick=${() => goQuery({ hours: span.hours })}>${span.label}</button>`)}</div>
     <${Menu} label="Values"><fieldset class="choices"><legend class="unseen">Values in the chart</legend>${has.map((metric) => html`<label key=${metric}><input type="checkbox" checked=${metrics.includes(metric)}
@@ -99,10 +99,10 @@ function Shown({ device, query }) {
   return html`<div class="page-head"><h1>${device.id}</h1><${DeviceBadge} device=${device} /><${DeviceAge} device=${device} /></div>
     ${device.condition !== "ok" && html`<p class="trouble">${device.state}</p>`}
     <div class="sides"><section class=${stale ? "stack late" : "stack"}>
-        <div class="card device"><h2 class="unseen">Main values</h2><${MainValues} device=${device} /></div>
+        ${device.values.length === 0 ? html`<div class="card"><p>No values yet.</p></div>` : html`<div class="card device"><h2 class="unseen">Main values</h2><${MainValues} device=${device} /></div>
         <div class="card"><table class="figures"><caption class="unseen">All values</caption>
           <thead><tr><th scope="col">Value</th><th scope="col" class="number">Now</th><th scope="col">Quality</th></tr></thead>
-          <tbody>${device.values.map((measured) => html`<${Figure} key=${measured.metric} measured=${measured} />`)}</tbody></table></div>
+          <tbody>${device.values.map((measured) => html`<${Figure} key=${measured.metric} measured=${measured} />`)}</tbody></table></div>`}
       </section>
       <div class="stack"><section class="card"><h2 class="side-head">History</h2><${History} device=${device} query=${query} /></section><${About} device=${device} /></div></div>`;
 }

@@ -24,7 +24,7 @@ export function DeviceBadge({ device }) {
 }
 
 /** @param {{device: Device}} props */
-export const DeviceAge = ({ device }) => html`<${Age} time=${device.read_ms} staleAfterS=${staleAfterS(device)} />`;
+export const DeviceAge = ({ device }) => (device.read_ms === null ? html`<span class="age">never</span>` : html`<${Age} time=${device.read_ms} staleAfterS=${staleAfterS(device)} />`);
 
 /**
  * The values that stand for a device, large.

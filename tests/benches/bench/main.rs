@@ -7,20 +7,25 @@
 mod devices;
 mod edge;
 mod ingest;
+mod live;
 mod process;
 mod report;
 mod socket;
+mod web;
 mod wire;
 
 use report::Report;
 
 /// The suites, in the order in which they run.
-const SUITES: [&str; 1] = ["spine"];
+const SUITES: [&str; 3] = ["spine", "live", "web"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     // Cargo adds --bench.
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let [live::BARE, port] = Vec::from_iter(named.iter().map(String::as_str))[..] {
+        return live::serve_bare(port.parse()?).await;
+    }
     if let Some(unknown) = named.iter().find(|name| !SUITES.contains(&name.as_str())) {
         anyhow::bail!("no suite `{unknown}`; one of: {}", SUITES.join(", "));
     }
@@ -28,6 +33,8 @@ async fn main() -> anyhow::Result<()> {
         let mut report = Report::of(suite);
         match suite {
             "spine" => spine(&mut report).await,
+            "live" => live::measure(&mut report).await,
+            "web" => web::measure(&mut report).await,
             _ => unreachable!("every suite stands above"),
         }
         report.print();

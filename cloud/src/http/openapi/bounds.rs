@@ -45,7 +45,7 @@ fn of_field(name: &str) -> Value {
         "timezone" | "tz" => json!({"format": "iana-time-zone"}),
         "currency" => json!({"pattern": "^[A-Z]{3}$"}),
         "limit" => json!({"minimum": 1, "maximum": Page::LIMIT_MAX, "default": Page::LIMIT_DEFAULT}),
-        "points" => json!({"minimum": 1}),
+        "points" => json!({"minimum": 1, "maximum": u32::MAX}),
         "sort" => json!({"enum": ["-created_at", "created_at"], "default": "-created_at"}),
         "order" => json!({"enum": ["desc", "asc"], "default": "desc"}),
         "resolution" => json!({"enum": Resolution::ALL, "default": Resolution::Hour}),

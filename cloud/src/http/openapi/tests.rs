@@ -9,7 +9,7 @@ use crate::http::users::UpdateUser;
 use crate::store::devices::UpdateDevice;
 use crate::store::sites::UpdateSite;
 
-/// Method, path and handler of everything that is routed, pages and sockets left out.
+/// Method, path and handler of everything that is routed, pages left out.
 fn routed() -> BTreeSet<(String, String, String)> {
     let code = include_str!("../mod.rs");
     let dense: String = code.split_whitespace().collect();
@@ -25,7 +25,7 @@ fn routed() -> BTreeSet<(String, String, String)> {
                     let begins = !handlers[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
                     if let Some((_, handler)) = name
                         .rsplit_once("::")
-                        .filter(|(module, _)| begins && !["page", "assets", "docs", "ws"].contains(module))
+                        .filter(|(module, _)| begins && !["page", "assets", "docs"].contains(module))
                     {
                         found.insert((method.to_owned(), format!("{prefix}{path}"), handler.to_owned()));
                     }

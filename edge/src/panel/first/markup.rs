@@ -3,7 +3,7 @@
 use riverwatts_assets::escape;
 use serde_json::Value as Json;
 
-use crate::panel::words::{age, figure, label, unit};
+use crate::panel::words::{self, age, figure, label, unit};
 
 pub(super) fn list(json: &Json) -> &[Json] {
     json.as_array().map_or(&[], Vec::as_slice)
@@ -45,7 +45,9 @@ pub(super) fn trouble(device: &Json) -> String {
 }
 
 pub(super) fn device_age(device: &Json) -> String {
-    let told = device["age_s"].as_f64().map_or_else(|| "never".to_owned(), age);
+    let Some(told) = device["age_s"].as_f64().map(age) else {
+        return "<span class=\"age\">never</span>".to_owned();
+    };
     if device["stale"] == true {
         format!("<time class=\"age stale\"><span class=\"struck\">stale</span> {told}</time>")
     } else {
@@ -78,6 +80,11 @@ pub(super) fn number(value: &Json) -> String {
         (Some(number), "") => figure(metric, number),
         (Some(number), unit) => format!("{}<span class=\"unit\">\u{a0}{unit}</span>", figure(metric, number)),
     }
+}
+
+/// A number that belongs to no metric.
+pub(super) fn plain(json: &Json, decimals: usize) -> String {
+    words::number(json.as_f64().unwrap_or_default(), decimals)
 }
 
 pub(super) fn quality(value: &Json) -> String {

@@ -40,7 +40,7 @@ mod tests {
             "values": [{"metric": "x_a<img>", "value": null, "quality": "sentinel"}],
         });
         let unit = json!({
-            "device": hostile, "silences": 2, "polls": 3, "ok": 1, "last_error": hostile, "last_error_age_s": 3.0,
+            "device": hostile, "condition": "silent", "state": hostile, "polls": 3, "ok": 1, "last_error": hostile, "last_error_age_s": 3.0,
             "errors": [{"outcome": "timeout", "count": 2, "meaning": "no answer", "remedy": "check power"}],
         });
         let bus = json!({"id": hostile, "target": hostile, "state": hostile, "condition": "lost", "units": [unit]});
@@ -51,7 +51,7 @@ mod tests {
             (site_page(&site, &devices), 5),
             (devices_page(&devices), 5),
             (device_page(&devices, hostile), 2),
-            (buses_page(&[bus]), 8),
+            (buses_page(&[bus]), 9),
             (link_page(&site, &link), 1),
         ] {
             assert!(!page.contains("<img"), "{page}");
@@ -59,7 +59,9 @@ mod tests {
         }
         let page = device_page(&devices, hostile);
         assert!(
-            page.contains(">–</b>") && page.contains("sentinel</span>") && page.contains("stale</span> never"),
+            page.contains(">–</b>")
+                && page.contains("sentinel</span>")
+                && page.contains("<span class=\"age\">never</span>"),
             "{page}"
         );
     }

@@ -4,9 +4,13 @@ use riverwatts_assets::escape;
 use serde_json::Value as Json;
 
 use super::markup::{
-    badge, device_age, device_badge, each, head, labelled, list, main_values, number, quality, table, text, trouble,
+    badge, device_age, device_badge, each, head, labelled, list, main_values, number, plain, quality, table, text,
+    trouble,
 };
-use crate::panel::words::{age, counted, duration, label};
+use crate::panel::words::{self, age, counted, duration, label};
+
+/// Below this load, a tenth of a per cent tells something.
+const FINE_BELOW: f64 = 0.1;
 
 pub(super) fn site_page(site: &Json, devices: &[Json]) -> String {
     let parts = each(list(&site["parts"]), |part| {
@@ -72,24 +76,33 @@ pub(super) fn device_page(devices: &[Json], id: &str) -> String {
         return "<h1>Not found</h1><p>There is no such device at this site. <a href=\"/devices\">All devices</a></p>"
             .to_owned();
     };
-    let rows = each(list(&device["values"]), |value| {
+    let values = list(&device["values"]);
+    let rows = each(values, |value| {
         let name = escape(&label(value["metric"].as_str().unwrap_or_default()));
         let quality = Some(quality(value)).filter(|badge| !badge.is_empty());
         let quality = quality.unwrap_or_else(|| "<span class=\"soft\">ok</span>".to_owned());
+        let number = number(value);
         format!(
-            "<tr><th scope=\"row\">{name}</th><td class=\"number\"><b class=\"value-figure\">{}</b></td><td>{quality}</td></tr>",
-            number(value)
+            "<tr><th scope=\"row\">{name}</th><td class=\"number\"><b class=\"value-figure\">{number}</b></td><td>{quality}</td></tr>"
         )
     });
+    let now = if values.is_empty() {
+        "<div class=\"card\"><p>No values yet.</p></div>".to_owned()
+    } else {
+        format!(
+            "<div class=\"card device\"><h2 class=\"unseen\">Main values</h2>{}</div><div class=\"card\">\
+             <table class=\"figures\"><caption class=\"unseen\">All values</caption><thead><tr><th scope=\"col\">Value</th>\
+             <th scope=\"col\" class=\"number\">Now</th><th scope=\"col\">Quality</th></tr></thead>\
+             <tbody>{rows}</tbody></table></div>",
+            main_values(device)
+        )
+    };
     let late = if device["stale"] == true { " late" } else { "" };
+    let about = device_badge(device) + &device_age(device);
     format!(
-        "{}{}<div class=\"sides\"><section class=\"stack{late}\"><div class=\"card device\"><h2 class=\"unseen\">Main values\
-         </h2>{}</div><div class=\"card\"><table class=\"figures\"><caption class=\"unseen\">All values</caption>\
-         <thead><tr><th scope=\"col\">Value</th><th scope=\"col\" class=\"number\">Now</th><th scope=\"col\">Quality</th></tr></thead>\
-         <tbody>{rows}</tbody></table></div></section><div class=\"stack\"></div></div>",
-        head(&text(device, "id"), &(device_badge(device) + &device_age(device))),
+        "{}{}<div class=\"sides\"><section class=\"stack{late}\">{now}</section><div class=\"stack\"></div></div>",
+        head(&text(device, "id"), &about),
         trouble(device),
-        main_values(device),
     )
 }
 
@@ -105,20 +118,18 @@ pub(super) fn buses_page(buses: &[Json]) -> String {
         };
         let rows = list(&bus["units"]).iter().map(|unit| {
             let device = text(unit, "device");
-            let state = match (unit["silences"].as_u64(), unit["polls"].as_u64()) {
-                (Some(0), Some(0)) => badge("quiet", "not asked yet"),
-                (Some(0), _) => badge("good", "answers"),
-                (silences, _) => {
-                    badge("bad", &format!("{} in a row", counted(silences.unwrap_or_default(), "silence")))
-                }
-            };
+            let state = badge(unit_kind(unit), &text(unit, "state"));
             let answer = unit["last_ok_age_s"].as_f64().map_or_else(|| "never".to_owned(), age);
             vec![
                 format!("<a href=\"/devices/{device}\">{device}</a>"),
                 unit["unit"].to_string(),
                 state,
-                format!("{} of {}", unit["ok"], unit["polls"]),
-                format!("{}\u{a0}ms", unit["round_trip_ms"]),
+                format!("{} of {}", plain(&unit["ok"], 0), plain(&unit["polls"], 0)),
+                if unit["ok"] == 0 {
+                    "–".to_owned()
+                } else {
+                    format!("{}\u{a0}ms", plain(&unit["round_trip_ms"], 1))
+                },
                 format!("<time class=\"age\">{answer}</time>"),
             ]
         });
@@ -132,18 +143,26 @@ pub(super) fn buses_page(buses: &[Json]) -> String {
         format!(
             "<section class=\"card\"><div class=\"card-head\"><h2>{}</h2>{}</div><p{}>{}</p><p class=\"soft\">{wire}, \
              <span class=\"mono\">{}</span></p><div class=\"load\"><span>Load</span><meter min=\"0\" max=\"1\" high=\"0.8\" \
-             optimum=\"0\" value=\"{load}\"></meter><b>{:.0}\u{a0}%</b></div>{}{}</section>",
+             optimum=\"0\" value=\"{load}\"></meter><b>{}\u{a0}%</b></div>{}{}</section>",
             text(bus, "id"),
             badge(kind, word),
             if kind == "bad" { " class=\"trouble\"" } else { "" },
             text(bus, "state"),
             text(bus, "target"),
-            load * 100.0,
+            words::number(load * 100.0, usize::from(load < FINE_BELOW)),
             table("Devices on this bus", &labels, rows),
             remedies(list(&bus["units"])),
         )
     });
     format!("{}<div class=\"stack\">{cards}</div>", head("Buses", ""))
+}
+
+fn unit_kind(unit: &Json) -> &'static str {
+    match unit["condition"].as_str() {
+        Some("ok") => "good",
+        Some("waiting") => "quiet",
+        _ => "bad",
+    }
 }
 
 fn remedies(units: &[Json]) -> String {
@@ -152,10 +171,14 @@ fn remedies(units: &[Json]) -> String {
         let errors = each(list(&unit["errors"]), |error| {
             let times = counted(error["count"].as_u64().unwrap_or_default(), "time");
             let (meaning, remedy) = (text(error, "meaning"), text(error, "remedy"));
-            format!("<li><strong>{device}: {meaning}</strong>, {times} since the start. {remedy}.</li>")
+            format!("<li><strong>{device}: {meaning}</strong>, {times} since the start: {remedy}.</li>")
         });
         let last = unit["last_error_age_s"].as_f64().map(|seconds| {
-            format!("<li class=\"soft\">{device}, last error {}: {}</li>", age(seconds), text(unit, "last_error"))
+            format!(
+                "<li class=\"soft\">{device}, last error <time class=\"age\">{}</time>: {}</li>",
+                age(seconds),
+                text(unit, "last_error")
+            )
         });
         errors + &last.unwrap_or_default()
     });
@@ -172,10 +195,10 @@ pub(super) fn link_page(site: &Json, link: &Json) -> String {
     };
     let receipt = link["last_receipt_age_s"].as_f64().map_or_else(|| "never".to_owned(), age);
     let values = [
-        ("Readings that wait", link["backlog_readings"].to_string()),
+        ("Readings that wait", plain(&link["backlog_readings"], 0)),
         ("The oldest waits for", link["oldest_unsent_seconds"].as_f64().map_or_else(|| "–".to_owned(), duration)),
         ("Last receipt", receipt),
-        ("Refused, resting here", site["dead_letters"].to_string()),
+        ("Refused, resting here", plain(&site["dead_letters"], 0)),
     ];
     let values: String = values.iter().map(|(name, shown)| labelled(name, shown, "")).collect();
     format!(

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use self::cloud::{FakeCloud, Reply, Request};
+use super::pace::EVERY_MIN;
 use super::*;
 use crate::clock::Timekeeper;
 use crate::config::{Overrides, parse};
