@@ -82,7 +82,7 @@ impl Rig {
             let mut rows = admin.list(&format!("/{noun}?limit=1000"), noun).await;
             for row in rows.iter_mut().filter_map(Value::as_object_mut) {
                 // A refused caller was there all the same.
-                ["last_login", "last_seen_at", "link"].map(|field| row.remove(field));
+                row.retain(|field, _| !["last_login", "last_seen_at", "link"].contains(&field.as_str()));
             }
             for row in &rows {
                 let id = row["id"].as_str().unwrap();
