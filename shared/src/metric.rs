@@ -98,6 +98,24 @@ pub const CATALOGUE: &[MetricInfo] = &[
     // Battery.
     info(44, "battery_time_to_go_s", "s"),
     info(45, "battery_consumed_ah", "Ah"),
+    info(46, "battery_health_percent", "%"),
+    info(47, "battery_temperature_c", "°C"),
+    info(48, "battery_cycles", ""),
+    info(49, "cell_voltage_min_v", "V"),
+    info(50, "cell_voltage_max_v", "V"),
+    // Generating sets and drives.
+    info(51, "oil_pressure_kpa", "kPa"),
+    info(52, "fuel_level_percent", "%"),
+    info(53, "starter_voltage_v", "V"),
+    info(54, "load_percent", "%"),
+    info(55, "torque_nm", "Nm"),
+    info(56, "operating_time_h", "h"),
+    info(57, "starts", ""),
+    // More of water and air.
+    info(58, "water_volume_m3", "m³"),
+    info(59, "water_pressure_bar", "bar"),
+    info(60, "water_distance_m", "m"),
+    info(61, "humidity_percent", "%"),
 ];
 
 /// Units of `x_…` metrics, by the last part of their name.
@@ -124,6 +142,10 @@ const UNITS: &[(&str, &str)] = &[
     ("ah", "Ah"),
     ("nm", "Nm"),
     ("bar", "bar"),
+    ("kpa", "kPa"),
+    ("kohm", "kΩ"),
+    ("ma", "mA"),
+    ("m3", "m³"),
 ];
 
 /// The nine canonical metrics: columns of their own in the cloud.
