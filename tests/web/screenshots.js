@@ -8,13 +8,13 @@ import { LAUNCH } from "./browser.js";
 const TARGET = process.env.CARGO_TARGET_DIR ?? new URL("../../target", import.meta.url).pathname;
 const PORTS = ["--cloud-port", "0", "--panel-port", "0", "--modbus-port", "0", "--mqtt-port", "0"];
 /** So long the demo has run, so that there is a past to look at. */
-const PAST_MS = 270_000;
+const PAST_MS = 240_000;
 const LOOK_EVERY_MS = 1_000;
 const DESK = { width: 1_280, height: 800 };
 const PHONE = { width: 390, height: 844 };
 
 const folder = process.argv[2];
-const demo = spawn(`${TARGET}/release/riverwatts-demo`, ["run", "--story", "debris", ...PORTS], { stdio: ["ignore", "pipe", "inherit"] });
+const demo = spawn(`${TARGET}/release/riverwatts-demo`, ["run", ...PORTS], { stdio: ["ignore", "pipe", "inherit"] });
 const lines = createInterface(demo.stdout);
 const ready = await new Promise((resolve) => lines.on("line", (line) => line.startsWith("ready ") && resolve(JSON.parse(line.slice("ready ".length)))));
 const api = `${ready.cloud}/api/v1`;
@@ -44,7 +44,7 @@ const span = `from=${new Date(begun).toISOString()}&to=${new Date(begun + PAST_M
 const PICTURES = [
   { name: "fleet", at: ready.cloud, viewport: { ...DESK, height: 460 }, colorScheme: "light", until: "Energy today" },
   { name: "site", at: `${ready.cloud}/sites/${site.id}`, viewport: { ...DESK, height: 900 }, colorScheme: "light", until: "Last hour" },
-  { name: "device", at: `${ready.cloud}/devices/${turbine.id}?${span}&metric=power_output_kw,rotor_rpm`, viewport: { ...DESK, height: 900 }, colorScheme: "dark", until: "As a table" },
+  { name: "device", at: `${ready.cloud}/devices/${turbine.id}?${span}`, viewport: { ...DESK, height: 1_060 }, colorScheme: "dark", until: "As a table" },
   { name: "panel", at: ready.panel, viewport: DESK, colorScheme: "light", until: "turbine-1" },
   { name: "panel-phone", at: `${ready.panel}/devices/turbine-1`, viewport: PHONE, colorScheme: "dark", until: "As a table" },
 ];
