@@ -12,6 +12,7 @@ test: compiler
 	scripts/test-js
 	cargo build --workspace --bins
 	cargo test --workspace
+	scripts/test-web
 
 # The gateway for the processor of a Raspberry Pi, and its test under emulation.
 cross: compiler

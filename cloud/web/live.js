@@ -2,6 +2,7 @@
 // pauses and asks for what it missed; where sockets do not work it asks from time to time. A page that nobody sees leaves.
 
 import { signal, useEffect, useRef } from "./vendor/preact.js";
+import { now } from "./kit/value.js";
 import { backOff, hasStatus } from "./request.js";
 import { access, session, start } from "./session.js";
 
@@ -31,6 +32,8 @@ const CLOSED_FOR_GOOD = [4403, 4404];
 /** @typedef {"joining"|"live"|"reconnecting"|"asking"|"offline"} State */
 /** How the page's room is heard; null where a page has none. */
 export const heard = signal(/** @type {State|null} */ (null));
+/** When the server last said something, in ms. */
+export let heardAt = Date.now();
 
 /**
  * Is in a room while the component is shown.
@@ -86,6 +89,7 @@ function join(room, hear, ask) {
   /** @param {Frame} frame */
   function took(frame) {
     failures = 0;
+    heardAt = now.peek();
     heard.value = "live";
     clearTimeout(timers.ask);
     after("silence", drop, SILENCE_MAX_MS);
@@ -129,6 +133,7 @@ function join(room, hear, ask) {
     after("ask", askOnce, ASK_EVERY_MS);
     try {
       await ask();
+      heardAt = now.peek();
       if (!left && heard.peek() !== "live") heard.value = "asking";
     } catch (error) {
       if (!left && heard.peek() !== "live" && !hasStatus(error, 401)) heard.value = "offline";
@@ -145,6 +150,7 @@ function join(room, hear, ask) {
     const own = socket;
     socket = null;
     own?.close();
+    heard.value = "joining";
     for (const name of ["connect", "silence", "ask"]) clearTimeout(timers[name]);
   }
 

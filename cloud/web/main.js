@@ -2,11 +2,11 @@
 
 import { html, render, useEffect } from "./vendor/preact.js";
 import "./kit/format.js";
-import { Badge, Failed, Loading } from "./kit/value.js";
+import { Badge, Failed, Loading, Offline } from "./kit/value.js";
 import { Menu, Routes, Shell, announce, go, place, toast, useTitle } from "./kit/shell.js";
 import { session, signOut, start } from "./session.js";
 import "./request.js";
-import { heard } from "./live.js";
+import { heard, heardAt } from "./live.js";
 
 /** @type {import("./kit/shell.js").Route[]} */
 const ROUTES = [
@@ -63,7 +63,8 @@ function App() {
     if (signedIn && place.value.path === "/sign-in") go("/", { replace: true });
   }, [signedIn, place.value.path]);
   const links = !signedIn ? [] : [{ href: "/", label: user.role === "customer" ? "Sites" : "Fleet" }, ...(user.role === "customer" ? [] : [{ href: "/gateways", label: "Gateways" }])];
-  return html`<${Shell} name="RiverWatts" links=${links} status=${signedIn && html`<${Heard} />`} account=${signedIn && html`<${Account} user=${user} />`}>
+  return html`<${Shell} name="RiverWatts" links=${links} status=${signedIn && html`<${Heard} />`} account=${signedIn && html`<${Account} user=${user} />`}
+      banner=${signedIn && heard.value === "offline" && html`<${Offline} since=${heardAt} />`}>
     ${signedIn ? html`<${Routes} key=${user.id} routes=${ROUTES} missing=${Missing} />`
     : state === "out" || place.value.path === "/styleguide" ? html`<${Routes} key="out" routes=${place.value.path === "/styleguide" ? ROUTES : SIGN_IN} missing=${Missing} />`
     : failure !== null ? html`<${Failed} title="The server cannot be reached" error=${failure} retry=${start} />`

@@ -105,7 +105,7 @@ async function signed(method, path, with_ = {}) {
   try {
     return await call(method, path, { ...with_, token: await keys.token() });
   } catch (error) {
-    if (!hasStatus(error, 401)) throw error;
+    if (!hasStatus(error, 401) || with_.signal?.aborted) throw error;
     await keys.renew();
     return call(method, path, { ...with_, token: await keys.token() });
   }
@@ -141,7 +141,7 @@ export async function get(path, { signal } = {}) {
  * @param {{signal?: AbortSignal}} with_
  * @returns {Promise<any>} the body, as if it were one page
  */
-export async function getAll(path, noun, with_) {
+export async function getAll(path, noun, with_ = {}) {
   const body = await get(path, with_);
   const rows = [...body[noun]];
   let cursor = body.next_cursor;
@@ -200,6 +200,13 @@ export function useOnce() {
 /** @type {Map<string, any>} */
 const kept = new Map(Object.entries(first.answers).map(([path, body]) => [path.slice(API.length), body]));
 
+/** @param {string} path @param {any} data */
+function keep(path, data) {
+  kept.delete(path);
+  kept.set(path, data);
+  if (kept.size > KEPT_MAX) kept.delete(/** @type {string} */ (kept.keys().next().value));
+}
+
 /** Forgets the answers to somebody who has left. */
 export function forget() {
   kept.clear();
@@ -210,12 +217,17 @@ export function forget() {
  * An answer as a component's state: the last one known until the new one is here, and beside an error too.
  * @param {string|null} path null asks nothing
  * @param {{noun?: string, everyMs?: number}} how `noun` reads all pages of a list; `everyMs` asks again and again
- * @returns {{data: any, error: unknown, reload: () => void}}
+ * @returns {{data: any, error: unknown, reload: () => void, put: (data: any) => void}} `put` takes an answer that was had elsewhere
  */
 export function useGet(path, { noun, everyMs } = {}) {
   const [found, setFound] = useState(/** @type {{path: string|null, data: any, error: unknown}} */ ({ path: null, data: null, error: null }));
   const [asked, setAsked] = useState(0);
   const reload = useCallback(() => setAsked((count) => count + 1), []);
+  const put = useCallback((/** @type {any} */ data) => {
+    if (path === null) return;
+    keep(path, data);
+    setFound({ path, data, error: null });
+  }, [path]);
   useEffect(() => {
     if (path === null) return;
     const left = new AbortController();
@@ -225,10 +237,7 @@ export function useGet(path, { noun, everyMs } = {}) {
       try {
         const data = await (noun === undefined ? get(path, { signal: left.signal }) : getAll(path, noun, { signal: left.signal }));
         if (left.signal.aborted) return;
-        kept.delete(path);
-        kept.set(path, data);
-        if (kept.size > KEPT_MAX) kept.delete(/** @type {string} */ (kept.keys().next().value));
-        setFound({ path, data, error: null });
+        put(data);
       } catch (error) {
         if (left.signal.aborted) return;
         setFound((before) => ({ path, data: before.path === path ? before.data : kept.get(path) ?? null, error }));
@@ -241,6 +250,6 @@ export function useGet(path, { noun, everyMs } = {}) {
       clearTimeout(timer);
     };
   }, [path, asked, everyMs]);
-  if (found.path === path) return { data: found.data, error: found.error, reload };
-  return { data: path === null ? null : kept.get(path) ?? null, error: null, reload };
+  if (found.path === path) return { data: found.data, error: found.error, reload, put };
+  return { data: path === null ? null : kept.get(path) ?? null, error: null, reload, put };
 }

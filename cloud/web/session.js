@@ -34,7 +34,10 @@ let failures = 0;
 const others = new BroadcastChannel("riverwatts-session");
 others.onmessage = (/** @type {MessageEvent<"in"|"out">} */ { data }) => {
   if (data === "out" && current.peek().state === "in") left("You signed out in another tab.");
-  if (data === "in" && current.peek().state === "out") renew().catch(() => {});
+  if (data === "in" && current.peek().state === "out") {
+    current.value = { state: "unknown", user: null, why: null, failure: null };
+    start();
+  }
 };
 
 function hasTrace() {
@@ -85,6 +88,7 @@ function left(why) {
  * @returns {Promise<void>}
  */
 function renew() {
+  if (current.peek().state === "out") return Promise.reject(new ApiError(401, null));
   renewing ??= (navigator.locks === undefined ? trade() : navigator.locks.request(LOCK, trade)).finally(() => (renewing = null));
   return renewing;
 }
@@ -106,8 +110,7 @@ async function trade() {
 
 /** A token that is good for a while. */
 async function token() {
-  if (current.peek().state === "out") throw new ApiError(401, null);
-  if (access.peek() === null || Date.now() > endsAt - SPARE_MS) await renew();
+  if (current.peek().state === "out" || access.peek() === null || Date.now() > endsAt - SPARE_MS) await renew();
   const held = access.peek();
   if (held === null) throw new NetworkError("no connection to the server");
   return held;

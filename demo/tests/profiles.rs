@@ -42,8 +42,10 @@ fn read(profile: &Profile, device: Profiled) -> Decoded {
     let ask = |unit: u8, function: u8, start: u16, count: u16| -> Option<Vec<u16>> {
         let [a, b, c, d] = [start.to_be_bytes(), count.to_be_bytes()].concat().try_into().unwrap();
         let answer = station.answer(unit, &[function, a, b, c, d]).unwrap();
-        let words = answer[2..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
-        (answer[0] == function).then(|| words.collect())
+        let bit = |at: u16| u16::from(answer[2 + usize::from(at / 8)] >> (at % 8) & 1);
+        let words = || answer[2..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+        let all = || if function <= 2 { (0..count).map(bit).collect() } else { words().collect() };
+        (answer[0] == function).then(all)
     };
     let layout = match &profile.discovery {
         None => Layout::fixed(profile),
@@ -79,8 +81,11 @@ fn tolerance(profile: &Profile, metric: Metric, value: f64) -> f64 {
     for area in &profile.areas {
         let mut take = |register: &Register| {
             let resolution = register.resolution.map_or(0.0, |resolution| resolution.as_f64());
-            let scaled =
-                if register.scale_from.is_some() { 0.005 * value.abs() } else { register.scale.as_f64().abs() };
+            let scaled = if register.scale_from.is_some() || !register.times.is_empty() {
+                0.005 * value.abs()
+            } else {
+                register.scale.as_f64().abs()
+            };
             let own = if register.kind.is_float() { 0.0 } else { scaled };
             step = step.max(own).max(resolution);
         };
@@ -133,6 +138,15 @@ fn read_back(profile: &Profile, metrics: &[Metric]) {
                 cause: EncodeError::DoesNotFit { metric, .. } | EncodeError::MeansNothing { metric, .. },
                 ..
             }) => drop(given.remove(&metric).unwrap()),
+            // Two metrics of one register.
+            Err(ProfileError::Value { cause: EncodeError::Taken { register }, .. }) => {
+                let registers = profile.areas.iter().flat_map(|area| &area.registers);
+                let fed = registers.filter(|other| other.name == register).filter_map(|other| match other.feeds {
+                    Feeds::Metric { metric, .. } => Some(metric),
+                    _ => None,
+                });
+                assert!(fed.filter_map(|metric| given.remove(&metric)).count() > 0, "{name}: {register}");
+            }
             Err(error) => panic!("{error}"),
         }
     };

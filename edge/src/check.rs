@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use riverwatts_shared::problem::Problem;
 use riverwatts_shared::profile::sunspec::Model;
-use riverwatts_shared::profile::{Poll, Profile};
+use riverwatts_shared::profile::{Confidence, Poll, Profile};
 use serde::Serialize;
 
 use crate::bus::SLOW_EVERY;
@@ -53,6 +53,8 @@ pub struct DeviceReport {
     pub unit: u8,
     /// Its profile.
     pub profile: String,
+    /// How sure the profile is of its registers.
+    pub confidence: Confidence,
     /// How often it is polled, in seconds.
     pub interval_s: f64,
     /// Requests of a poll.
@@ -115,6 +117,7 @@ fn device_report(config: &Config, bus: &Bus, device: &Device) -> (DeviceReport, 
         id: device.id.clone(),
         unit: device.unit,
         profile: device.profile.name.clone(),
+        confidence: device.profile.confidence,
         interval_s: device.interval.as_secs_f64(),
         blocks: fast.len(),
         registers: fast.iter().map(|block| u32::from(block.count)).sum(),
@@ -157,10 +160,11 @@ impl fmt::Display for Report {
             let load = bus.load.map(|load| format!(", at least {:.0} % busy", load * 100.0)).unwrap_or_default();
             writeln!(f, "bus {} ({}): {}{load}", bus.id, bus.kind, count(bus.devices.len() as u32, "device"))?;
             for device in &bus.devices {
-                let DeviceReport { id, unit, profile, interval_s, blocks, registers, .. } = device;
+                let DeviceReport { id, unit, profile, confidence, interval_s, blocks, registers, .. } = device;
                 write!(
                     f,
-                    "  {id} unit {unit}, {profile}: {registers} registers in {blocks} requests every {interval_s} s"
+                    "  {id} unit {unit}, {profile} ({} confidence): {registers} registers in {blocks} requests every {interval_s} s",
+                    confidence.word()
                 )?;
                 if let (Some(wire_s), Some(share)) = (device.wire_s, device.share) {
                     write!(f, ", {:.0} ms on the wire ({:.0} %)", wire_s * 1_000.0, share * 100.0)?;
@@ -234,7 +238,10 @@ unit = 1
         assert!(lan.devices[0].registers > 10, "SunSpec models are taken to be there");
         assert_eq!(report.problems, []);
         assert!(report.notes[0].contains("no broker yet"));
-        assert!(report.to_string().ends_with("no problems"));
+        let text = report.to_string();
+        assert!(text.contains("eastron-sdm630 (high confidence)") && text.ends_with("no problems"), "{text}");
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["buses"][0]["devices"][0]["confidence"], "high");
     }
 
     #[test]

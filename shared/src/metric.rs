@@ -98,6 +98,24 @@ pub const CATALOGUE: &[MetricInfo] = &[
     // Battery.
     info(44, "battery_time_to_go_s", "s"),
     info(45, "battery_consumed_ah", "Ah"),
+    info(46, "battery_health_percent", "%"),
+    info(47, "battery_temperature_c", "°C"),
+    info(48, "battery_cycles", ""),
+    info(49, "cell_voltage_min_v", "V"),
+    info(50, "cell_voltage_max_v", "V"),
+    // Generating sets and drives.
+    info(51, "oil_pressure_kpa", "kPa"),
+    info(52, "fuel_level_percent", "%"),
+    info(53, "starter_voltage_v", "V"),
+    info(54, "load_percent", "%"),
+    info(55, "torque_nm", "Nm"),
+    info(56, "operating_time_h", "h"),
+    info(57, "starts", ""),
+    // More of water and air.
+    info(58, "water_volume_m3", "m³"),
+    info(59, "water_pressure_bar", "bar"),
+    info(60, "water_distance_m", "m"),
+    info(61, "humidity_percent", "%"),
 ];
 
 /// Units of `x_…` metrics, by the last part of their name.
@@ -124,6 +142,10 @@ const UNITS: &[(&str, &str)] = &[
     ("ah", "Ah"),
     ("nm", "Nm"),
     ("bar", "bar"),
+    ("kpa", "kPa"),
+    ("kohm", "kΩ"),
+    ("ma", "mA"),
+    ("m3", "m³"),
 ];
 
 /// The nine canonical metrics: columns of their own in the cloud.
@@ -177,6 +199,16 @@ impl Metric {
 
     /// The metric with this name: of the catalogue, or `x_` followed by lower-case letters, digits and `_`.
     pub fn named(name: &str) -> Result<Metric, UnknownMetric> {
+        Metric::named_within(name, EXTRA_NAMES_MAX)
+    }
+
+    /// The same for a name that somebody asks about: such names never take up more than half of the room,
+    /// so that what is measured always finds some.
+    pub fn asked(name: &str) -> Result<Metric, UnknownMetric> {
+        Metric::named_within(name, EXTRA_NAMES_MAX / 2)
+    }
+
+    fn named_within(name: &str, names_max: usize) -> Result<Metric, UnknownMetric> {
         if let Some(&number) = BY_NAME.get(name) {
             return Ok(Metric(number));
         }
@@ -194,7 +226,7 @@ impl Metric {
         if let Some(&number) = extras.numbers.get(name) {
             return Ok(Metric(number));
         }
-        if extras.names.len() >= EXTRA_NAMES_MAX {
+        if extras.names.len() >= names_max {
             return Err(UnknownMetric::TooMany(name.to_owned()));
         }
         let number = EXTRA_BASE + extras.names.len() as u16;
@@ -291,6 +323,14 @@ mod tests {
         for name in ["", "x_", "gate", "x_Gate", "x_gate opening", &"x_".repeat(40)] {
             assert!(Metric::named(name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_asked_about_leaves_room_for_what_is_measured() {
+        let full = (0..EXTRA_NAMES_MAX).find(|n| Metric::asked(&format!("x_asked_{n}")).is_err());
+        assert!(full.is_some_and(|n| n <= EXTRA_NAMES_MAX / 2), "{full:?}");
+        let measured = Metric::named("x_measured_after_all").unwrap();
+        assert_eq!(Metric::asked("x_measured_after_all"), Ok(measured));
     }
 
     #[test]

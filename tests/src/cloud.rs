@@ -18,7 +18,8 @@ use crate::program::{Program, command, errand};
 pub const PASSWORD: &str = "a password of the tests";
 /// Signs the access tokens, so that a test can forge and backdate them.
 pub const JWT_SECRET: &str = "the secret of the suites, known to all of them";
-const ADMIN: &str = "admin@example.org";
+/// Whom every cloud has from its start.
+pub const ADMIN: &str = "admin@example.org";
 
 /// A cloud.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Cloud {
     port: u16,
     program: Option<Program>,
     last_write: Option<LastWrite>,
-    settings: Vec<(&'static str, String)>,
+    settings: Vec<(String, String)>,
     admin: Api,
 }
 
@@ -36,6 +37,8 @@ pub struct Cloud {
 pub struct Person {
     /// Id of the account.
     pub id: String,
+    /// What they sign in with.
+    pub email: String,
     /// What they see.
     pub api: Api,
 }
@@ -71,7 +74,7 @@ impl Cloud {
         let mut serve = command(&program("riverwatts-cloud"));
         serve.args(["serve", "--data"]).arg(self.data()).env("PORT", self.port.to_string());
         serve.env("JWT_SECRET", JWT_SECRET).env("REGISTRATION", "on");
-        serve.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        serve.envs(self.settings.iter().cloned());
         if let Some(last_write) = &self.last_write {
             last_write.apply(&mut serve);
         }
@@ -88,8 +91,8 @@ impl Cloud {
     }
 
     /// Sets a variable of its environment, from the next start on.
-    pub fn set(&mut self, name: &'static str, value: &str) {
-        self.settings.push((name, value.to_owned()));
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.push((name.to_owned(), value.to_owned()));
     }
 
     /// Lets it die at a write, from the next start on.
@@ -167,7 +170,8 @@ impl Cloud {
             "email": email, "password": PASSWORD, "first_name": "Ada", "last_name": "River", "role": role,
         });
         let id = id_of(&self.admin.post("/users", &account).await.ok());
-        Person { id, api: self.anonymous().signed_in(&email, PASSWORD).await }
+        let api = self.anonymous().signed_in(&email, PASSWORD).await;
+        Person { id, email, api }
     }
 
     /// Lets a technician or viewer see a site.

@@ -22,6 +22,13 @@ impl EdgeToml {
         EdgeToml { settings, machines: String::new() }
     }
 
+    /// What people call the site.
+    pub fn named(self, name: &str) -> EdgeToml {
+        let name = serde_json::json!(name); // a JSON text is a TOML text as well
+        let settings = self.settings.replace("[site]\n", &format!("[site]\nname = {name}\n"));
+        EdgeToml { settings, ..self }
+    }
+
     /// Uploads so often instead.
     pub fn upload_every(self, every: &str) -> EdgeToml {
         let settings = self.settings.replace("every = \"1s\"", &format!("every = \"{every}\""));

@@ -20,6 +20,8 @@ pub mod program;
 pub mod reading;
 pub mod river;
 pub mod serial_line;
+pub mod stage;
 pub mod tls;
+pub mod virtual_devices;
 pub mod wall_clock;
 pub mod watcher;

@@ -51,8 +51,13 @@ fn in_target(path: &str, maker: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("there is no {path} in the target folder; make it by: {maker}"))
 }
 
-/// `target/debug` of `target/debug/deps/suites-…`.
+/// `target/debug` of `target/debug/deps/suites-…`, and of a program beside that folder.
 pub(crate) fn profile_folder() -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    own.parent().and_then(Path::parent).expect("cargo puts tests into deps").to_owned()
+    let folder = own.parent().expect("a program lies in a folder");
+    if folder.ends_with("deps") {
+        folder.parent().expect("cargo puts tests into deps").to_owned()
+    } else {
+        folder.to_owned()
+    }
 }

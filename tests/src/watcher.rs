@@ -95,12 +95,15 @@ impl Watcher {
         }
     }
 
-    /// The next frame, which is of this type; its data.
+    /// The next frame that is no sign of life, and is of this type; its data.
     #[track_caller]
     pub fn data(&mut self, kind: &str) -> impl Future<Output = Value> {
         let caller = std::panic::Location::caller();
         async move {
             let mut frame = self.frame().await;
+            while frame["type"] == "ping" && kind != "ping" {
+                frame = self.frame().await;
+            }
             assert_eq!(frame["type"], kind, "{caller}: {frame}");
             frame["data"].take()
         }

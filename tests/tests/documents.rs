@@ -18,14 +18,16 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every file below `folder`, as a path from the root, build output left out.
+/// Every file below `folder`, as a path from the root; what was built or installed is left out.
 fn files(folder: &str, found: &mut Vec<String>) {
     let mut entries: Vec<_> = fs::read_dir(root().join(folder)).unwrap().map(Result::unwrap).collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
         match entry.file_type().unwrap().is_dir() {
-            true if !path.ends_with("/target") => files(&path, found),
+            true if !["target", "node_modules"].iter().any(|left_out| path.ends_with(&format!("/{left_out}"))) => {
+                files(&path, found);
+            }
             true => {}
             false => found.push(path),
         }

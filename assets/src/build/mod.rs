@@ -1,6 +1,7 @@
 //! For build scripts: from folders to a table of [`crate::Assets`]. The same files give the same
 //! bytes, whatever the machine.
 
+mod comments;
 mod compress;
 mod modules;
 mod page;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::BuildError;
+use super::{BuildError, comments};
 
 /// Bytes of the hash in the address: enough that no two trees of one program share it.
 const HASH_BYTES: usize = 8;
@@ -66,7 +66,10 @@ impl Tree {
                 let bytes = fs::read(entry.path()).map_err(failed)?;
                 self.index = text(&path, &bytes)?.to_owned();
             } else if let Some(media_type) = media_type {
-                let bytes = fs::read(entry.path()).map_err(failed)?;
+                let mut bytes = fs::read(entry.path()).map_err(failed)?;
+                if matches!(ending, "css" | "js") && !path.starts_with(VENDOR) {
+                    bytes = comments::left_out(text(&path, &bytes)?).into_bytes();
+                }
                 if self.files.insert(path.clone(), (media_type, bytes)).is_some() {
                     return Err(BuildError::Twice { path });
                 }

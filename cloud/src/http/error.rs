@@ -3,7 +3,7 @@
 //! A handler's `ApiError` travels inside the response; [`super::frame`] writes it out, because it
 //! knows the request's id, and gives the framework's own refusals the same shape.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use riverwatts_shared::time::UtcMs;
 use serde::Serialize;
@@ -152,6 +152,16 @@ impl ApiError {
         }
     }
 
+    /// Says in the headers of an answer when to come again, and how to say who one is.
+    pub fn put_headers(&self, headers: &mut HeaderMap) {
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+    }
+
     /// The same error about fields of the request.
     pub fn with_details(self, details: Vec<FieldError>) -> ApiError {
         ApiError { details, ..self }
@@ -183,12 +193,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
-        if let Some(seconds) = self.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
+        self.put_headers(response.headers_mut());
         response.extensions_mut().insert(self);
         response
     }

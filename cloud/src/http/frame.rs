@@ -96,6 +96,8 @@ pub async fn frame(State(app): State<AppState>, mut request: Request, next: Next
 /// The answer with the error as its body; headers like `Allow` and `Retry-After` stay.
 fn write_error(response: Response, error: &ApiError, request_id: &str, app: &AppState) -> Response {
     let (mut parts, _) = response.into_parts();
+    // (Layers answer with a status alone.)
+    error.put_headers(&mut parts.headers);
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.remove(header::CONTENT_TYPE);
     let body = Json(error.to_json(request_id, app.clock.wall())).into_response();

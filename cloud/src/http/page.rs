@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::{Extension, Router};
 use riverwatts_assets::first_values;
-use serde_json::json;
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ pub async fn show(
 ) -> Response {
     let id = params.iter().find(|(name, _)| *name == "id").and_then(|(_, text)| text.parse().ok());
     let first = match cookie(&headers) {
-        Some(token) => first(&app, &api, &context, token, &questions(route.as_str(), id)).await,
+        Some(token) => first(&app, &api, &context, token, questions(route.as_str(), id)).await,
         None => Ok(None),
     };
     let first = first.unwrap_or_else(|error| {
@@ -57,9 +57,16 @@ fn questions(route: &str, id: Option<Uuid>) -> Vec<String> {
             "/gateways?limit=1000&sort=created_at".to_owned(),
             "/sites/summaries".to_owned(),
         ],
-        ("/devices/{id}", Some(id)) => vec![format!("/devices/{id}")],
+        ("/devices/{id}", Some(id)) => vec![format!("/devices/{id}"), format!("/devices/{id}/readings?limit=1")],
         _ => Vec::new(),
     }
+}
+
+/// A device's page shows its site's name and clock too, and only the device tells which that is.
+fn site_question(question: &str, answer: &str) -> Option<String> {
+    let is_device = question.strip_prefix("/devices/").is_some_and(|rest| !rest.contains('/'));
+    let device: Value = serde_json::from_str(answer).ok().filter(|_| is_device)?;
+    Some(format!("/sites/{}", device.get("site_id")?.as_str()?))
 }
 
 /// The first values for the session of this refresh token, which is looked at and not traded.
@@ -68,17 +75,19 @@ async fn first(
     api: &Api,
     context: &RequestContext,
     token: &str,
-    questions: &[String],
+    mut questions: Vec<String>,
 ) -> Result<Option<String>, DbError> {
     let now = app.clock.wall();
     let Some((user, session_id)) = sign_in::recognise(&app.auth, &app.db, token, now).await? else { return Ok(None) };
     context.set_user(user.id);
     let access_token = app.auth.tokens.issue_access(&user, session_id, now);
     let mut answers = Vec::new();
-    for question in questions {
-        if let Some(answer) = api.ask(question, &access_token).await {
-            answers.push(format!("{}:{answer}", json!(format!("/api/v1{question}"))));
-        }
+    let mut next = 0;
+    while let Some(question) = questions.get(next) {
+        next += 1;
+        let Some(answer) = api.ask(question, &access_token).await else { continue };
+        answers.push(format!("{}:{answer}", json!(format!("/api/v1{question}"))));
+        questions.extend(site_question(question, &answer));
     }
     let json = format!("{{\"user\":{},\"time\":{},\"answers\":{{{}}}}}", json!(user), json!(now), answers.join(","));
     Ok(Some(first_values(&json)))

@@ -179,7 +179,7 @@ function Gaps({ gaps, zone }) {
   const rows = gaps.data?.gaps ?? [];
   return html`<section class="card stack" aria-labelledby="gaps"><h2 id="gaps">Gaps</h2>
     ${gaps.error !== null ? html`<${Failed} error=${gaps.error} retry=${gaps.reload} />` : gaps.data === null ? html`<${Loading} />`
-    : rows.length === 0 ? html`<p class="soft">None known: no reading of this device was lost.</p>`
+    : rows.length === 0 ? html`<p class="soft">None is known. What a gateway had to give up stands here, with the reason.</p>`
     : html`<ul class="facts">${rows.map((gap) => html`<li key=${gap.from}><b>${at(gap.from, zone)}</b> for ${duration((msOf(gap.to) ?? 0) - (msOf(gap.from) ?? 0))}
         <span class="under">${gapReason(gap.reason)}${gap.rows !== null && `, ${counted(gap.rows, "reading")}`}</span></li>`)}</ul>`}
   </section>`;

@@ -34,10 +34,7 @@ export default function Fleet() {
     if (frame.type === "reading" || frame.type === "status") soon();
     if (frame.type !== "status") return;
     setTold((before) => new Map([...before, ...frame.data.gateways.map(({ site_id, link }) => /** @type {const} */ ([site_id, /** @type {Summary["link"]} */ (link)]))]));
-  }, async () => {
-    await get("/sites/summaries");
-    sums.reload();
-  });
+  }, async () => sums.put(await get(SUMMARIES)));
   useEffect(() => setTold(new Map()), [sums.data]);
 
   const rows = useMemo(() => {

@@ -7,7 +7,7 @@ import { goQuery, toast, useTitle } from "../kit/shell.js";
 import { Table } from "../kit/table.js";
 import { Field, Form } from "../kit/form.js";
 import { Dialog } from "../kit/dialog.js";
-import { send, useGet, useOnce } from "../request.js";
+import { getAll, send, useGet, useOnce } from "../request.js";
 import { isAdmin } from "../session.js";
 import { useRoom } from "../live.js";
 import { Command, Enroll } from "./enroll.js";
@@ -17,12 +17,13 @@ import { Command, Enroll } from "./enroll.js";
 /** @typedef {Gateway & {site: Site|null}} Row */
 /** @typedef {{kind: "revoke"|"rotate", gateway: Gateway, credential?: string}} Asked */
 
+const GATEWAYS = "/gateways?limit=1000&sort=created_at";
 const AGAIN_MS = 30_000;
 
 /** @param {{query: URLSearchParams}} props */
 export default function Gateways({ query }) {
   useTitle("Gateways");
-  const gateways = useGet("/gateways?limit=1000&sort=created_at", { noun: "gateways", everyMs: AGAIN_MS });
+  const gateways = useGet(GATEWAYS, { noun: "gateways", everyMs: AGAIN_MS });
   const sites = useGet("/sites?limit=1000&sort=created_at", { noun: "sites" });
   const [made, setMade] = useState(/** @type {import("../api").CreatedGateway|null} */ (null));
   const [asked, setAsked] = useState(/** @type {Asked|null} */ (null));
@@ -30,7 +31,7 @@ export default function Gateways({ query }) {
   const adding = admin && query.has("new") && made === null;
   useRoom("fleet", (frame) => {
     if (frame.type === "status" && frame.data.gateways.length > 0) gateways.reload();
-  }, async () => gateways.reload());
+  }, async () => gateways.put(await getAll(GATEWAYS, "gateways")));
 
   /** @type {Row[]} */
   const rows = useMemo(() => {

@@ -21,11 +21,11 @@ const LINES_MAX = 40;
 /** Windows further apart have a hole between them. */
 const HOLE_MS = 3 * MINUTE_MS;
 
-/** @param {{devices: Device[]|null, latest: Map<string, Reading>, zone: string}} props */
-export function Devices({ devices, latest, zone }) {
+/** @param {{devices: Device[]|null, latest: Map<string, Reading>, zone: string, lost: boolean}} props `lost`: the site is not heard */
+export function Devices({ devices, latest, zone, lost }) {
   const hour = useHour(devices ?? [], latest);
   if (devices === null) return html`<section class="card"><h2>Devices</h2><${Loading} rows=${5} /></section>`;
-  const columns = columnsOf(latest, hour, zone);
+  const columns = columnsOf(latest, hour, zone, lost);
   return html`<section class="stack" aria-labelledby="devices"><h2 id="devices">Devices</h2>
     <${Table} caption="Devices" columns=${columns} rows=${devices} rowKey=${(/** @type {Device} */ device) => device.id} order="name"
       empty=${html`<${Empty} title="No device yet">The gateway announces its devices by itself.<//>`} /></section>`;
@@ -35,14 +35,15 @@ export function Devices({ devices, latest, zone }) {
  * @param {Map<string, Reading>} latest
  * @param {Map<string, Points>} hour
  * @param {string} zone
+ * @param {boolean} lost
  * @returns {import("../kit/table.js").Column<Device>[]}
  */
-const columnsOf = (latest, hour, zone) => [
+const columnsOf = (latest, hour, zone, lost) => [
   { key: "name", label: "Device", head: true, sort: (device) => device.device_name,
     cell: (device) => html`<a href=${`/devices/${device.id}`}>${device.device_name}</a><span class="under">${kindOf(device)}${isVirtual(device) && ", virtual"}</span>` },
   { key: "values", label: "Values", cell: (device) => html`<${Leading} device=${device} reading=${latest.get(device.id)} />` },
-  { key: "age", label: "Newest", sort: (device) => msOf(latest.get(device.id)?.timestamp), cell: (device) => html`<${Age} time=${latest.get(device.id)?.timestamp} staleAfterS=${staleAfterS(device)} zone=${zone} />` },
-  { key: "state", label: "State", sort: (device) => (device.status === "active" ? 0 : 1), cell: (device) => html`<${State} device=${device} reading=${latest.get(device.id)} />` },
+  { key: "age", label: "Newest", sort: (device) => msOf(latest.get(device.id)?.timestamp), cell: (device) => html`<${Age} time=${latest.get(device.id)?.timestamp} staleAfterS=${latest.has(device.id) ? staleAfterS(device) : undefined} zone=${zone} />` },
+  { key: "state", label: "State", sort: (device) => (device.status === "active" ? 0 : 1), cell: (device) => html`<${State} device=${device} reading=${latest.get(device.id)} lost=${lost} />` },
   { key: "hour", label: "Last hour", cell: (device) => html`<${Hour} reading=${latest.get(device.id)} points=${hour.get(device.id)} />` },
 ];
 
@@ -53,12 +54,12 @@ function Leading({ device, reading }) {
   return html`<span class=${stale ? "leading stale" : "leading"}>${leadingOf(reading).map((metric) => html`<${Value} key=${metric} label metric=${metric} value=${valueOf(reading, metric)} quality=${qualityOf(reading, metric)} />`)}</span>`;
 }
 
-/** @param {{device: Device, reading: Reading|undefined}} props */
-function State({ device, reading }) {
+/** @param {{device: Device, reading: Reading|undefined, lost: boolean}} props */
+function State({ device, reading, lost }) {
   if (device.pending_gateway_id !== null) return html`<${Badge} kind="warn" title="Another gateway announces this device too">to be moved<//>`;
   if (device.status !== "active") return html`<${Badge} kind=${device.status === "error" ? "bad" : "warn"}>${device.status}<//>`;
   if (reading === undefined) return html`<${Badge}>waiting<//>`;
-  if (now.value - Date.parse(reading.timestamp) > staleAfterS(device) * 1_000) return html`<${Badge} kind="bad" title="Three readings and more are missing">silent<//>`;
+  if (now.value - Date.parse(reading.timestamp) > staleAfterS(device) * 1_000) return lost ? html`<${Badge} title="The link to the site is lost; the device may be well">not heard<//>` : html`<${Badge} kind="bad" title="Three readings and more are missing">silent<//>`;
   const doubtful = Object.keys(reading.quality).length;
   return doubtful > 0 ? html`<${Badge} kind="warn">${doubtful} doubtful<//>` : html`<${Badge} kind="good">ok<//>`;
 }

@@ -24,7 +24,7 @@ export function Link({ gateways, devices, zone, changes }) {
         <span class="under">heard <${Age} time=${gateway.last_seen_at} zone=${zone} />, reads ${counted(devices.filter(({ gateway_id }) => gateway_id === gateway.id).length, "device")}${gateway.enrolled_at === null ? ", not enrolled yet" : `, enrolled ${at(gateway.enrolled_at, zone, "date")}`}</span></li>`)}</ul>`}
     </section>
     <section class="card stack" aria-labelledby="gaps"><h2 id="gaps">Gaps</h2>
-      ${gaps === null ? html`<${Loading} />` : gaps.length === 0 ? html`<p class="soft">None known: no reading of this site was lost.</p>`
+      ${gaps === null ? html`<${Loading} />` : gaps.length === 0 ? html`<p class="soft">None is known. What a gateway had to give up stands here, with the reason.</p>`
       : html`<ul class="facts">${gaps.map((gap) => html`<li key=${gap.device_id + gap.from}><a href=${`/devices/${gap.device_id}?from=${around(gap).from}&to=${around(gap).to}`}>${names.get(gap.device_id)}</a>, ${at(gap.from, zone)} for ${duration((msOf(gap.to) ?? 0) - (msOf(gap.from) ?? 0))}
         <span class="under">${gapReason(gap.reason)}${gap.rows !== null && `, ${counted(gap.rows, "reading")}`}</span></li>`)}</ul>`}
     </section>

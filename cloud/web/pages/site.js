@@ -78,7 +78,7 @@ function Shown({ site }) {
       <${Figures} site=${site} summary=${summary} plant=${plant} latest=${latest} />
       <section class="card stack" aria-labelledby="flows"><h2 id="flows">Power</h2>
         ${devices.data === null ? html`<${Loading} rows=${5} />` : html`<${Later} load=${() => import("./diagram.js").then((module) => module.Diagram)} plant=${plant} capacity=${site.capacity_kw} zone=${site.timezone} />`}</section>
-      <${Later} load=${() => import("./site-devices.js").then((module) => module.Devices)} devices=${devices.data === null ? null : all} latest=${latest} zone=${site.timezone} />
+      <${Later} load=${() => import("./site-devices.js").then((module) => module.Devices)} devices=${devices.data === null ? null : all} latest=${latest} zone=${site.timezone} lost=${link === "lost"} />
       <${Later} load=${() => import("./site-link.js").then((module) => module.Link)} gateways=${gateways.data === null ? null : own} devices=${all} zone=${site.timezone} changes=${gapped} />
     </div>`;
 }

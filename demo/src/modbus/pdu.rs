@@ -2,6 +2,10 @@
 
 use crate::devices::Device;
 
+/// Function code "read coils".
+pub const READ_COILS: u8 = 1;
+/// Function code "read discrete inputs".
+pub const READ_DISCRETE: u8 = 2;
 /// Function code "read holding registers".
 pub const READ_HOLDING: u8 = 3;
 /// Function code "read input registers".
@@ -28,6 +32,12 @@ fn read(device: &Device, unit: u8, function: u8, arguments: &[u8]) -> Result<Vec
         return Err(ILLEGAL_DATA_VALUE);
     }
     let words = image.read(address, count).ok_or(ILLEGAL_DATA_ADDRESS)?;
+    if matches!(function, READ_COILS | READ_DISCRETE) {
+        // The lowest bit of the first byte is the first coil.
+        let byte = |bits: &[u16]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | (bit & 1) as u8);
+        let data: Vec<u8> = words.chunks(8).map(byte).collect();
+        return Ok([vec![function, data.len() as u8], data].concat()); // at most 16: nobody answers more than 125
+    }
     let mut answer = vec![function, 2 * count as u8]; // at most 250: nobody answers more than 125 registers
     answer.extend(words.into_iter().flat_map(u16::to_be_bytes));
     Ok(answer)

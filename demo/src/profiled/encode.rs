@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use riverwatts_shared::metric::Metric;
-use riverwatts_shared::profile::{Area, Feeds, Identity, Register};
+use riverwatts_shared::profile::{Area, Expect, Feeds, Identity, Register};
 
 use super::number::{self, Target};
 use super::states::{self, States};
@@ -99,7 +99,7 @@ pub(super) fn encode(
         if states.excluded[index] {
             continue;
         }
-        let parts = given(register, &target, &states, powers)?;
+        let parts = given(area, &targets, register, &target, &states, powers)?;
         if !sheet.write(register, &parts) {
             return Err(EncodeError::Taken { register: register.name.clone() });
         }
@@ -108,10 +108,13 @@ pub(super) fn encode(
     write_states(&mut sheet, area, values, &states, powers)?;
     for (index, register, target) in shown(false) {
         if !states.excluded[index] {
-            sheet.write(register, &resting(register, &target, &states, powers));
+            sheet.write(register, &resting(area, &targets, register, &target, &states, powers));
         }
     }
     for register in &area.registers {
+        if let Some(Expect::Begins(text)) = &register.expect {
+            sheet.write(register, &words::of_text(register, text));
+        }
         if let Feeds::Identity(field) = register.feeds {
             let parts = match register.kind.is_text() {
                 true => words::of_text(register, said.text(field)),
@@ -140,9 +143,7 @@ fn write_states(
         let Some(raw) = raw else { continue };
         let written = sheet.write(register, &words::of_bits(register, words::bits(register.kind, raw)));
         let wanted = match &register.feeds {
-            Feeds::Alarms(alarms)
-                if alarms.iter().any(|alarm| values.alarm(&alarm.name) != states::is_on(alarm, raw)) =>
-            {
+            Feeds::Alarms(alarms) if alarms.iter().any(|alarm| values.alarm(&alarm.name) != alarm.when.is_on(raw)) => {
                 return Err(EncodeError::Alarms { register: register.name.clone() });
             }
             Feeds::Alarms(alarms) => alarms.iter().any(|alarm| values.alarm(&alarm.name)),
@@ -155,8 +156,15 @@ fn write_states(
     Ok(())
 }
 
-fn given(register: &Register, target: &Target, states: &States, powers: &[i16]) -> Result<Vec<Part>, EncodeError> {
-    let setting = states.setting(register, powers);
+fn given(
+    area: &Area,
+    targets: &[Option<Target>],
+    register: &Register,
+    target: &Target,
+    states: &States,
+    powers: &[i16],
+) -> Result<Vec<Part>, EncodeError> {
+    let setting = states.setting(area, targets, register, powers);
     let metric = target.metric;
     let value = metric.to_unit(target.stored as i64); // it came from one
     let name = || register.name.clone();
@@ -168,7 +176,7 @@ fn given(register: &Register, target: &Target, states: &States, powers: &[i16]) 
         };
     }
     let raw = number::raw(register, target, setting);
-    let (least, most) = words::limits(register.kind);
+    let (least, most) = words::limits(register);
     if !(least..=most).contains(&raw) {
         let (least, most) = number::range(register, metric, setting);
         return Err(EncodeError::DoesNotFit { metric, value, register: name(), least, most });
@@ -180,8 +188,15 @@ fn given(register: &Register, target: &Target, states: &States, powers: &[i16]) 
 }
 
 /// What a register shows that nobody asked for: the nearest that it can and that is plausible.
-fn resting(register: &Register, target: &Target, states: &States, powers: &[i16]) -> Vec<Part> {
-    let setting = states.setting(register, powers);
+fn resting(
+    area: &Area,
+    targets: &[Option<Target>],
+    register: &Register,
+    target: &Target,
+    states: &States,
+    powers: &[i16],
+) -> Vec<Part> {
+    let setting = states.setting(area, targets, register, powers);
     let mut target = *target;
     if let (Some((low, high)), Some(_)) = (&register.plausible, measured(&register.feeds)) {
         let exponent = target.metric.info().exponent.into();
@@ -192,7 +207,7 @@ fn resting(register: &Register, target: &Target, states: &States, powers: &[i16]
     if register.kind.is_float() {
         return words::of_bits(register, number::float_bits(register, &target, setting));
     }
-    let (least, most) = words::limits(register.kind);
+    let (least, most) = words::limits(register);
     let raw = number::raw(register, &target, setting).clamp(least, most);
     let nearby = [0, 1, -1].into_iter().map(|step| raw + step);
     let mut possible = nearby.filter(|raw| (least..=most).contains(raw) && !states::is_sentinel(register, *raw));

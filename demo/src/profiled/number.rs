@@ -17,17 +17,27 @@ pub(super) struct Target {
 }
 
 /// How the register stands when it is encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Setting {
     /// What its scale factor's register holds.
     pub(super) power: i16,
     /// Whether its sign's register says minus.
     pub(super) negative: bool,
+    /// The product of the registers that it is multiplied with.
+    pub(super) factor: f64,
+}
+
+impl Setting {
+    /// Nothing but the register's own scale.
+    pub(super) const PLAIN: Setting = Setting { power: 0, negative: false, factor: 1.0 };
 }
 
 /// The raw whole number nearest to a target, within limits or not.
 pub(super) fn raw(register: &Register, target: &Target, setting: Setting) -> i128 {
     let (numerator, denominator) = quotient(register, target, setting);
+    if setting.factor != 1.0 {
+        return (numerator as f64 / denominator as f64 / setting.factor).round() as i128;
+    }
     let numerator = numerator * denominator.signum();
     let denominator = denominator.abs();
     numerator.saturating_add(numerator.signum() * (denominator / 2)) / denominator
@@ -36,7 +46,7 @@ pub(super) fn raw(register: &Register, target: &Target, setting: Setting) -> i12
 /// The bits of a target in a float register.
 pub(super) fn float_bits(register: &Register, target: &Target, setting: Setting) -> u64 {
     let (numerator, denominator) = quotient(register, target, setting);
-    let number = numerator as f64 / denominator as f64;
+    let number = numerator as f64 / denominator as f64 / setting.factor;
     match register.kind {
         Kind::F32 => (number as f32).to_bits().into(),
         _ => number.to_bits(),
@@ -46,7 +56,7 @@ pub(super) fn float_bits(register: &Register, target: &Target, setting: Setting)
 /// The value of a raw number in the metric's unit, for messages.
 pub(super) fn value(register: &Register, metric: Metric, setting: Setting, raw: i128) -> f64 {
     let sign = if setting.negative { -1.0 } else { 1.0 };
-    let scale = register.scale.as_f64() * 10f64.powi(setting.power.into()) * sign;
+    let scale = register.scale.as_f64() * 10f64.powi(setting.power.into()) * sign * setting.factor;
     let value = raw as f64 * scale + register.offset.as_f64();
     let places = 10f64.powi(-i32::from(metric.info().exponent));
     (value * places).round() / places
@@ -54,7 +64,7 @@ pub(super) fn value(register: &Register, metric: Metric, setting: Setting, raw: 
 
 /// The limits of a register in the metric's unit, lowest first.
 pub(super) fn range(register: &Register, metric: Metric, setting: Setting) -> (f64, f64) {
-    let (least, most) = words::limits(register.kind);
+    let (least, most) = words::limits(register);
     let (a, b) = (value(register, metric, setting, least), value(register, metric, setting, most));
     (a.min(b), a.max(b))
 }

@@ -7,6 +7,7 @@ pub(super) fn value(metric: Metric) -> i64 {
     let usual = match metric.info().unit {
         "V" => 230.0,
         "A" => 4.0,
+        "mA" => 12.0,
         "kW" | "kVA" => 2.0,
         "Hz" => 50.0,
         "°C" => 20.0,

@@ -1,6 +1,6 @@
 //! What the registers say that others look at: selectors, signs, scale factors, alarms.
 
-use riverwatts_shared::profile::{AlarmBit, AlarmWhen, Area, Feeds, Register, Test};
+use riverwatts_shared::profile::{AlarmBit, AlarmWhen, Area, Expect, Feeds, Register, Test};
 
 use super::number::{self, Setting, Target};
 use super::values::Values;
@@ -29,6 +29,14 @@ impl States {
                 states.raw[index] = Some(alarm_raw(alarms, values));
             }
         }
+        for (index, register) in area.registers.iter().enumerate() {
+            if let Some(Expect::Number(test)) = &register.expect {
+                states.raw[index] = Some(passing(test));
+            }
+            for &factor in register.times.iter().filter(|&&factor| targets[factor].is_none()) {
+                states.raw[factor] = Some(usual(&area.registers[factor]));
+            }
+        }
         let is_given = |index: &usize| targets[*index].is_some_and(|target| target.given);
         let (given, resting): (Vec<usize>, Vec<usize>) = (0..count).partition(is_given);
         for index in given.into_iter().chain(resting) {
@@ -42,8 +50,8 @@ impl States {
         for (index, register) in area.registers.iter().enumerate() {
             let (Some(sign), Some(target)) = (&register.sign_from, &targets[index]) else { continue };
             if states.raw[sign.register].is_none() || target.given {
-                let minus = number::raw(register, target, Setting::default()) < 0;
-                let raw = if minus { sign.negative[0].into() } else { passing(&Test::Not(sign.negative.clone())) };
+                let minus = number::raw(register, target, Setting::PLAIN) < 0;
+                let raw = if minus { passing(&sign.negative) } else { failing(&sign.negative) };
                 states.raw[sign.register] = Some(raw);
             }
         }
@@ -51,12 +59,24 @@ impl States {
     }
 
     /// How a register stands, with the powers of [`powers`].
-    pub(super) fn setting(&self, register: &Register, powers: &[i16]) -> Setting {
-        let negative = register.sign_from.as_ref().is_some_and(|sign| {
-            let raw = self.raw[sign.register].unwrap_or(0);
-            sign.negative.iter().any(|&negative| i128::from(negative) == raw)
-        });
-        Setting { power: register.scale_from.map_or(0, |factor| powers[factor]), negative }
+    pub(super) fn setting(
+        &self,
+        area: &Area,
+        targets: &[Option<Target>],
+        register: &Register,
+        powers: &[i16],
+    ) -> Setting {
+        let negative =
+            register.sign_from.as_ref().is_some_and(|sign| sign.negative.passes(self.raw[sign.register].unwrap_or(0)));
+        let factor = |index: usize| {
+            let factor = &area.registers[index];
+            let (least, most) = words::limits(factor);
+            let shown = targets[index].map(|target| number::raw(factor, &target, Setting::PLAIN).clamp(least, most));
+            let raw = shown.or(self.raw[index]).unwrap_or(0);
+            raw as f64 * factor.scale.as_f64() + factor.offset.as_f64()
+        };
+        let factor = register.times.iter().map(|&index| factor(index)).product();
+        Setting { power: register.scale_from.map_or(0, |factor| powers[factor]), negative, factor }
     }
 }
 
@@ -67,9 +87,9 @@ pub(super) fn powers(area: &Area, extremes: &[Vec<Option<Target>>; 2]) -> Vec<i1
         let scaled = || area.registers.iter().enumerate().filter(|(_, register)| register.scale_from == Some(factor));
         let fits = |power: i16| {
             scaled().all(|(index, register)| {
-                let (least, most) = words::limits(register.kind);
+                let (least, most) = words::limits(register);
                 let targets = extremes.iter().filter_map(|targets| targets[index]);
-                let setting = Setting { power, negative: false };
+                let setting = Setting { power, ..Setting::PLAIN };
                 targets.map(|target| number::raw(register, &target, setting)).all(|raw| {
                     let size = if register.sign_from.is_some() { raw.abs() } else { raw };
                     (least..=most).contains(&size) && !is_sentinel(register, size)
@@ -88,39 +108,41 @@ pub(super) fn is_sentinel(register: &Register, raw: i128) -> bool {
     register.sentinels.iter().any(|sentinel| sentinel.pattern == bits)
 }
 
-/// Whether a raw number switches an alarm on.
-pub(super) fn is_on(alarm: &AlarmBit, raw: i128) -> bool {
-    match alarm.when {
-        AlarmWhen::Bit(bit) => raw >> bit & 1 == 1,
-        AlarmWhen::Is(number) => raw == number.into(),
-    }
-}
-
 /// The smallest raw number that passes.
 fn passing(test: &Test) -> i128 {
     match test {
         Test::Is(numbers) => numbers.first().copied().unwrap_or(0).into(),
         Test::Not(_) => (0..).find(|&raw| test.passes(raw)).expect("a list excludes finitely many numbers"),
+        Test::Between(least, most) => 0.clamp(i128::from(*least), i128::from(*most)),
     }
+}
+
+/// The smallest raw number that does not pass.
+fn failing(test: &Test) -> i128 {
+    match test {
+        Test::Is(numbers) => passing(&Test::Not(numbers.clone())),
+        Test::Not(numbers) => passing(&Test::Is(numbers.clone())),
+        Test::Between(least, most) if (*least..=*most).contains(&0) => i128::from(*most) + 1,
+        Test::Between(..) => 0,
+    }
+}
+
+/// What a factor that nobody measures shows: a hundred, or as near as it can.
+fn usual(register: &Register) -> i128 {
+    let (least, most) = words::limits(register);
+    ((100.0 / register.scale.as_f64()).round() as i128).clamp(least, most)
 }
 
 /// What a register of alarms holds; quiet, it holds the smallest number that means no alarm.
 fn alarm_raw(alarms: &[AlarmBit], values: &Values) -> i128 {
-    let on = |alarm: &&AlarmBit| values.alarm(&alarm.name);
-    let numbers = alarms.iter().filter_map(|alarm| match alarm.when {
-        AlarmWhen::Is(number) => Some(number),
-        AlarmWhen::Bit(_) => None,
+    let active = alarms.iter().filter(|alarm| values.alarm(&alarm.name));
+    let raw = active.fold(None, |raw: Option<i128>, alarm| {
+        let this = match &alarm.when {
+            AlarmWhen::Bit(bit) => 1 << bit,
+            AlarmWhen::Number(test) => passing(test),
+        };
+        Some(raw.unwrap_or(0) | this)
     });
-    let active = alarms.iter().filter(on);
-    active
-        .fold(None, |raw: Option<i128>, alarm| {
-            Some(
-                raw.unwrap_or(0)
-                    | match alarm.when {
-                        AlarmWhen::Bit(bit) => 1 << bit,
-                        AlarmWhen::Is(number) => number.into(),
-                    },
-            )
-        })
-        .unwrap_or_else(|| passing(&Test::Not(numbers.collect())))
+    let quiet = || (0..).find(|&raw| alarms.iter().all(|alarm| !alarm.when.is_on(raw)));
+    raw.or_else(quiet).expect("some number means no alarm")
 }

@@ -1,4 +1,4 @@
-//! Modbus frames of the two read functions, on TCP and on RTU: pure, no I/O.
+//! Modbus frames of the four read functions, on TCP and on RTU: pure, no I/O.
 //!
 //! Of our own, since a gateway must know more than a client library tells: whether an answer is a
 //! late one (it is then skipped, and the socket kept), foreign, torn or of the wrong length.
@@ -65,7 +65,13 @@ impl Request {
 
     /// Length of the regular answer on RTU, in bytes.
     pub fn rtu_answer_bytes(&self) -> usize {
-        usize::from(self.count) * 2 + 5
+        self.data_bytes() + 5
+    }
+
+    /// How many bytes of data the regular answer has.
+    fn data_bytes(&self) -> usize {
+        let count = usize::from(self.count);
+        if self.function.reads_bits() { count.div_ceil(8) } else { count * 2 }
     }
 
     /// Reads an answer on TCP. `bytes` begins with a frame.
@@ -117,10 +123,15 @@ impl Request {
         match *pdu {
             [function, exception] if function == code | 0x80 => Received::Exception(exception),
             [function, count, ref data @ ..] if function == code => {
-                if usize::from(count) != data.len() || data.len() != usize::from(self.count) * 2 {
+                if usize::from(count) != data.len() || data.len() != self.data_bytes() {
                     return Received::Bad("answer of a wrong length");
                 }
                 words.clear();
+                if self.function.reads_bits() {
+                    // The lowest bit of the first byte is the first coil.
+                    words.extend((0..usize::from(self.count)).map(|at| u16::from(data[at / 8] >> (at % 8) & 1)));
+                    return Received::Words;
+                }
                 words.extend(data.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])));
                 Received::Words
             }
@@ -191,6 +202,19 @@ mod tests {
         }
         let answer = tcp(&[0, 7, 0, 0, 0, 9, 17, 3, 6, 2, 0x2B, 0, 0, 0, 0x64]);
         assert_eq!(answer, (Received::Words, vec![0x022B, 0, 0x64]));
+    }
+
+    /// The example of the standard, section 6.1: coils 20 to 38.
+    #[test]
+    fn bits_become_words_of_nought_and_one() {
+        let coils = Request { unit: 17, function: Function::Coil, start: 19, count: 19 };
+        let mut words = Vec::new();
+        let answer = [0, 7, 0, 0, 0, 6, 17, 1, 3, 0xCD, 0x6B, 0x05];
+        assert_eq!(coils.receive_tcp(7, &answer, &mut words), Received::Words);
+        assert_eq!(words, [1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 0, 1]);
+        assert_eq!(coils.rtu_answer_bytes(), 8);
+        let short = [0, 7, 0, 0, 0, 5, 17, 1, 2, 0xCD, 0x6B];
+        assert_eq!(coils.receive_tcp(7, &short, &mut words), Received::Bad("answer of a wrong length"));
     }
 
     fn rtu(mut content: Vec<u8>) -> (Received, Vec<u16>) {

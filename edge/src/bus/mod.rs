@@ -67,7 +67,8 @@ impl Bus {
         let count = own.clone().count().max(1) as u32;
         let start = Instant::now();
         let units = own.zip(0u32..).map(|((number, device), place)| {
-            let pace = Pace { quiet: config.quiet(device), timeout: config.timeout(device) };
+            let one_request = device.profile.link.one_request;
+            let pace = Pace { quiet: config.quiet(device), timeout: config.timeout(device), one_request };
             Unit::new(number as u16, device, pace, start + device.interval * place / count)
         });
         let units: Vec<Unit> = units.collect();

@@ -150,8 +150,15 @@ impl Unit {
             let at = session.answered_at;
             session.read_all(&known.layout, &mut once, 0, &mut image).await?;
             session.answered_at = at.or(session.answered_at);
+            let said = decode(&known.layout, &image);
+            if said.unexpected.is_some() {
+                self.image.clear();
+                return Err(Stop(Failure::Bad(
+                    "the device is not the one that its profile is for; choose another profile",
+                )));
+            }
             known.identified = true;
-            *identity = Some(decode(&known.layout, &image).identity);
+            *identity = Some(said.identity);
         }
         Ok(())
     }

@@ -57,6 +57,8 @@ pub struct Pace {
     pub quiet: Duration,
     /// How long the answer may take.
     pub timeout: Duration,
+    /// Whether the device closes a socket after each answer, so that it is not to be used again.
+    pub one_request: bool,
 }
 
 /// The wire of one bus.
@@ -166,6 +168,9 @@ impl Wire {
             Err(Failure::Bad(_)) if self.framed_by_time() => self.drain().await,
             Err(Failure::Bad(_)) => self.port = None,
             _ => self.silences = 0,
+        }
+        if pace.one_request && !self.framed_by_time() {
+            self.port = None;
         }
         outcome
     }

@@ -25,6 +25,17 @@ pub(super) enum Raw {
     None(Reason),
 }
 
+impl Raw {
+    /// Its whole number; a float that is one counts, as some devices have only floats.
+    pub(super) fn whole(&self) -> Option<i128> {
+        match *self {
+            Raw::Integer(number) => Some(number),
+            Raw::Float(number) if number.fract() == 0.0 => Some(number as i128),
+            _ => None,
+        }
+    }
+}
+
 impl Image {
     /// An image without words.
     pub fn new() -> Image {
@@ -52,8 +63,10 @@ impl Image {
     /// What stands in a register of an area, sentinels recognised.
     pub(super) fn raw(&self, placed: &Placed, register: &Register) -> Raw {
         let Some(words) = self.words(placed, register) else { return Raw::Missing };
-        if let Kind::Text(_) = register.kind {
-            return Raw::Text(text(words, register.byte_order));
+        match register.kind {
+            Kind::Text(_) => return Raw::Text(text(words, register.byte_order)),
+            Kind::Utf16(_) => return Raw::Text(utf16(words, register.byte_order)),
+            _ => {}
         }
         let bits = bits(words, register);
         if let Some(sentinel) = register.sentinels.iter().find(|sentinel| sentinel.pattern == bits) {
@@ -64,10 +77,7 @@ impl Image {
 
     /// The raw whole number of a register that others look at, sentinels included.
     pub(super) fn plain(&self, placed: &Placed, register: &Register) -> Option<i128> {
-        match number(bits(self.words(placed, register)?, register), register.kind) {
-            Raw::Integer(number) => Some(number),
-            _ => None,
-        }
+        number(bits(self.words(placed, register)?, register), register.kind).whole()
     }
 
     fn words(&self, placed: &Placed, register: &Register) -> Option<&[u16]> {
@@ -92,24 +102,60 @@ fn bits(words: &[u16], register: &Register) -> u64 {
         Order::HighFirst => words.iter().map(word).fold(0, join),
         Order::LowFirst => words.iter().rev().map(word).fold(0, join),
     };
-    match register.kind {
+    let bits = match register.kind {
         Kind::U8High | Kind::I8High => bits >> 8,
         Kind::U8Low | Kind::I8Low => bits & 0xFF,
+        Kind::Bit => bits & 1,
         _ => bits,
-    }
+    };
+    register.mask.map_or(bits, |mask| (bits & mask) >> mask.trailing_zeros())
 }
 
 fn number(bits: u64, kind: Kind) -> Raw {
     match kind {
+        Kind::F16 => Raw::Float(half(bits as u16)),
         Kind::F32 => Raw::Float(f32::from_bits(bits as u32).into()),
         Kind::F64 => Raw::Float(f64::from_bits(bits)),
-        Kind::Text(_) => Raw::Missing,
+        Kind::Text(_) | Kind::Utf16(_) => Raw::Missing,
+        Kind::Bcd16 => digits(bits),
+        Kind::Sm16 => Raw::Integer(i128::from(bits & 0x7FFF) * if bits >> 15 == 1 { -1 } else { 1 }),
         kind if kind.is_signed() => {
             let unused = 64 - kind.bits();
             Raw::Integer(((bits << unused) as i64 >> unused).into())
         }
         _ => Raw::Integer(bits.into()),
     }
+}
+
+/// A half float, IEEE 754 binary16.
+fn half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let fraction = f64::from(bits & 0x3FF) / 1024.0;
+    let size = match bits >> 10 & 0x1F {
+        0 => fraction * 2f64.powi(-14),
+        0x1F if fraction == 0.0 => f64::INFINITY,
+        0x1F => f64::NAN,
+        exponent => (1.0 + fraction) * 2f64.powi(i32::from(exponent) - 15),
+    };
+    sign * size
+}
+
+/// Decimal digits of four bits each; what is no digit makes it no value.
+fn digits(bits: u64) -> Raw {
+    let digits = (0..4).rev().map(|place| bits >> (4 * place) & 0xF);
+    digits
+        .clone()
+        .all(|digit| digit < 10)
+        .then(|| digits.fold(0, |number, digit| number * 10 + i128::from(digit)))
+        .map_or(Raw::None(Reason::Unavailable), Raw::Integer)
+}
+
+/// UTF-16 text, as the other kind.
+fn utf16(words: &[u16], byte_order: Order) -> String {
+    let word = |word: &u16| if byte_order == Order::HighFirst { *word } else { word.swap_bytes() };
+    let words: Vec<u16> = words.iter().map(word).take_while(|&word| word != 0).collect();
+    let text: String = String::from_utf16_lossy(&words).chars().filter(|c| !c.is_control()).collect();
+    text.trim().to_owned()
 }
 
 /// Text up to the first NUL, without spaces at its ends and without control characters.

@@ -4,6 +4,8 @@
 mod image;
 mod number;
 #[cfg(test)]
+mod requirements;
+#[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
@@ -11,7 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use riverwatts_shared::metric::Metric;
-use riverwatts_shared::profile::{AlarmWhen, Computed, Feeds, Identity, Operation, Register};
+use riverwatts_shared::profile::{Computed, Expect, Feeds, Identity, Operation, Register};
 use riverwatts_shared::reading::Value;
 use riverwatts_shared::words::{Quality, Severity};
 
@@ -30,6 +32,8 @@ pub struct Decoded {
     pub identity: BTreeMap<Identity, String>,
     /// Its alarms, on and off; those that it does not tell are missing.
     pub alarms: Vec<Alarm>,
+    /// A register that does not hold what the profile expects: the device is another one.
+    pub unexpected: Option<String>,
 }
 
 /// One alarm of the device.
@@ -49,6 +53,10 @@ pub fn decode(layout: &Layout, image: &Image) -> Decoded {
     let mut values = BTreeMap::new();
     for placed in layout.areas() {
         for (index, register) in placed.area.registers.iter().enumerate() {
+            let expect = register.expect.as_ref().filter(|_| placed.is_present(index));
+            if expect.is_some_and(|expect| contradicts(expect, &image.raw(placed, register))) {
+                decoded.unexpected = Some(register.name.clone());
+            }
             match &register.feeds {
                 Feeds::Metric { metric, .. } => {
                     let outcome = number::decode(placed, image, index, Unit::rounded(*metric, register));
@@ -112,6 +120,16 @@ fn compute(placed: &Placed, image: &Image, computed: &Computed) -> Outcome {
     }
 }
 
+/// Whether a register that was read shows that the device is not the one expected.
+fn contradicts(expect: &Expect, raw: &Raw) -> bool {
+    match (expect, raw) {
+        (_, Raw::Missing) => false,
+        (Expect::Number(test), raw) => !raw.whole().is_some_and(|number| test.passes(number)),
+        (Expect::Begins(text), Raw::Text(found)) => !found.starts_with(text.as_str()),
+        (Expect::Begins(_), _) => true,
+    }
+}
+
 fn identify(decoded: &mut Decoded, placed: &Placed, image: &Image, register: &Register, field: Identity) {
     let text = match image.raw(placed, register) {
         Raw::Text(text) => text,
@@ -124,12 +142,16 @@ fn identify(decoded: &mut Decoded, placed: &Placed, image: &Image, register: &Re
 }
 
 fn alarm(decoded: &mut Decoded, placed: &Placed, image: &Image, register: &Register) {
-    let (Feeds::Alarms(alarms), Raw::Integer(raw)) = (&register.feeds, image.raw(placed, register)) else { return };
+    let (Feeds::Alarms(alarms), Some(raw)) = (&register.feeds, image.raw(placed, register).whole()) else { return };
+    let condition = register.valid_when.as_ref();
+    let tells = condition.is_none_or(|condition| {
+        number::other(placed, image, condition.register).is_some_and(|number| condition.test.passes(number))
+    });
+    if !tells {
+        return;
+    }
     for alarm in alarms {
-        let active = match alarm.when {
-            AlarmWhen::Bit(bit) => raw >> bit & 1 == 1,
-            AlarmWhen::Is(number) => raw == i128::from(number),
-        };
+        let active = alarm.when.is_on(raw);
         decoded.alarms.push(Alarm { name: alarm.name.clone(), severity: alarm.severity, active });
     }
 }

@@ -93,17 +93,21 @@ pub(super) fn decode(placed: &Placed, image: &Image, index: usize, unit: Unit) -
     if let Some(sign) = &register.sign_from {
         match other(placed, image, sign.register) {
             None => return Outcome::Missing,
-            Some(number) if sign.negative.iter().any(|&negative| i128::from(negative) == number) => {
-                mantissa = -mantissa;
-            }
+            Some(number) if sign.negative.passes(number) => mantissa = -mantissa,
             Some(_) => {}
         }
     }
     let Some(offset) = register.offset.in_units_of(unit.exponent) else { return Outcome::Overflow };
-    let outcome = match raw {
-        Raw::Integer(raw) => scale_integer(raw, mantissa, exponent, offset, unit),
-        Raw::Float(raw) => scale_float(raw, mantissa, exponent, offset, unit),
-        Raw::Text(_) | Raw::Missing | Raw::None(_) => Outcome::None,
+    let multiplied = |raw: f64| match product(placed, image, register) {
+        Ok(product) => scale_float(raw * product, mantissa, exponent, offset, unit),
+        Err(outcome) => outcome,
+    };
+    let outcome = match (raw, register.times.is_empty()) {
+        (Raw::Integer(raw), true) => scale_integer(raw, mantissa, exponent, offset, unit),
+        (Raw::Float(raw), true) => scale_float(raw, mantissa, exponent, offset, unit),
+        (Raw::Integer(raw), false) => multiplied(raw as f64),
+        (Raw::Float(raw), false) => multiplied(raw),
+        (Raw::Text(_) | Raw::Missing | Raw::None(_), _) => Outcome::None,
     };
     plausible(outcome, register, unit)
 }
@@ -112,8 +116,26 @@ fn none(reason: Reason) -> Outcome {
     if reason == Reason::NotImplemented { Outcome::NotImplemented } else { Outcome::None }
 }
 
+/// The product of the registers that another one is multiplied with, each in its own unit.
+fn product(placed: &Placed, image: &Image, register: &Register) -> Result<f64, Outcome> {
+    let mut product = 1.0;
+    for &index in &register.times {
+        let factor = &placed.area.registers[index];
+        let raw = match image.raw(placed, factor) {
+            _ if !placed.is_present(index) => return Err(Outcome::Missing),
+            Raw::Missing => return Err(Outcome::Missing),
+            Raw::None(reason) => return Err(none(reason)),
+            Raw::Integer(raw) => raw as f64,
+            Raw::Float(raw) => raw,
+            Raw::Text(_) => return Err(Outcome::None),
+        };
+        product *= raw * factor.scale.as_f64() + factor.offset.as_f64();
+    }
+    Ok(product)
+}
+
 /// The plain number of a register that another one looks at.
-fn other(placed: &Placed, image: &Image, index: usize) -> Option<i128> {
+pub(super) fn other(placed: &Placed, image: &Image, index: usize) -> Option<i128> {
     if placed.is_present(index) { image.plain(placed, &placed.area.registers[index]) } else { None }
 }
 

@@ -114,7 +114,13 @@ fn image(sample: &Table) -> Image {
             .iter()
             .map(|word| word.as_integer().unwrap().try_into().unwrap())
             .collect();
-        let function = if block["function"].as_str() == Some("input") { Function::Input } else { Function::Holding };
+        let function = match block["function"].as_str().unwrap() {
+            "holding" => Function::Holding,
+            "input" => Function::Input,
+            "coil" => Function::Coil,
+            "discrete" => Function::Discrete,
+            other => panic!("no function {other}"),
+        };
         let unit = block.get("unit").map(|unit| unit.as_integer().unwrap().try_into().unwrap());
         let block = Block { unit, function, start: number(block, "start"), count: words.len() as u16 };
         image.put(&block, &words);

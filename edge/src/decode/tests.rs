@@ -19,7 +19,7 @@ static LAYOUTS: LazyLock<Vec<Layout>> = LazyLock::new(|| {
     for name in builtin_names() {
         let profile = profile(name);
         layouts.push(Layout::fixed(&profile));
-        for id in [101, 112, 701] {
+        for id in [101, 112, 203, 701, 802] {
             for (start, length) in [(40_070, 153), (0, 10), (65_500, 153)] {
                 layouts.push(Layout::discovered(&profile, &[Model { id, start, length }]));
             }
@@ -221,4 +221,26 @@ fn the_example_of_the_guide_decodes_as_the_guide_says() {
         assert_eq!(decoded.values.first().map(|value| (value.value, value.quality)), expected, "{speed}");
         assert!(decoded.alarms[0].active);
     }
+}
+
+#[test]
+fn the_second_example_of_the_guide_decodes_as_the_guide_says() {
+    let guide = include_str!("../../../docs/device-profiles.md");
+    let example = guide.split("```toml\n").nth(2).and_then(|rest| rest.split("```").next()).unwrap();
+    let layout = Layout::fixed(&parse("example-charge-c9.toml", example).unwrap());
+    let blocks = layout.blocks(None);
+    assert_eq!(blocks.iter().map(|block| (block.start, block.count)).collect::<Vec<_>>(), [(0, 10)]);
+    let mut image = Image::new();
+    image.put(&blocks[0], &[77, 600, 500, 0x8000, 2, 150, 0xFFFF, 9, 9, 0x3000]);
+    let said = decode(&layout, &image);
+    let values: Vec<_> = said.values.iter().map(|value| (value.metric.name(), value.value)).collect();
+    let expected =
+        [("power_output_kw", Some(1_500_000)), ("x_string_1_a", Some(1_500_000)), ("x_string_2_a", Some(-10_000))];
+    assert_eq!(values, expected);
+    assert_eq!(
+        said.alarms.iter().map(|alarm| (alarm.name.as_str(), alarm.active)).collect::<Vec<_>>(),
+        [("brake_warm", false), ("brake_hot", true)]
+    );
+    image.put(&blocks[0], &[78, 600, 500, 0x8000, 2, 150, 0xFFFF, 9, 9, 0x3000]);
+    assert_eq!(decode(&layout, &image).unexpected.as_deref(), Some("maker"));
 }

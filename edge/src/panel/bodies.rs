@@ -95,6 +95,7 @@ fn device_body(panel: &Panel, device: &Device, number: u16, unit: &UnitState, no
         "bus": panel.config.buses[device.bus].id,
         "unit": device.unit,
         "profile": device.profile.name,
+        "confidence": device.profile.confidence,
         "device_type": device.profile.device,
         "manufacturer": said.get("manufacturer").copied().unwrap_or(&device.profile.manufacturer),
         "model": said.get("model").copied().unwrap_or(&device.profile.model),

@@ -81,7 +81,7 @@ pub(super) fn next_of_link(condition: &str) -> &'static str {
             "the gateway offers them again and again; an administrator moves the devices to this gateway, or ends the other one"
         }
         "lost" => {
-            "the gateway goes on polling and storing, and tries again at least every 10 minutes; then the newest readings go first, and all that waits after them"
+            "the gateway goes on polling and storing, and tries again by itself, mostly within 30 seconds; then the newest readings go first, and after them all that waits"
         }
         "waiting" => "the gateway asks the cloud as soon as it has readings",
         _ => "an administrator makes an enrollment code in the cloud; then run riverwatts-edge enroll here",

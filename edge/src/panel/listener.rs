@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// Most connections at once: some browsers on the site's network, with six each.
 pub(super) const CONNECTIONS_MAX: usize = 48;
-/// How long a connection may be silent; the page asks every two seconds, or ten.
+/// How long a connection may be silent; a page that is seen asks every two seconds.
 const SILENT_MAX: Duration = Duration::from_secs(60);
 
 /// Accepts while there is a place.

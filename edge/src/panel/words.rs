@@ -26,6 +26,10 @@ const BY_LAST_WORD: &[(&str, &str, usize)] = &[
     ("ah", "Ah", 1),
     ("nm", "Nm", 1),
     ("bar", "bar", 2),
+    ("kpa", "kPa", 0),
+    ("kohm", "kΩ", 0),
+    ("ma", "mA", 2),
+    ("m3", "m³", 1),
 ];
 const BY_NAME: &[(&str, &str, usize)] = &[
     ("vibration_level", "mm/s", 2),

@@ -88,9 +88,11 @@ fn joins(area: &Area, block: Span, value: Span) -> bool {
     let (start, end) = (block.0, block.1.max(value.1));
     let forbidden =
         |range: &std::ops::RangeInclusive<u16>| u32::from(*range.start()) < end && u32::from(*range.end()) >= start;
-    end - start <= u32::from(area.registers_max)
-        && value.0.saturating_sub(block.1) <= u32::from(area.gap_max)
-        && !area.forbidden.iter().any(forbidden)
+    let near = match area.alone {
+        true => value.1 <= block.1, // two readings of one value
+        false => value.0.saturating_sub(block.1) <= u32::from(area.gap_max),
+    };
+    near && end - start <= u32::from(area.registers_max) && !area.forbidden.iter().any(forbidden)
 }
 
 /// The values of an area that lie in a block of its own unit and function.

@@ -4,7 +4,7 @@ import { html } from "../vendor/preact.js";
 import { useTitle } from "../kit/shell.js";
 import { Badge, Empty, now, useStale } from "../kit/value.js";
 import { at } from "../kit/format.js";
-import { gateway } from "../gateway.js";
+import { gateway, lost } from "../gateway.js";
 import { DeviceAge, MainValues, staleAfterS } from "./reading.js";
 
 /** @typedef {import("../gateway.js").Kind} Kind */
@@ -16,10 +16,11 @@ const PARTS = { devices: ["Devices", "/devices"], store: ["Storing", null], cloc
 
 /** @param {{part: import("../gateway.js").Part}} props */
 function PartCard({ part }) {
-  const [kind, word] = CONDITIONS[part.condition];
+  /** @type {[kind: Kind, word: string]} */
+  const [kind, word] = lost.value === null ? CONDITIONS[part.condition] : ["quiet", "not known"];
   const [title, href] = PARTS[part.name];
   return html`<li class=${`card part ${kind}`}><h2>${href === null ? title : html`<a href=${href}>${title}</a>`}</h2>
-    <${Badge} kind=${kind}>${word}<//><p>${part.name === "clock" && part.condition === "ok" ? html`<${Clock} />` : part.state}</p>
+    <${Badge} kind=${kind}>${word}<//><p>${part.name === "clock" && kind === "good" ? html`<${Clock} />` : part.state}</p>
     ${part.remedy !== "" && html`<p class="soft">${part.remedy}</p>`}</li>`;
 }
 

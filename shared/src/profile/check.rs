@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::condition::*;
 use super::decimal::Decimal;
 use super::fields::Report;
 use super::kind::Kind;
@@ -19,8 +20,8 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
             check_addresses(&mut at, register);
             check_number(&mut at, register);
             check_references(&mut at, register);
-            if register.feeds == Feeds::Others && !used[index] {
-                at.wrong("feeds nothing", "add `metric`, `identity` or `alarms`, refer to it, or remove it");
+            if register.feeds == Feeds::Others && register.expect.is_none() && !used[index] {
+                at.wrong("feeds nothing", "add `metric`, `identity`, `alarms` or `expect`, refer to it, or remove it");
             }
         }
         for computed in &area.computed {
@@ -111,10 +112,17 @@ fn check_number(at: &mut At<'_, '_, '_>, register: &Register) {
     {
         at.wrong("has no plausible value", "write `plausible = [lowest, highest]`");
     }
+    if register
+        .mask
+        .is_some_and(|mask| kind.bits() < 64 && mask >> kind.bits() != 0 || kind.is_float() || kind.is_text())
+    {
+        at.wrong("has a mask that its type has no bits for", "write the bits that count, such as 0x00F0");
+    }
     let plain = register.scale == Decimal::ONE
         && register.offset.is_zero()
         && register.scale_from.is_none()
         && register.sign_from.is_none()
+        && register.times.is_empty()
         && register.resolution.is_none()
         && register.plausible.is_none();
     match &register.feeds {
@@ -122,9 +130,9 @@ fn check_number(at: &mut At<'_, '_, '_>, register: &Register) {
             if kind.is_text() || kind.is_bits() {
                 at.wrong("is no number, so it feeds no metric", "choose another type, or `identity` or `alarms`");
             }
-            if kind.is_float() && register.resolution.is_none() {
+            if (kind.is_float() || !register.times.is_empty()) && register.resolution.is_none() {
                 at.wrong(
-                    "is a float without `resolution`",
+                    "is a float or a product without `resolution`",
                     "add the step that the device really resolves, in the metric's unit",
                 );
             }
@@ -136,7 +144,13 @@ fn check_number(at: &mut At<'_, '_, '_>, register: &Register) {
         }
         Feeds::Identity(_) | Feeds::Others => {}
     }
-    if !plain && !measured && !matches!(register.feeds, Feeds::Metric { .. }) {
+    let factor = at
+        .area
+        .registers
+        .iter()
+        .flat_map(|other| &other.times)
+        .any(|&index| std::ptr::eq(&at.area.registers[index], register));
+    if !plain && !measured && !factor && !matches!(register.feeds, Feeds::Metric { .. }) {
         at.wrong(
             "is scaled but not measured",
             "remove scale, offset, resolution, sign and plausible range, or add `metric`",
@@ -175,8 +189,8 @@ fn check_alarms(at: &mut At<'_, '_, '_>, register: &Register, alarms: &[AlarmBit
     if alarms.is_empty() {
         at.wrong("lists no alarms", "add `{ bit = 0, name = …, severity = … }`");
     }
-    if register.kind.is_float() || register.kind.is_text() {
-        at.wrong("is no whole number, so it tells no alarms", "choose bits16, bits32 or an integer type");
+    if register.kind.is_text() {
+        at.wrong("is no number, so it tells no alarms", "choose bits16, bits32 or a number");
     }
     let beyond = |alarm: &&AlarmBit| matches!(alarm.when, AlarmWhen::Bit(bit) if bit >= register.kind.bits());
     if let Some(alarm) = alarms.iter().find(beyond) {
@@ -185,7 +199,7 @@ fn check_alarms(at: &mut At<'_, '_, '_>, register: &Register, alarms: &[AlarmBit
     }
 }
 
-/// What a register looks at must be a whole number.
+/// What a register looks at must be a number.
 fn check_references(at: &mut At<'_, '_, '_>, register: &Register) {
     let area = at.area;
     if let Some(index) = register.scale_from
@@ -196,15 +210,31 @@ fn check_references(at: &mut At<'_, '_, '_>, register: &Register) {
             "make that register i16",
         );
     }
+    for &index in &register.times {
+        let factor = &area.registers[index];
+        if factor.kind.is_text() || factor.kind.is_bits() || !factor.times.is_empty() || factor.scale_from.is_some() {
+            let message = format!("is multiplied with `{}`, which is no plain number", factor.name);
+            at.wrong(message, "name registers that are numbers with a fixed scale");
+        }
+    }
+    if matches!(
+        (&register.expect, register.kind.is_text()),
+        (Some(Expect::Begins(_)), false) | (Some(Expect::Number(_)), true)
+    ) {
+        at.wrong("expects what its type cannot hold", "write `begins` for a text, `is` or the like for a number");
+    }
+    if at.area.function.reads_bits() != (register.kind == Kind::Bit) {
+        at.wrong(
+            "has a type that its function does not read",
+            "coils and discrete inputs are of type `bit`, registers of the others",
+        );
+    }
     let sign = register.sign_from.as_ref().map(|sign| sign.register);
     let condition = register.valid_when.as_ref().map(|condition| condition.register);
     for index in [sign, condition].into_iter().flatten() {
         let other = &area.registers[index];
-        if other.kind.is_float() || other.kind.is_text() {
-            at.wrong(
-                format!("looks at `{}`, which is no whole number", other.name),
-                "name a register of an integer type",
-            );
+        if other.kind.is_text() {
+            at.wrong(format!("looks at `{}`, which is no number", other.name), "name a register that is a number");
         }
     }
 }

@@ -175,6 +175,17 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// A whole number, or a list of them.
+    pub(super) fn one_or_more(&mut self, report: &mut Report<'_>, key: &'static str) -> Option<Vec<i64>> {
+        self.read(report, key, "a list of whole numbers such as [0, 2]", |value| {
+            let list: Vec<_> = match value.as_array() {
+                Some(list) => list.iter().map(Value::as_integer).collect::<Option<_>>()?,
+                None => vec![value.as_integer()?],
+            };
+            (!list.is_empty()).then_some(list)
+        })
+    }
+
     pub(super) fn texts(&mut self, report: &mut Report<'_>, key: &'static str) -> Option<Vec<String>> {
         self.read(report, key, "a list of texts", |value| {
             let list: Vec<_> =

@@ -23,16 +23,26 @@ pub enum Kind {
     U64,
     /// Two's complement, 64 bits.
     I64,
+    /// IEEE 754, 16 bits.
+    F16,
     /// IEEE 754, 32 bits.
     F32,
     /// IEEE 754, 64 bits.
     F64,
+    /// Four decimal digits of four bits each.
+    Bcd16,
+    /// A sign bit and 15 bits of magnitude.
+    Sm16,
+    /// One coil or discrete input.
+    Bit,
     /// A set of bits, 16 bits.
     Bits16,
     /// A set of bits, 32 bits.
     Bits32,
     /// Text of so many registers, ended by NUL or padded with spaces.
     Text(u16),
+    /// Text of so many UTF-16 characters, one a register.
+    Utf16(u16),
 }
 
 impl Kind {
@@ -40,10 +50,10 @@ impl Kind {
     pub const fn width(self) -> u16 {
         match self {
             Kind::U8High | Kind::U8Low | Kind::I8High | Kind::I8Low => 1,
-            Kind::U16 | Kind::I16 | Kind::Bits16 => 1,
+            Kind::U16 | Kind::I16 | Kind::F16 | Kind::Bcd16 | Kind::Sm16 | Kind::Bit | Kind::Bits16 => 1,
             Kind::U32 | Kind::I32 | Kind::F32 | Kind::Bits32 => 2,
             Kind::U64 | Kind::I64 | Kind::F64 => 4,
-            Kind::Text(registers) => registers,
+            Kind::Text(registers) | Kind::Utf16(registers) => registers,
         }
     }
 
@@ -51,19 +61,20 @@ impl Kind {
     pub const fn bits(self) -> u32 {
         match self {
             Kind::U8High | Kind::U8Low | Kind::I8High | Kind::I8Low => 8,
-            Kind::Text(_) => 0,
+            Kind::Text(_) | Kind::Utf16(_) => 0,
+            Kind::Bit => 1,
             _ => self.width() as u32 * 16,
         }
     }
 
     /// Whether its number is a float.
     pub const fn is_float(self) -> bool {
-        matches!(self, Kind::F32 | Kind::F64)
+        matches!(self, Kind::F16 | Kind::F32 | Kind::F64)
     }
 
     /// Whether it holds text.
     pub const fn is_text(self) -> bool {
-        matches!(self, Kind::Text(_))
+        matches!(self, Kind::Text(_) | Kind::Utf16(_))
     }
 
     /// Whether it is a set of bits.

@@ -6,17 +6,20 @@
 
 mod builtin;
 mod check;
+mod condition;
 mod decimal;
 mod fields;
 mod kind;
 mod model;
 mod parse;
 mod register;
+mod relation;
 pub mod sunspec;
 #[cfg(test)]
 mod tests;
 
 pub use builtin::{builtin, builtin_names};
+pub use condition::*;
 pub use decimal::Decimal;
 pub use kind::{Kind, Order};
 pub use model::*;

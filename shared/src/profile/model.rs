@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::condition::{AlarmBit, Condition, Expect, SignFrom};
 use super::decimal::Decimal;
 use super::kind::{Kind, Order};
 use crate::metric::Metric;
-use crate::words::{DeviceType, Severity};
+use crate::words::DeviceType;
 
 /// Version of the format that this program reads (`format = 1`).
 pub const FORMAT: i64 = 1;
@@ -18,6 +19,8 @@ pub const REGISTERS_PER_REQUEST_MAX: u16 = 125;
 pub const AREAS_MAX: usize = 64;
 /// Most registers and computed values of an area.
 pub const REGISTERS_MAX: usize = 512;
+/// Most copies of a repeated register.
+pub const REPEAT_MAX: i64 = 128;
 /// Longest string, in registers.
 pub const STRING_REGISTERS_MAX: u16 = 64;
 
@@ -58,6 +61,17 @@ pub enum Confidence {
     Low,
 }
 
+impl Confidence {
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Confidence::High => "high",
+            Confidence::Medium => "medium",
+            Confidence::Low => "low",
+        }
+    }
+}
+
 /// Defaults of the serial line and of the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Link {
@@ -73,6 +87,8 @@ pub struct Link {
     pub quiet: Option<Duration>,
     /// How long an answer may take.
     pub timeout: Option<Duration>,
+    /// Whether the device closes the connection after each answer.
+    pub one_request: bool,
 }
 
 /// Serial parity.
@@ -104,6 +120,10 @@ pub enum Function {
     Holding,
     /// Read input registers, function code 4.
     Input,
+    /// Read coils, function code 1; a coil counts as a register that holds 0 or 1.
+    Coil,
+    /// Read discrete inputs, function code 2.
+    Discrete,
 }
 
 impl Function {
@@ -112,7 +132,14 @@ impl Function {
         match self {
             Function::Holding => 3,
             Function::Input => 4,
+            Function::Coil => 1,
+            Function::Discrete => 2,
         }
+    }
+
+    /// Whether it reads single bits.
+    pub const fn reads_bits(self) -> bool {
+        matches!(self, Function::Coil | Function::Discrete)
     }
 }
 
@@ -146,6 +173,9 @@ pub struct Area {
     pub registers_max: u16,
     /// How many unused registers a request may read over to save another request.
     pub gap_max: u16,
+    /// Whether each value is read by a request of its own: registers that must be read alone, texts
+    /// that must be read whole, and devices whose addresses do not advance by one a register.
+    pub alone: bool,
     /// Addresses that no request may touch.
     pub forbidden: Vec<RangeInclusive<u16>>,
     /// Its registers.
@@ -163,12 +193,16 @@ pub struct Register {
     pub line: usize,
     /// PDU address, or the offset from the model's id word.
     pub at: u16,
+    /// What the source calls it, where it counts or names otherwise.
+    pub document: Option<String>,
     /// How its words are to be read.
     pub kind: Kind,
     /// Order of the words of values wider than one register.
     pub word_order: Order,
     /// Order of the two bytes in each register.
     pub byte_order: Order,
+    /// Bits of the raw number that count, shifted down to the lowest of them.
+    pub mask: Option<u64>,
     /// How often it is read.
     pub poll: Poll,
     /// Turns the raw number into the unit of the metric.
@@ -177,6 +211,8 @@ pub struct Register {
     pub offset: Decimal,
     /// Register (index in the area) that holds a further power of ten.
     pub scale_from: Option<usize>,
+    /// Registers (indices in the area) whose values it is multiplied with.
+    pub times: Vec<usize>,
     /// Register that holds the sign.
     pub sign_from: Option<SignFrom>,
     /// Step that values are rounded to, in the unit of the metric; `None`: the register's own.
@@ -185,6 +221,8 @@ pub struct Register {
     pub sentinels: Vec<Sentinel>,
     /// Without it, the register counts as having no value.
     pub valid_when: Option<Condition>,
+    /// What it must hold, or the device is another one than the profile is for.
+    pub expect: Option<Expect>,
     /// Values outside, in the unit of the metric, are marked `range`.
     pub plausible: Option<(Decimal, Decimal)>,
     /// Where a counter begins again, in raw steps.
@@ -203,20 +241,11 @@ impl Register {
     }
 
     /// The registers (indices in the area) without which it cannot be decoded.
-    pub fn depends_on(&self) -> impl Iterator<Item = usize> + use<> {
+    pub fn depends_on(&self) -> impl Iterator<Item = usize> + '_ {
         let sign = self.sign_from.as_ref().map(|sign| sign.register);
         let condition = self.valid_when.as_ref().map(|condition| condition.register);
-        [self.scale_from, sign, condition].into_iter().flatten()
+        [self.scale_from, sign, condition].into_iter().flatten().chain(self.times.iter().copied())
     }
-}
-
-/// The sign of a value that stands in another register.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignFrom {
-    /// Index of the register in the area.
-    pub register: usize,
-    /// Its raw values that make the value negative.
-    pub negative: Vec<i64>,
 }
 
 /// A raw value that means "no value".
@@ -242,34 +271,6 @@ pub enum Reason {
     UnderRange,
     /// The sensor is broken or missing.
     SensorFault,
-}
-
-/// A condition on another register of the area, by its raw number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
-    /// Index of the register in the area.
-    pub register: usize,
-    /// What its raw number must be.
-    pub test: Test,
-}
-
-/// What a raw number must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Test {
-    /// One of these.
-    Is(Vec<i64>),
-    /// None of these.
-    Not(Vec<i64>),
-}
-
-impl Test {
-    /// Whether the raw number passes.
-    pub fn passes(&self, raw: i128) -> bool {
-        match self {
-            Test::Is(numbers) => numbers.iter().any(|&number| i128::from(number) == raw),
-            Test::Not(numbers) => numbers.iter().all(|&number| i128::from(number) != raw),
-        }
-    }
 }
 
 /// What a register is for.
@@ -304,26 +305,6 @@ pub enum Identity {
     FirmwareVersion,
     /// Version of its hardware.
     HardwareVersion,
-}
-
-/// An alarm of the device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AlarmBit {
-    /// Its name, in lower case with underscores.
-    pub name: String,
-    /// How urgent it is.
-    pub severity: Severity,
-    /// When it is on.
-    pub when: AlarmWhen,
-}
-
-/// When an alarm is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AlarmWhen {
-    /// When this bit is set, counted from the least significant one, nought.
-    Bit(u32),
-    /// When the raw number is this.
-    Is(i64),
 }
 
 /// A metric computed from registers of the area.

@@ -16,7 +16,12 @@ use crate::words::DeviceType;
 const CONFIDENCES: &[(&str, Confidence)] =
     &[("high", Confidence::High), ("medium", Confidence::Medium), ("low", Confidence::Low)];
 const PARITIES: &[(&str, Parity)] = &[("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
-const FUNCTIONS: &[(&str, Function)] = &[("holding", Function::Holding), ("input", Function::Input)];
+const FUNCTIONS: &[(&str, Function)] = &[
+    ("holding", Function::Holding),
+    ("input", Function::Input),
+    ("coil", Function::Coil),
+    ("discrete", Function::Discrete),
+];
 pub(super) const POLLS: &[(&str, Poll)] = &[("fast", Poll::Fast), ("slow", Poll::Slow), ("once", Poll::Once)];
 
 /// Reads and checks a profile. Its name is that of the file, without folder and ending.
@@ -93,6 +98,7 @@ fn read_link(report: &mut Report<'_>, mut table: Fields<'_>) -> Link {
         stop_bits: table.integer(report, "stop_bits", 1..=2),
         quiet: table.duration(report, "quiet"),
         timeout: table.duration(report, "timeout"),
+        one_request: table.flag(report, "one_request").unwrap_or(false),
     };
     table.finish(report);
     link
@@ -163,10 +169,12 @@ fn read_area(report: &mut Report<'_>, table: &mut Fields<'_>, sentinels: &Sentin
     let most = i64::from(REGISTERS_PER_REQUEST_MAX);
     let registers_max = table.integer(report, "registers_max", 1..=most).unwrap_or(REGISTERS_PER_REQUEST_MAX);
     let gap_max = table.integer(report, "gap_max", 0..=most).unwrap_or(0);
+    let stride: u16 = table.integer(report, "stride", 1..=16).unwrap_or(1);
+    let alone = table.flag(report, "alone").unwrap_or(false) || stride != 1;
     let forbidden = read_ranges(report, table);
     let poll = table.word(report, "poll", POLLS).unwrap_or(Poll::Fast);
     let (registers, computed) = register::read_registers(report, table, poll, sentinels);
-    Area { name, function, unit, models, one_of, registers_max, gap_max, forbidden, registers, computed }
+    Area { name, function, unit, models, one_of, registers_max, gap_max, alone, forbidden, registers, computed }
 }
 
 fn read_models(report: &mut Report<'_>, table: &Fields<'_>, numbers: &[i64]) -> Vec<u16> {

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::condition::*;
 use super::decimal::Decimal;
-use super::fields::{Fields, Report};
+use super::fields::{Fields, Report, is_name};
 use super::kind::{Kind, Order};
 use super::model::*;
 use super::parse::POLLS;
+use super::relation::*;
 use crate::metric::Metric;
 use crate::words::Severity;
 
@@ -25,11 +27,16 @@ pub(super) const KINDS: &[(&str, Kind)] = &[
     ("i32", Kind::I32),
     ("u64", Kind::U64),
     ("i64", Kind::I64),
+    ("f16", Kind::F16),
     ("f32", Kind::F32),
     ("f64", Kind::F64),
+    ("bcd16", Kind::Bcd16),
+    ("sm16", Kind::Sm16),
+    ("bit", Kind::Bit),
     ("bits16", Kind::Bits16),
     ("bits32", Kind::Bits32),
     ("text", Kind::Text(1)),
+    ("utf16", Kind::Utf16(1)),
 ];
 
 const ORDERS: &[(&str, Order)] = &[("high_first", Order::HighFirst), ("low_first", Order::LowFirst)];
@@ -51,7 +58,7 @@ const OPERATIONS: &[(&str, Operation)] =
     &[("sum", Operation::Sum), ("mean", Operation::Mean), ("max", Operation::Max), ("min", Operation::Min)];
 
 /// The registers of an area by name, so that references become indices.
-type Names = HashMap<String, usize>;
+pub(super) type Names = HashMap<String, usize>;
 
 /// The registers and computed values of an area, references resolved.
 pub(super) fn read_registers(
@@ -70,14 +77,28 @@ pub(super) fn read_registers(
         return (Vec::new(), Vec::new());
     }
     let mut names = Names::new();
-    for (index, table) in tables.iter_mut().enumerate() {
+    let mut next = 0;
+    for table in &mut tables {
         let name = table.name(report, "name");
+        let repeat = read_repeat(report, table, None);
+        let first = next;
+        next += repeat.as_ref().map_or(1, |repeat| usize::from(repeat.count));
         let Some(name) = table.require(report, "name", name) else { continue };
-        if let Some(first) = names.insert(name, index) {
-            table.wrong(report, "name", format!("is also register {first} of this area"), "choose another name");
+        for index in first..next {
+            let name = Repeat::name(repeat.as_ref(), &name, index - first);
+            if let Some(other) = names.insert(name, index) {
+                table.wrong(report, "name", format!("is also register {other} of this area"), "choose another name");
+            }
         }
     }
-    let registers = tables.into_iter().map(|table| read_register(report, table, &names, poll, sentinels)).collect();
+    if next + computed.len() > REGISTERS_MAX {
+        area.wrong(report, "registers", "are too many", format!("keep to {REGISTERS_MAX} in an area"));
+        return (Vec::new(), Vec::new());
+    }
+    let mut registers = Vec::with_capacity(next);
+    for table in tables {
+        read_register(report, table, &names, poll, sentinels, &mut registers);
+    }
     let computed = computed.into_iter().filter_map(|table| read_computed(report, table, &names)).collect();
     (registers, computed)
 }
@@ -88,81 +109,68 @@ fn read_register(
     names: &Names,
     poll: Poll,
     sentinels: &Sentinels,
-) -> Register {
+    registers: &mut Vec<Register>,
+) {
     let name = table.name(report, "name").unwrap_or_default();
     let at = table.integer(report, "at", 0..=65_535);
     let at = table.require(report, "at", at).unwrap_or(0);
     let words: Vec<_> = KINDS.iter().map(|&(word, kind)| (word, (word, kind))).collect();
     let kind = table.word(report, "type", &words);
-    let (word, mut kind) = table.require(report, "type", kind).unwrap_or(("u16", Kind::U16));
-    if kind.is_text() {
-        let length = table.integer(report, "length", 1..=i64::from(STRING_REGISTERS_MAX));
-        kind = Kind::Text(table.require(report, "length", length).unwrap_or(1));
-    }
+    let (word, kind) = table.require(report, "type", kind).unwrap_or(("u16", Kind::U16));
+    let kind = match kind {
+        Kind::Text(_) | Kind::Utf16(_) => {
+            let length = table.integer(report, "length", 1..=i64::from(STRING_REGISTERS_MAX));
+            let length = table.require(report, "length", length).unwrap_or(1);
+            if kind == Kind::Text(1) { Kind::Text(length) } else { Kind::Utf16(length) }
+        }
+        kind => kind,
+    };
+    let repeat = read_repeat(report, &mut table, Some(names));
     let own = table.has("sentinels").then(|| read_sentinel_list(report, &mut table, "sentinels", kind));
     let register = Register {
-        name,
+        name: Repeat::name(repeat.as_ref(), &name, 0),
         line: table.line,
         at,
+        document: table.text(report, "document"),
         kind,
         word_order: table.word(report, "word_order", ORDERS).unwrap_or(Order::HighFirst),
         byte_order: table.word(report, "byte_order", ORDERS).unwrap_or(Order::HighFirst),
+        mask: table.integer(report, "mask", 1..=i64::MAX),
         poll: table.word(report, "poll", POLLS).unwrap_or(poll),
         scale: table.decimal(report, "scale").unwrap_or(Decimal::ONE),
         offset: table.decimal(report, "offset").unwrap_or(Decimal::ZERO),
         scale_from: reference(report, &mut table, "scale_from", names),
+        times: read_times(report, &mut table, names),
         sign_from: read_sign(report, &mut table, names),
         resolution: table.decimal(report, "resolution"),
         sentinels: own.unwrap_or_else(|| sentinels.get(word).cloned().unwrap_or_default()),
         valid_when: read_condition(report, &mut table, names),
+        expect: read_expect(report, &mut table),
         plausible: table.decimals(report, "plausible"),
         modulus: table.integer(report, "modulus", 2..=i64::MAX),
         optional: table.flag(report, "optional").unwrap_or(false),
-        feeds: read_feeds(report, &mut table),
+        feeds: read_feeds(report, &mut table, repeat.as_ref().map(|repeat| repeat.from)),
     };
-    table.finish(report);
-    register
-}
-
-/// The index of the register that a key names.
-fn reference(report: &mut Report<'_>, table: &mut Fields<'_>, key: &'static str, names: &Names) -> Option<usize> {
-    let name = table.name(report, key)?;
-    let index = names.get(&name).copied();
-    if index.is_none() {
-        table.wrong(
-            report,
-            key,
-            format!("names `{name}`, which is no register of this area"),
-            "name a register of this area",
-        );
-    }
-    index
-}
-
-fn read_sign(report: &mut Report<'_>, table: &mut Fields<'_>, names: &Names) -> Option<SignFrom> {
-    let mut sign = table.table(report, "sign_from")?;
-    let register = reference(report, &mut sign, "register", names);
-    let register = sign.require(report, "register", register);
-    let negative = sign.integers(report, "negative");
-    let negative = sign.require(report, "negative", negative);
-    sign.finish(report);
-    Some(SignFrom { register: register?, negative: negative? })
-}
-
-fn read_condition(report: &mut Report<'_>, table: &mut Fields<'_>, names: &Names) -> Option<Condition> {
-    let mut condition = table.table(report, "valid_when")?;
-    let register = reference(report, &mut condition, "register", names);
-    let register = condition.require(report, "register", register);
-    let test = match (condition.integers(report, "is"), condition.integers(report, "not")) {
-        (Some(numbers), None) => Some(Test::Is(numbers)),
-        (None, Some(numbers)) => Some(Test::Not(numbers)),
-        _ => {
-            condition.wrong(report, "is", "needs one of `is` and `not`", "write `is = [1]` or `not = [0]`");
-            None
+    let Some(repeat) = &repeat else {
+        table.finish(report);
+        registers.push(register);
+        return;
+    };
+    for copy in 0..repeat.count {
+        let at = u16::try_from(i64::from(register.at) + i64::from(copy) * repeat.step);
+        if at.is_err() {
+            table.wrong(report, "repeat", "leaves the addresses", "repeat less often, or with a smaller step");
         }
-    };
-    condition.finish(report);
-    Some(Condition { register: register?, test: test? })
+        registers.push(Register {
+            name: Repeat::name(Some(repeat), &name, copy.into()),
+            at: at.unwrap_or(register.at), // each name keeps its index
+            valid_when: repeat.condition(copy).or_else(|| register.valid_when.clone()),
+            optional: register.optional || repeat.count_from.is_some(),
+            feeds: read_feeds(report, &mut table, Some(repeat.from + i64::from(copy))),
+            ..register.clone()
+        });
+    }
+    table.finish(report);
 }
 
 /// Sentinels under a key; a raw number may be written as bits (0x8000) or as a number (-32768).
@@ -198,11 +206,12 @@ pub(super) fn read_sentinel_list(
     sentinels
 }
 
-fn read_feeds(report: &mut Report<'_>, table: &mut Fields<'_>) -> Feeds {
-    let metric = read_metric(report, table);
+/// What a register feeds; `number` stands in for the `#` of its names.
+fn read_feeds(report: &mut Report<'_>, table: &mut Fields<'_>, number: Option<i64>) -> Feeds {
+    let metric = read_metric(report, table, number);
     let fallback = table.flag(report, "fallback").unwrap_or(false);
     let identity = table.word(report, "identity", IDENTITIES);
-    let alarms = table.has("alarms").then(|| read_alarms(report, table));
+    let alarms = table.has("alarms").then(|| read_alarms(report, table, number));
     let count = usize::from(metric.is_some()) + usize::from(identity.is_some()) + usize::from(alarms.is_some());
     if count > 1 {
         let line = table.line;
@@ -220,28 +229,35 @@ fn read_feeds(report: &mut Report<'_>, table: &mut Fields<'_>) -> Feeds {
     }
 }
 
-fn read_metric(report: &mut Report<'_>, table: &mut Fields<'_>) -> Option<Metric> {
-    let name = table.text(report, "metric")?;
+fn read_metric(report: &mut Report<'_>, table: &mut Fields<'_>, number: Option<i64>) -> Option<Metric> {
+    let name = numbered(&table.text(report, "metric")?, number);
     Metric::named(&name)
         .map_err(|error| table.wrong(report, "metric", error.to_string(), "docs/device-profiles.md lists the metrics"))
         .ok()
 }
 
-fn read_alarms(report: &mut Report<'_>, table: &mut Fields<'_>) -> Vec<AlarmBit> {
+/// A name with the number of a repeated register in the place of its `#`.
+fn numbered(name: &str, number: Option<i64>) -> String {
+    number.map_or_else(|| name.to_owned(), |number| name.replace('#', &number.to_string()))
+}
+
+fn read_alarms(report: &mut Report<'_>, table: &mut Fields<'_>, number: Option<i64>) -> Vec<AlarmBit> {
     let severities: Vec<_> = Severity::ALL.iter().map(|&severity| (severity.word(), severity)).collect();
     let mut alarms = Vec::new();
     for mut alarm in table.tables(report, "alarms") {
-        let name = alarm.name(report, "name");
+        let name = alarm.text(report, "name").map(|name| numbered(&name, number));
         let name = alarm.require(report, "name", name);
+        if name.as_ref().is_some_and(|name| !is_name(name)) {
+            alarm.wrong(report, "name", "is no name", "write a-z, 0-9, _ and -, at most 48; # in a repeated register");
+        }
         let severity = alarm.word(report, "severity", &severities);
         let severity = alarm.require(report, "severity", severity);
         let bit: Option<u32> = alarm.integer(report, "bit", 0..=31);
-        let is: Option<i64> = alarm.integer(report, "is", i64::MIN..=i64::MAX);
-        let when = match (bit, is) {
+        let when = match (bit, read_test(report, &mut alarm)) {
             (Some(bit), None) => Some(AlarmWhen::Bit(bit)),
-            (None, Some(number)) => Some(AlarmWhen::Is(number)),
+            (None, Some(test)) => Some(AlarmWhen::Number(test)),
             _ => {
-                alarm.wrong(report, "bit", "needs one of `bit` and `is`", "write `bit = 0` or `is = 7`");
+                alarm.wrong(report, "bit", "needs one of `bit`, `is` and `not`", "write `bit = 0` or `is = 7`");
                 None
             }
         };
@@ -255,7 +271,7 @@ fn read_alarms(report: &mut Report<'_>, table: &mut Fields<'_>) -> Vec<AlarmBit>
 
 fn read_computed(report: &mut Report<'_>, mut table: Fields<'_>, names: &Names) -> Option<Computed> {
     let known = table.has("metric");
-    let metric = read_metric(report, &mut table);
+    let metric = read_metric(report, &mut table, None);
     if !known {
         table.require(report, "metric", metric);
     }
@@ -266,18 +282,7 @@ fn read_computed(report: &mut Report<'_>, mut table: Fields<'_>, names: &Names) 
     let resolution = table.decimal(report, "resolution");
     let resolution = table.require(report, "resolution", resolution);
     let fallback = table.flag(report, "fallback").unwrap_or(false);
-    let mut indices = Vec::new();
-    for name in from.unwrap_or_default() {
-        match names.get(&name) {
-            Some(&index) => indices.push(index),
-            None => table.wrong(
-                report,
-                "from",
-                format!("names `{name}`, which is no register of this area"),
-                "name registers of this area",
-            ),
-        }
-    }
+    let indices = indices(report, &table, "from", &from.unwrap_or_default(), names);
     let line = table.line;
     table.finish(report);
     Some(Computed { line, metric: metric?, operation: operation?, from: indices, resolution: resolution?, fallback })

@@ -82,7 +82,7 @@ fn a_mistake_names_its_line_and_register() {
         ("at = 1,", "at = 70_000,", &format!("13: {power}.at: is not a whole number from 0 to 65535")),
         ("at = 1,", "at = 55,", &format!("13: {power}: lies in the forbidden addresses 50 to 59")),
         ("at = 3,", "at = 65535,", "15: area.main.registers.speed: ends at address 65536, beyond 65535"),
-        ("resolution = 0.01, ", "", "15: area.main.registers.speed: is a float without `resolution`"),
+        ("resolution = 0.01, ", "", "15: area.main.registers.speed: is a float or a product without `resolution`"),
         (
             "resolution = 0.01",
             "resolution = 0.0000001",
@@ -120,6 +120,51 @@ fn a_mistake_names_its_line_and_register() {
             "{ name = \"unit\",  at = 0, type = \"u16\" },\n  { name = \"idle\", at = 9, type = \"u16\" },",
             "13: area.main.registers.idle: feeds nothing",
         ),
+        (
+            "at = 0, type = \"u16\"",
+            "at = 0, type = \"u16\", mask = 0x10000",
+            "12: area.main.registers.unit: has a mask that its type has no bits for",
+        ),
+        (
+            "at = 0, type = \"u16\"",
+            "at = 65535, type = \"u16\", repeat = { count = 2, step = 1 }",
+            "12: area.main.registers.unit.repeat: leaves the addresses",
+        ),
+        (
+            "at = 0, type = \"u16\"",
+            "at = 0, type = \"u16\", repeat = { count = 0, step = 1 }",
+            "12: area.main.registers.unit.repeat.count: is not a whole number from 1 to 128",
+        ),
+        (
+            "scale_from = \"sf\"",
+            "times = [\"fs\"]",
+            &format!("13: {power}.times: names `fs`, which is no register of this area"),
+        ),
+        (
+            "scale_from = \"sf\"",
+            "times = [\"sf\"]",
+            &format!("13: {power}: is a float or a product without `resolution`"),
+        ),
+        (
+            "at = 0, type = \"u16\"",
+            "at = 0, type = \"u16\", expect = { begins = \"A\" }",
+            "12: area.main.registers.unit: expects what its type cannot hold",
+        ),
+        (
+            "at = 0, type = \"u16\"",
+            "at = 0, type = \"u16\", expect = {}",
+            "12: area.main.registers.unit.expect.is: needs one of `begins`, `is`, `not` and limits",
+        ),
+        (
+            "function = \"holding\"",
+            "function = \"coil\"",
+            "12: area.main.registers.unit: has a type that its function does not read",
+        ),
+        (
+            "negative = [1]",
+            "negative = [1], above = true",
+            "15: area.main.registers.speed.sign_from.above: is an unknown key",
+        ),
         ("[[area]]", "[area", "7: : is no TOML"),
     ];
     for (from, to, expected) in cases {
@@ -147,6 +192,14 @@ fn a_second_source_of_a_metric_is_a_fallback_or_an_alternative() {
     assert_eq!(problems(from, &format!("{second}, fallback = true }},")), Vec::<String>::new());
     let first = problems("metric = \"power_output_kw\"", "metric = \"power_output_kw\", fallback = true");
     assert!(first[0].contains("is a fallback for nothing"), "{first:?}");
+}
+
+#[test]
+fn copies_that_do_not_fit_leave_references_where_they_are() {
+    let repeated = "{ name = \"spare\", at = 65530, type = \"u16\", metric = \"x_#\", repeat = { count = 128, step = 9 } },\n  { name = \"unit\"";
+    let text = RIGHT.replacen("{ name = \"unit\"", repeated, 1);
+    let problems = parse("m-x.toml", &text).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:#?}");
 }
 
 #[test]

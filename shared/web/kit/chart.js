@@ -3,11 +3,11 @@
 
 import { html, signal, useEffect, useMemo, useRef, useState } from "../vendor/preact.js";
 import { at, counted, duration, figure, gapReason, labelOf, msOf, quantity, unitOf, zoneName } from "./format.js";
-import { theme } from "./shell.js";
+import { announce, theme } from "./shell.js";
 import { Failed, now } from "./value.js";
 import { colourOf, createPlot, token } from "./plot.js";
 import { csv, joined, lastOf, latestOf, shape, summary, thinned, within } from "./series.js";
-import { MARGIN, covers, moved, zoomed } from "./span.js";
+import { MARGIN, covers, gapAt, moved, zoomed } from "./span.js";
 
 /** @typedef {import("./series.js").Bucket} Bucket */
 /** @typedef {import("./series.js").Gap} Gap */
@@ -15,6 +15,8 @@ import { MARGIN, covers, moved, zoomed } from "./span.js";
 /** @typedef {{buckets: Bucket[], gaps: Gap[]}} Answer the body of `GET /readings/aggregated` has this shape */
 
 const SETTLE_MS = 200;
+/** Words and address follow a movement that pauses; only the drawing keeps up with each frame. */
+const PAUSE_MS = 120;
 const PIXELS_PER_POINT = 1.5;
 const POINTS_MAX = 2_000;
 const TABLE_ROWS_MAX = 60;
@@ -35,6 +37,7 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
   const view = useRef(start());
   const follows = useRef(to === null);
   const asked = useRef(/** @type {Span|null} */ (null));
+  const pause = useRef(/** @type {ReturnType<typeof setTimeout>|undefined} */ (undefined));
   const latest = useRef({ load, viewed, marks });
   latest.current = { load, viewed, marks };
   const [answer, setAnswer] = useState(/** @type {Answer|null} */ (null));
@@ -42,7 +45,7 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
   const [busy, setBusy] = useState(false);
   const [seen, setSeen] = useState(view.current);
   const [hidden, setHidden] = useState(/** @type {string[]} */ ([]));
-  const under = useMemo(() => signal(/** @type {number|null} */ (null)), []);
+  const under = useMemo(() => signal(/** @type {import("./plot.js").Under|null} */ (null)), []);
   const names = metrics.join();
 
   const loader = useMemo(() => latestOf({
@@ -70,24 +73,26 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
   const shown = useRef({ series, gaps: /** @type {Gap[]} */ ([]) });
   shown.current = { series, gaps: answer?.gaps ?? [] };
 
-  /** @param {Span} next */
-  function go(next) {
+  /** @param {Span} next @param {Span|null} told */
+  function go(next, told) {
     view.current = next;
-    setSeen(next);
     plot.current?.move(next);
     if (covers(asked.current, next)) loader.stop();
     else loader.want(next, SETTLE_MS);
+    clearTimeout(pause.current);
+    pause.current = setTimeout(() => {
+      setSeen(view.current);
+      latest.current.viewed?.(told);
+    }, PAUSE_MS);
   }
   /** @param {Span} next */
   function wanted(next) {
     follows.current = false;
-    go(next);
-    latest.current.viewed?.(next);
+    go(next, next);
   }
   function reset() {
     follows.current = to === null;
-    go(start());
-    latest.current.viewed?.(null);
+    go(start(), null);
   }
   const gestures = useRef({ wanted, reset });
   gestures.current = { wanted, reset };
@@ -98,7 +103,10 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
     setSeen(view.current);
     loader.want(view.current, 0);
     plot.current?.move(view.current);
-    return loader.stop;
+    return () => {
+      clearTimeout(pause.current);
+      loader.stop();
+    };
   }, [from, to, names]);
 
   useEffect(() => {
@@ -106,7 +114,7 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
       box: /** @type {HTMLDivElement} */ (box.current), metrics, zone, height, view: view.current,
       gaps: () => shown.current.gaps, marks: () => latest.current.marks,
       wanted: (next) => gestures.current.wanted(next), reset: () => gestures.current.reset(),
-      cursor: (index) => (under.value = index),
+      cursor: (pointed) => (under.value = pointed),
     });
     plot.current = made;
     made.show(shown.current.series, view.current);
@@ -135,10 +143,20 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
     setHidden(show ? hidden.filter((each) => each !== metric) : [...hidden, metric]);
     plot.current?.toggle(metric, show);
   }
+  /**
+   * The next or previous time's values, said aloud.
+   * @param {1|-1} way
+   */
+  function step(way) {
+    const index = plot.current?.step(way);
+    if (index === undefined) return;
+    const values = metrics.filter((metric) => !hidden.includes(metric)).map((metric) => `${labelOf(metric)} ${typeof series.columns[metric].mean[index] === "number" ? quantity(metric, series.columns[metric].mean[index]) : "no value"}`);
+    announce(`${at(series.times[index], zone)}: ${values.join(", ")}`);
+  }
   /** @param {KeyboardEvent} event */
   function pressed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target !== event.currentTarget) return;
-    const act = event.shiftKey && event.key.startsWith("Arrow") ? { ArrowLeft: () => plot.current?.step(-1), ArrowRight: () => plot.current?.step(1) }
+    const act = event.shiftKey && event.key.startsWith("Arrow") ? { ArrowLeft: () => step(-1), ArrowRight: () => step(1) }
       : { ArrowLeft: () => wanted(moved(view.current, -MOVE_STEP)), ArrowRight: () => wanted(moved(view.current, MOVE_STEP)),
         "+": () => wanted(zoomed(view.current, 1 / ZOOM_STEP)), "=": () => wanted(zoomed(view.current, 1 / ZOOM_STEP)),
         "-": () => wanted(zoomed(view.current, ZOOM_STEP)), "0": reset, Home: reset };
@@ -154,6 +172,7 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
     ["Back to the whole range", "M3 8a5 5 0 1 0 2-4M3 2v3h3", reset],
   ];
   const part = useMemo(() => within(series, seen.from, seen.to), [series, seen]);
+  const none = answer !== null && metrics.every((metric) => lastOf(part.columns[metric].mean) < 0);
   const gaps = (answer?.gaps ?? []).filter((gap) => Date.parse(gap.to) > seen.from && Date.parse(gap.from) < seen.to);
   return html`<figure class="chart" aria-label=${label} aria-busy=${busy}>
     <div class="chart-head">
@@ -163,17 +182,18 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
         <button type="button" class="chart-file" onClick=${() => save(`${label}.csv`, new Blob([csv(part, metrics)], { type: "text/csv" }))}>CSV</button>
         <button type="button" class="chart-file" onClick=${() => picture(plot.current?.canvas(), label, metrics)}>PNG</button></div>
     </div>
-    <p class="chart-under"><${Under} series=${series} gaps=${gaps} zone=${zone} under=${under} /></p>
-    <div class="chart-box" role="group" aria-roledescription="chart" tabindex="0" style=${{ minHeight: `${height}px` }} onKeyDown=${pressed}
+    <p class="chart-under"><${Under} series=${series} gaps=${gaps} zone=${zone} seen=${seen} under=${under} /></p>
+    ${failure !== null && html`<${Failed} error=${failure} retry=${() => loader.want(view.current, 0)} />`}
+    <div class="chart-box" role="group" aria-roledescription="chart" tabindex="0" style=${{ minHeight: `${height / 16}rem` }} onKeyDown=${pressed}
       aria-label=${`${label}. Arrow keys move, plus and minus zoom, 0 goes back, Shift and arrow keys read values.`}>
       <div ref=${box}></div>${answer === null && failure === null && html`<span class="chart-wait bone"></span>`}
+      ${none && gaps.length === 0 && html`<p class="chart-none soft">No readings in this range</p>`}
     </div>
-    ${failure !== null && html`<${Failed} error=${failure} retry=${() => loader.want(view.current, 0)} />`}
     ${answer !== null && html`<${Words} part=${part} metrics=${metrics} gaps=${gaps} marks=${marks} zone=${zone} seen=${seen} />`}
   </figure>`;
 }
 
-/** @typedef {import("../vendor/preact.js").ReadonlySignal<number|null>} Under */
+/** @typedef {import("../vendor/preact.js").ReadonlySignal<import("./plot.js").Under|null>} Under */
 
 /**
  * The value under the cursor, or the last one in view.
@@ -181,19 +201,22 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
  */
 function Reading({ metric, series, part, under }) {
   const { mean, min, max } = (under.value === null ? part : series).columns[metric];
-  const index = under.value ?? lastOf(mean);
+  const index = under.value?.index ?? lastOf(mean);
   const low = min[index];
   const spread = typeof low === "number" && low !== max[index] ? html`<span class="legend-spread">${figure(metric, low)} to ${figure(metric, max[index])}</span>` : null;
   return html`<span class="legend-value"><b>${figure(metric, mean[index])}</b> ${unitOf(metric)}</span>${spread}`;
 }
 
-/** @param {{series: import("./series.js").Series, gaps: Gap[], zone: string, under: Under}} props */
-function Under({ series, gaps, zone, under }) {
-  const time = under.value === null ? undefined : series.times[under.value];
-  if (time === undefined) return html`<span class="soft">Latest · times in ${zone} (${zoneName(now.peek(), zone)})</span>`;
-  const empty = Object.values(series.columns).every(({ mean }) => typeof mean[under.value ?? 0] !== "number");
-  const gap = empty && gaps.find((each) => time >= Date.parse(each.from) && time <= Date.parse(each.to));
-  return html`<b>${at(time, zone)}</b>${gap && html` <span class="chart-gap">no readings: ${gapReason(gap.reason)}</span>`}`;
+/**
+ * Where the clocks change within the range, times say by which they are.
+ * @param {{series: import("./series.js").Series, gaps: Gap[], zone: string, seen: Span, under: Under}} props
+ */
+function Under({ series, gaps, zone, seen, under }) {
+  const [first, last] = [zoneName(seen.from, zone), zoneName(seen.to, zone)];
+  if (under.value === null) return html`<span class="soft">Latest · times in ${zone} (${first === last ? last : `${first}, then ${last}`})</span>`;
+  const { index, time } = under.value;
+  const gap = Object.values(series.columns).every(({ mean }) => typeof mean[index] !== "number") && gapAt(gaps, time);
+  return html`<b>${at(time, zone)}</b>${first !== last && ` ${zoneName(time, zone)}`}${gap && html` <span class="chart-gap">no readings: ${gapReason(gap.reason)}</span>`}`;
 }
 
 /**

@@ -1,6 +1,7 @@
 // Dialogs by the browser's own <dialog>: focus stays inside, Escape closes, focus goes back to where it was.
 
 import { html, useEffect, useId, useRef } from "../vendor/preact.js";
+import { Messages } from "./shell.js";
 
 /** @typedef {import("../vendor/preact.js").Children} Children */
 
@@ -23,6 +24,6 @@ export function Dialog({ title, close, children }) {
   };
   return html`<dialog class="dialog" ref=${dialog} aria-labelledby=${id} onCancel=${cancelled}>
     <div class="dialog-head"><h2 id=${id}>${title}</h2><button type="button" class="icon-button" aria-label="Close" onClick=${close}>×</button></div>
-    ${children}
+    ${children}<${Messages} />
   </dialog>`;
 }

@@ -15,7 +15,7 @@ const BY_LAST_WORD = {
   kw: ["kW", 2], v: ["V", 1], a: ["A", 2], hz: ["Hz", 2], percent: ["%", 1], c: ["°C", 1], mps: ["m/s", 2],
   mmps: ["mm/s", 2], m: ["m", 2], mm: ["mm", 1], kwh: ["kWh", 1], kvarh: ["kvarh", 1], kva: ["kVA", 2],
   kvar: ["kvar", 2], rpm: ["rpm", 1], g: ["g", 3], deg: ["°", 1], s: ["s", 0], h: ["h", 1], ah: ["Ah", 1],
-  nm: ["Nm", 1], bar: ["bar", 2],
+  nm: ["Nm", 1], bar: ["bar", 2], kpa: ["kPa", 0], kohm: ["kΩ", 0], ma: ["mA", 2], m3: ["m³", 1],
 };
 /** @type {Record<string, [unit: string, decimals: number]>} */
 const BY_NAME = {

@@ -132,11 +132,21 @@ export function Routes({ routes, missing }) {
   return html`<div class="page" aria-busy=${page === undefined} key=${key}><${Page} ...${params} query=${query} /></div>`;
 }
 
+/**
+ * Waits for the heading of a page that still loads.
+ * @type {MutationObserver}
+ */
+const headingWatch = new MutationObserver(() => document.activeElement?.id === "main" ? focusHeading() : headingWatch.disconnect());
+
 function focusHeading() {
-  const heading = /** @type {HTMLElement|null} */ (document.querySelector("main h1") ?? document.querySelector("main"));
-  if (heading === null) return;
-  heading.tabIndex = -1;
-  heading.focus({ preventScroll: true });
+  headingWatch.disconnect();
+  const main = document.getElementById("main");
+  const heading = main?.querySelector("h1");
+  if (main !== null && !heading) headingWatch.observe(main, { childList: true, subtree: true });
+  const target = heading ?? main;
+  if (!target || target === document.activeElement) return;
+  target.tabIndex = -1;
+  target.focus({ preventScroll: true });
 }
 
 /**
@@ -232,7 +242,8 @@ export function announce(text) {
   spoken.value = text;
 }
 
-function Messages() {
+/** What was said, in the frame and in an open dialog: all outside of that cannot be reached. */
+export function Messages() {
   return html`<div class="toasts" role="log" aria-live="polite">
     ${toasts.value.map(({ id, text, kind }) => html`<div key=${id} class=${`toast ${kind}`}><span>${text}</span><button type="button" class="icon-button" aria-label="Close" onClick=${() => endToast(id)}>×</button></div>`)}
   </div><div class="unseen" role="status">${spoken.value}</div>`;

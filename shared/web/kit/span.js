@@ -36,6 +36,26 @@ export function zoomed({ from, to }, factor, around = (from + to) / 2) {
 export const moved = ({ from, to }, share) => ({ from: from + (to - from) * share, to: to + (to - from) * share });
 
 /**
+ * The gap that a time lies in.
+ * @template {{from: string, to: string}} Gap
+ * @param {Gap[]} gaps
+ * @param {number} time
+ */
+export const gapAt = (gaps, time) => gaps.find(({ from, to }) => time >= Date.parse(from) && time <= Date.parse(to));
+
+/**
+ * What an axis spans where its values span nothing; undefined where they do.
+ * @param {number|null} low
+ * @param {number|null} high
+ * @returns {[number|null, number|null]|undefined}
+ */
+export function roomFor(low, high) {
+  if (low === null || high === null) return [null, null];
+  if (low !== high) return undefined;
+  return low === 0 ? [0, 1] : [low - Math.abs(low) * 0.1, low + Math.abs(low) * 0.1];
+}
+
+/**
  * Labels of the time axis: the day stands where it changes.
  * @param {number[]} times
  * @param {number} stepMs

@@ -6,7 +6,7 @@ import { labelOf, quantity } from "./format.js";
 const PAD = 2;
 
 /**
- * The line as an SVG path; a null, or a distance over `maxGapMs`, breaks it.
+ * The line as an SVG path; a null, or a distance over `maxGapMs`, breaks it; what stands alone is a dot.
  * @param {{time: number, value: number|null}[]} points in time order
  * @param {{width: number, height: number, from: number, to: number, maxGapMs: number}} frame
  */
@@ -23,7 +23,8 @@ export function sparkPath(points, { width, height, from, to, maxGapMs }) {
     }
     const x = ((time - from) / (to - from || 1)) * (width - 2 * PAD) + PAD;
     const y = height - PAD - ((value - low) / span) * (height - 2 * PAD);
-    path += `${time - before > maxGapMs ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`;
+    const broken = time - before > maxGapMs;
+    path += `${broken ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}${broken ? "h0" : ""}`;
     before = time;
   }
   return path;

@@ -38,6 +38,16 @@ const DAY_MS = 86_400_000;
 const METRICS = ["power_output_kw", "water_speed_mps", "voltage_v", "dc_power_kw"];
 const SHIFT = { from: new Date(opened - 11 * DAY_MS).toISOString(), to: new Date(opened - 9 * DAY_MS).toISOString() };
 
+/** @type {Record<string, (range: {from: number, to: number, points: number}) => Promise<{buckets: any[], gaps: any[]}>>} */
+const ANSWERS = {
+  full: river,
+  nothing: async () => ({ buckets: [], gaps: [] }),
+  "on its way": () => new Promise(() => {}),
+  refused: async () => {
+    throw new Error("The server does not answer");
+  },
+};
+
 /**
  * A month of a river that nobody measured.
  * @param {{from: number, to: number, points: number}} range
@@ -61,12 +71,14 @@ async function river({ from, to, points }) {
 function Month() {
   const [Chart, setChart] = useState(/** @type {{of: import("../vendor/preact.js").Component}|null} */ (null));
   const [metrics, setMetrics] = useState(METRICS.slice(0, 2));
+  const [answer, setAnswer] = useState("full");
   useEffect(() => {
     import("./chart.js").then((module) => setChart({ of: module.Chart }));
   }, []);
   if (Chart === null) return html`<${Loading} rows=${6} />`;
-  return html`<div class="segments" role="group" aria-label="Metrics">${[1, 2, 4].map((count) => html`<button key=${count} type="button" aria-pressed=${metrics.length === count} onClick=${() => setMetrics(METRICS.slice(0, count))}>${count}</button>`)}</div>
-    <${Chart.of} label="A month of a river" metrics=${metrics} from=${opened - 30 * DAY_MS} to=${opened} zone="America/Anchorage" load=${river}
+  return html`<div class="row"><div class="segments" role="group" aria-label="Metrics">${[1, 2, 4].map((count) => html`<button key=${count} type="button" aria-pressed=${metrics.length === count} onClick=${() => setMetrics(METRICS.slice(0, count))}>${count}</button>`)}</div>
+    <div class="segments" role="group" aria-label="Answer">${Object.keys(ANSWERS).map((name) => html`<button key=${name} type="button" aria-pressed=${answer === name} onClick=${() => setAnswer(name)}>${name}</button>`)}</div></div>
+    <${Chart.of} key=${answer} label="A month of a river" metrics=${metrics} from=${opened - 30 * DAY_MS} to=${opened} zone="America/Anchorage" load=${ANSWERS[answer]}
       marks=${[{ time: new Date(opened - 4 * DAY_MS).toISOString(), label: "blades cleaned" }]} />`;
 }
 
@@ -94,6 +106,9 @@ export default function Styleguide() {
           <${Value} label metric="power_output_kw" value=${-1.204} />
           <${Value} label metric="energy_kwh" value=${123456.78} />
           <${Value} label metric="power_factor" value=${0.98} />
+          <${Value} label metric="dc_power_kw" value=${0} />
+          <${Value} label metric="energy_import_kwh" value=${9_123_456_789.1} />
+          <${Value} label metric="x_a_value_that_its_maker_gave_a_very_long_name_kw" value=${-0.0001} />
         </div>
       <//>
       <${Part} name="States in words">
@@ -127,7 +142,8 @@ export default function Styleguide() {
           <div class="segments" role="group" aria-label="Range">${["1 h", "24 h", "7 d", "30 d"].map((range, index) => html`<button key=${range} type="button" aria-pressed=${index === 1}>${range}</button>`)}</div>
         </div>
         <${Qr} text="rw-7K4M-29QF" label="Code to try" size=${120} />
-        ${asked && html`<${Dialog} title="Revoke the gateway?" close=${() => setAsked(false)}><p>It stops sending at once; its readings stay.</p><div class="form-actions"><button type="button" class="button danger" onClick=${() => setAsked(false)}>Revoke</button></div><//>`}
+        ${asked && html`<${Dialog} title="Revoke the gateway?" close=${() => setAsked(false)}><p>It stops sending at once; its readings stay.</p><div class="form-actions"><button type="button" class="button danger" onClick=${() => setAsked(false)}>Revoke</button>
+          <button type="button" class="button" onClick=${() => toast("What is said is seen above a dialog")}>Say something</button></div><//>`}
       <//>
     </div>`;
 }

@@ -60,7 +60,7 @@ export function Table({ columns, rows, rowKey, caption, order: first = null, emp
   };
   /** @param {Column<any>} column @param {any} row */
   const cell = (column, row) => html`<${column.head ? "th" : "td"} key=${column.key} role=${column.head ? "rowheader" : "cell"} scope=${column.head ? "row" : undefined} class=${column.number ? "number" : undefined}>
-    ${!column.head && html`<span class="cell-label" aria-hidden="true">${column.label}</span>`}<span class="cell">${column.cell(row)}</span>
+    ${!column.head && html`<span class="cell-label">${column.label}</span>`}<span class="cell">${column.cell(row)}</span>
   <//>`;
 
   return html`<div class="table-box">

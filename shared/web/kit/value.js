@@ -40,12 +40,12 @@ export function followServer(date) {
 const GLYPHS = { good: "M2 5.5 4.2 8 8.5 2.5", warn: "M5 1.5 9 8.5H1Z", bad: "M2 2 8 8M8 2 2 8", info: "M5 1.5v.5M5 4.5v4", quiet: "M2 5h6" };
 
 /**
- * A state in a word; its shape differs by kind as well as its colour.
+ * A state in a word; its shape differs by kind as well as its colour. A quiet one is a word only.
  * @param {{kind?: Kind, title?: string, children?: Children}} props
  */
 export function Badge({ kind = "quiet", title, children }) {
   return html`<span class=${`badge ${kind}`} title=${title}>
-    <svg class="glyph" viewBox="0 0 10 10" width="10" height="10" aria-hidden="true"><path d=${GLYPHS[kind]} /></svg>${children}
+    ${kind !== "quiet" && html`<svg class="glyph" viewBox="0 0 10 10" width="10" height="10" aria-hidden="true"><path d=${GLYPHS[kind]} /></svg>`}${children}
   </span>`;
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { csv, fromReadings, joined, latestOf, shape, summary, thinned, within } from "../kit/series.js";
-import { covers, moved, timeLabels, zoomed } from "../kit/span.js";
+import { covers, gapAt, moved, roomFor, timeLabels, zoomed } from "../kit/span.js";
 import { sparkPath } from "../kit/spark.js";
 import { sorted } from "../kit/table.js";
 
@@ -89,11 +89,18 @@ test("only the answer to the last wish is told, and the request before it is abo
 });
 
 test("wishes that change at once are one request", (context) => {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
+  /** @type {Map<number, () => void>} */
+  const waiting = new Map();
+  context.mock.method(globalThis, "setTimeout", (/** @type {() => void} */ call) => {
+    waiting.set(waiting.size, call);
+    return waiting.size - 1;
+  });
+  context.mock.method(globalThis, "clearTimeout", (/** @type {number} */ timer) => waiting.delete(timer));
   const asked = [];
   const loader = latestOf({ ask: async (range) => asked.push(range), got: () => {}, failed: () => {} });
   for (const range of ["a", "b", "c"]) loader.want(range, 200);
-  context.mock.timers.tick(200);
+  assert.deepEqual(asked, []);
+  for (const call of waiting.values()) call();
   assert.deepEqual(asked, ["c"]);
 });
 
@@ -111,16 +118,27 @@ test("new data is asked for outside of what is there, or when much less is seen 
   assert.equal(covers(null, asked), false);
 });
 
+test("an axis has room where all values are equal, and none where there is none", () => {
+  const cases = /** @type {const} */ ([[null, null, [null, null]], [0, 0, [0, 1]], [10, 10, [9, 11]], [-10, -10, [-11, -9]], [1, 2, undefined]]);
+  for (const [low, high, room] of cases) assert.deepEqual(roomFor(low, high), room, `${low} ${high}`);
+});
+
+test("a time lies in the gap around it, its ends included", () => {
+  const gaps = [{ from: time(0), to: time(2), reason: "clock" }, { from: time(5), to: time(6), reason: "unclean_stop" }];
+  const reasons = [0, 2, 3, 5.5, 7].map((minute) => gapAt(gaps, minute * MINUTE)?.reason);
+  assert.deepEqual(reasons, ["clock", "clock", undefined, "unclean_stop", undefined]);
+});
+
 test("the day stands on the time axis where it changes in the site's zone", () => {
   const hour = 60 * MINUTE;
   const start = Date.parse("2026-11-24T05:00:00Z");
   assert.deepEqual(timeLabels([start, start + 3 * hour, start + 4 * hour], hour, "America/Anchorage"), ["20:00\n23 Nov", "23:00", "00:00\n24 Nov"]);
 });
 
-test("a spark line breaks at a null and at a long silence", () => {
+test("a spark line breaks at a null and at a long silence, and shows what stands alone", () => {
   const frame = { width: 104, height: 24, from: 0, to: 100, maxGapMs: 15 };
   const path = sparkPath([{ time: 0, value: 1 }, { time: 10, value: 2 }, { time: 20, value: null }, { time: 30, value: 2 }, { time: 60, value: 1 }], frame);
-  assert.equal(path, "M2.0 22.0L12.0 2.0M32.0 2.0M62.0 22.0");
+  assert.equal(path, "M2.0 22.0h0L12.0 2.0M32.0 2.0h0M62.0 22.0h0");
 });
 
 test("a table sorts as people count, with nothing at the end in both directions", () => {

@@ -27,10 +27,11 @@ const NOISE_MAX: [u64; PLAIN_REGISTERS as usize] = [40, 4, 6, 2, 4, 1, 60, 4, 30
 /// Readings of every device at one a second, `seconds` of each, oldest first. Each device has a
 /// river of its own; the same call gives the same readings.
 pub fn readings(start: UtcMs, seconds: u64) -> Vec<Vec<Reading>> {
-    (1..=DEVICES).map(|number| device(number, start, seconds)).collect()
+    (1..=DEVICES).map(|number| device(number, start, seconds, 1)).collect()
 }
 
-fn device(number: u32, start: UtcMs, seconds: u64) -> Vec<Reading> {
+/// `count` readings of one device, one each `interval_s` seconds.
+pub fn device(number: u32, start: UtcMs, count: u64, interval_s: u64) -> Vec<Reading> {
     let profile = parse("plain.toml", PROFILE).expect("the profile is right");
     let layout = Layout::fixed(&profile);
     let block = Block { unit: None, function: Function::Holding, start: 0, count: PLAIN_REGISTERS };
@@ -39,8 +40,8 @@ fn device(number: u32, start: UtcMs, seconds: u64) -> Vec<Reading> {
     let device = Device::new(Kind::Plain(number), site);
     let mut chance = Chance { state: number.into() };
     let mut image = Image::new();
-    (0..seconds)
-        .map(|second| {
+    (0..count)
+        .map(|poll| {
             let registers = device.registers(1, READ_HOLDING).expect("plain devices have holding registers");
             let mut words = registers.read(0, PLAIN_REGISTERS).expect("ten of them");
             for (word, noise_max) in words.iter_mut().zip(NOISE_MAX) {
@@ -49,8 +50,8 @@ fn device(number: u32, start: UtcMs, seconds: u64) -> Vec<Reading> {
                 *word = word.saturating_add_signed(noise as i16);
             }
             image.put(&block, &words);
-            clock.advance(Duration::from_secs(1));
-            let time = start.plus_ms((second * 1_000 + chance.below(LATE_MAX_MS)) as i64);
+            clock.advance(Duration::from_secs(interval_s));
+            let time = start.plus_ms((poll * interval_s * 1_000 + chance.below(LATE_MAX_MS)) as i64);
             Reading { time, values: decode(&layout, &image).values }
         })
         .collect()

@@ -7,13 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_tests::cloud::Cloud;
-use riverwatts_tests::deadline::{SOON, over, until};
+use riverwatts_tests::deadline::over;
 use riverwatts_tests::link::Link;
 use riverwatts_tests::place::{free_port, program, repository};
 use riverwatts_tests::program::{Program, command, errand};
 use riverwatts_tests::tls::new_authority;
+use riverwatts_tests::virtual_devices::{Place, VirtualDevices};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::devices::DEVICES;
 use crate::process::Process;
@@ -33,7 +33,8 @@ const FRESH_MS: i64 = 30_000;
 pub async fn measure(report: &mut Report) {
     let minutes = std::env::var(MINUTES_VARIABLE).ok().map(|minutes| minutes.parse().unwrap());
     let run_s = 60.0 * minutes.unwrap_or(MINUTES);
-    let devices = Devices::start().await;
+    let devices = VirtualDevices::start(&["--by", "port", "--count", &DEVICES.to_string()]).await;
+    let plain: Vec<&Place> = devices.places().iter().filter(|place| place.id.starts_with("plain-")).collect();
     let cloud = Cloud::start().await;
     let site = cloud.site("Tanana").await;
     let authority = new_authority();
@@ -41,7 +42,7 @@ pub async fn measure(report: &mut Report) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ca.pem"), authority.pem).unwrap();
     let code = cloud.gateway(&site).await.1;
-    let gateway = start_gateway(folder.path(), link.url(), &code, &devices.places).await;
+    let gateway = start_gateway(folder.path(), link.url(), &code, &plain).await;
 
     over(Duration::from_secs_f64(run_s * 2.0 / 7.0)).await;
     let process = Process(gateway.id());
@@ -74,33 +75,8 @@ pub async fn measure(report: &mut Report) {
     }
 }
 
-/// The virtual devices, in a program of their own.
-struct Devices {
-    _program: Program,
-    _folder: TempDir,
-    places: Vec<Value>,
-}
-
-impl Devices {
-    async fn start() -> Devices {
-        let folder = tempfile::tempdir().unwrap();
-        let mut command = command(&program("riverwatts-demo"));
-        command.args(["devices", "--modbus-port", "0", "--by", "port", "--count", &DEVICES.to_string()]);
-        let program = Program::start(command, &folder.path().join("devices.log"));
-        let ready: Value = until(SOON, async || {
-            let log = program.log();
-            let ready = log.lines().find_map(|line| line.strip_prefix("ready "));
-            ready.and_then(|ready| serde_json::from_str(ready).ok()).ok_or(log)
-        })
-        .await;
-        let all = ready["devices"].as_array().unwrap().iter();
-        let places = all.filter(|place| place["id"].as_str().unwrap().starts_with("plain-")).cloned().collect();
-        Devices { _program: program, _folder: folder, places }
-    }
-}
-
 /// Enrolls and starts a gateway with the defaults of a new installation.
-async fn start_gateway(folder: &Path, cloud: &str, code: &str, places: &[Value]) -> Program {
+async fn start_gateway(folder: &Path, cloud: &str, code: &str, places: &[&Place]) -> Program {
     let config = folder.join("edge.toml");
     let mut text = format!(
         "profiles = [{profiles:?}]\n[site]\nkey = \"tanana\"\nname = \"Tanana\"\n[cloud]\nurl = \"{cloud}\"\nca = {ca:?}\n\
@@ -111,11 +87,10 @@ async fn start_gateway(folder: &Path, cloud: &str, code: &str, places: &[Value])
         panel = free_port(),
     );
     for place in places {
-        let (id, address, unit) = (&place["id"], &place["address"], &place["unit"]);
-        let key = id.as_str().unwrap();
-        text += &format!("[[bus]]\nid = \"{key}-bus\"\nkind = \"tcp\"\naddress = {address}\n");
+        let Place { id, address, unit } = place;
+        text += &format!("[[bus]]\nid = \"{id}-bus\"\nkind = \"tcp\"\naddress = \"{address}\"\n");
         text += &format!(
-            "[[device]]\nid = {id}\nbus = \"{key}-bus\"\nunit = {unit}\nprofile = \"plain\"\ninterval = \"1s\"\n"
+            "[[device]]\nid = \"{id}\"\nbus = \"{id}-bus\"\nunit = {unit}\nprofile = \"plain\"\ninterval = \"1s\"\n"
         );
     }
     std::fs::write(&config, text).unwrap();

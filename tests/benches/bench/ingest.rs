@@ -116,7 +116,8 @@ fn batches(readings: &[Vec<Reading>], batch_s: usize) -> impl Iterator<Item = Ve
 pub struct Sender {
     /// The cloud as it sees it.
     pub api: Api,
-    site_id: String,
+    /// Its site.
+    pub site_id: String,
     store: Uuid,
     sequence: usize,
 }
@@ -167,6 +168,12 @@ async fn send(cloud: &Cloud, gateways: &[Sender], bodies: Vec<Vec<Vec<u8>>>) -> 
         });
     }
     sending.join_all().await;
+    rolled_up(cloud).await;
+    watch.stop()
+}
+
+/// Waits until no window is behind.
+pub async fn rolled_up(cloud: &Cloud) {
     until(ROLLED_UP_WITHIN, async || {
         let metrics = cloud.metrics().await;
         match metrics.lines().find_map(|line| line.strip_prefix("riverwatts_rollup_hours_waiting ")) {
@@ -175,7 +182,6 @@ async fn send(cloud: &Cloud, gateways: &[Sender], bodies: Vec<Vec<Vec<u8>>>) -> 
         }
     })
     .await;
-    watch.stop()
 }
 
 /// Measures a round of one process.

@@ -11,12 +11,13 @@ mod live;
 mod process;
 mod report;
 mod socket;
+mod web;
 mod wire;
 
 use report::Report;
 
 /// The suites, in the order in which they run.
-const SUITES: [&str; 2] = ["spine", "live"];
+const SUITES: [&str; 3] = ["spine", "live", "web"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -33,6 +34,7 @@ async fn main() -> anyhow::Result<()> {
         match suite {
             "spine" => spine(&mut report).await,
             "live" => live::measure(&mut report).await,
+            "web" => web::measure(&mut report).await,
             _ => unreachable!("every suite stands above"),
         }
         report.print();

@@ -155,7 +155,7 @@ fn metrics(text: Option<&str>) -> Result<Vec<Metric>, ApiError> {
     if text.split(',').count() > METRICS_MAX {
         return Err(ApiError::invalid("metric", format!("names more than {METRICS_MAX} metrics")));
     }
-    let named = text.split(',').map(Metric::named).collect::<Result<_, _>>();
+    let named = text.split(',').map(Metric::asked).collect::<Result<_, _>>();
     named.map_err(|error| ApiError::invalid("metric", error.to_string()))
 }
 

@@ -121,7 +121,7 @@ impl Line {
     }
 }
 
-const PACE: Pace = Pace { quiet: Duration::ZERO, timeout: Duration::from_millis(80) };
+const PACE: Pace = Pace { quiet: Duration::ZERO, timeout: Duration::from_millis(80), one_request: false };
 
 fn ask(unit: u8, start: u16, count: u16) -> Request {
     Request { unit, function: Function::Holding, start, count }

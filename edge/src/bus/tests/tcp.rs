@@ -170,6 +170,38 @@ async fn a_server_that_closes_after_each_answer_is_polled_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_device_that_closes_by_rule_is_asked_once_on_each_socket() {
+    let profile =
+        PROFILE.replace("\n[[area]]\nname = \"near\"", "\n[link]\none_request = true\n[[area]]\nname = \"near\"");
+    let server = Server::start(|_| Answer::Good).await;
+    let mut bus = run_profile(&profile, &server.bus(), &[("a", 1)]);
+    assert_eq!(value(&bus.reading(0).await, "x_d"), Some(100));
+    bus.reading(0).await;
+    assert!(server.asked() >= 5 && server.connections() >= server.asked() - 1, "{} sockets", server.connections());
+    bus.end().await;
+}
+
+#[tokio::test]
+async fn a_device_that_is_another_one_gives_no_reading_until_it_is_the_right_one() {
+    let profile = PROFILE.replace("identity = \"serial_number\"", "expect = { begins = \"AB\" }");
+    let server = Server::start(|asked| match asked.start {
+        200 if asked.number < 12 => Answer::Holds(0x4343),
+        200 => Answer::Holds(0x4142),
+        _ => Answer::Good,
+    })
+    .await;
+    let mut bus = run_profile(&profile, &server.bus(), &[("a", 1)]);
+    let unit = bus.until_unit(0, |unit| unit.count(Outcome::BadFrame) > 1).await;
+    assert!(
+        unit.last_error.as_ref().is_some_and(|error| format!("{error:?}").contains("choose another profile")),
+        "{unit:?}"
+    );
+    assert_eq!(value(&bus.reading(0).await, "x_d"), Some(100));
+    assert!(server.asked() >= 12, "a reading of another device");
+    bus.end().await;
+}
+
+#[tokio::test]
 async fn a_server_with_room_for_one_client_is_reached_again_after_a_loss() {
     let server = Server::one_client(|asked| match (asked.connection, asked.number) {
         (0, 4..) => Answer::Close,

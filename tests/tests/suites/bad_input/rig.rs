@@ -80,7 +80,10 @@ impl Rig {
         let mut all = Map::new();
         for noun in ["users", "sites", "subscriptions", "devices", "gateways"] {
             let mut rows = admin.list(&format!("/{noun}?limit=1000"), noun).await;
-            rows.iter_mut().for_each(|row| drop(row.as_object_mut().unwrap().remove("last_login")));
+            for row in rows.iter_mut().filter_map(Value::as_object_mut) {
+                // A refused caller was there all the same.
+                row.retain(|field, _| !["last_login", "last_seen_at", "link"].contains(&field.as_str()));
+            }
             for row in &rows {
                 let id = row["id"].as_str().unwrap();
                 if noun == "devices" {

@@ -1,0 +1,163 @@
+//! A site with figures of the tests' own, and a client of its panel.
+
+use std::ops::Range;
+use std::path::Path as FilePath;
+
+use riverwatts_shared::metric::{CATALOGUE, Metric};
+use riverwatts_shared::reading::{Reading, Value as Measured};
+use riverwatts_shared::segment::Segment;
+use riverwatts_shared::time::{ManualClock, UtcMs};
+use riverwatts_shared::words::Quality;
+
+use super::super::*;
+use crate::config::{Overrides, parse};
+
+pub(super) const CONFIG: &str = r#"
+[site]
+key = "tanana"
+name = "<script>alert(1)</script>"
+[cloud]
+url = "https://name:hush@cloud.example/base?token=hush"
+[[bus]]
+id = "lan"
+kind = "tcp"
+address = "10.0.0.1"
+[[device]]
+id = "meter-1"
+bus = "lan"
+profile = "eastron-sdm630"
+interval = "2s"
+[[device]]
+id = "meter-2"
+bus = "lan"
+profile = "eastron-sdm630"
+unit = 2
+"#;
+
+/// One device with a reading of second 100, one without.
+#[derive(Debug)]
+pub(super) struct Fake;
+
+pub(super) fn values() -> Vec<Measured> {
+    let doubtful = Measured { quality: Quality::Range, ..Measured::ok(Metric::named("x_odd").unwrap(), 2_500_000) };
+    vec![Measured::ok(Metric::POWER, 12_345_000), doubtful]
+}
+
+impl Figures for Fake {
+    fn latest(&self, device: u16) -> Option<Latest> {
+        let latest = Latest { monotonic: Duration::from_secs(100), time: Some(UtcMs(1_000)), values: values() };
+        (device == 0).then_some(latest)
+    }
+
+    fn history(&self, device: u16, limit: usize) -> Result<Vec<Reading>, String> {
+        match device {
+            0 => Ok((0..limit.min(60)).map(|n| Reading { time: UtcMs(60_000 - n as i64), values: values() }).collect()),
+            _ => Err("the disk is on fire".to_owned()),
+        }
+    }
+
+    fn walk(&self, device: u16, _: Range<i64>, see: &mut dyn FnMut(&Segment)) -> Result<(), String> {
+        let mut readings = self.history(device, 60)?;
+        readings.reverse();
+        see(&Segment::from_readings(&readings));
+        Ok(())
+    }
+
+    fn store(&self) -> StoreState {
+        StoreState {
+            backlog_readings: 42,
+            oldest_unsent: Some(Duration::from_secs(7)),
+            bytes_written: 4_096,
+            ..StoreState::default()
+        }
+    }
+
+    fn link(&self) -> LinkState {
+        LinkState { enrolled: true, url: Some("https://name:hush@cloud.example".to_owned()), ..LinkState::default() }
+    }
+
+    fn now(&self) -> Option<UtcMs> {
+        Some(UtcMs(61_000))
+    }
+}
+
+/// As many devices as a large site has, each with twenty values that do not repeat.
+#[derive(Debug)]
+pub(super) struct Crowd;
+
+impl Figures for Crowd {
+    fn latest(&self, device: u16) -> Option<Latest> {
+        let values = CATALOGUE.iter().take(20).zip(1i64..).map(|(info, place)| {
+            let digits = place * 2_654_435_761 * (i64::from(device) + 3) % 1_000_000;
+            Measured::ok(Metric::numbered(u64::from(info.number)).unwrap(), digits * 1_000)
+        });
+        Some(Latest { monotonic: Duration::from_secs(100), time: Some(UtcMs(1_000)), values: values.collect() })
+    }
+
+    fn history(&self, _: u16, _: usize) -> Result<Vec<Reading>, String> {
+        Ok(Vec::new())
+    }
+
+    fn walk(&self, device: u16, _: Range<i64>, see: &mut dyn FnMut(&Segment)) -> Result<(), String> {
+        let mut readings = self.history(device, 60)?;
+        readings.reverse();
+        see(&Segment::from_readings(&readings));
+        Ok(())
+    }
+
+    fn store(&self) -> StoreState {
+        StoreState::default()
+    }
+
+    fn link(&self) -> LinkState {
+        LinkState::default()
+    }
+
+    fn now(&self) -> Option<UtcMs> {
+        Some(UtcMs(61_000))
+    }
+}
+
+pub(super) struct Client {
+    pub(super) base: String,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) http: reqwest::Client,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+impl Client {
+    pub(super) async fn start() -> Client {
+        Client::start_with(CONFIG, Arc::new(Fake)).await
+    }
+
+    pub(super) async fn start_with(config: &str, figures: Arc<dyn Figures>) -> Client {
+        let config = Arc::new(parse(config, "edge.toml", FilePath::new(""), &Overrides::default()).unwrap());
+        let clock = Arc::new(ManualClock::default());
+        clock.advance(Duration::from_secs(103));
+        let panel = Panel {
+            buses: vec![Arc::new(Status::new((0..).zip(1..).take(config.devices.len())))],
+            figures,
+            health: Health::new(Some(Duration::from_secs(2)), config.store.flush, clock.monotonic()),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            config,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        tokio::spawn(serve(Arc::new(panel), listener, stop.clone()));
+        // The provider may have been installed by another test of this process.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Client { base, clock, http: reqwest::Client::new(), _stop: stop.drop_guard() }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
+        let answer = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    pub(super) async fn text(&self, path: &str) -> (String, String) {
+        let answer = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
+        let policy = answer.headers().get("content-security-policy").map(|policy| policy.to_str().unwrap().to_owned());
+        (policy.unwrap_or_default(), answer.text().await.unwrap())
+    }
+}
