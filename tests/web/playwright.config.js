@@ -1,4 +1,4 @@
-// How the browser's tests run: two at a time, each on a site of its own, in Debian's Chromium.
+// How the browser's tests run: three at a time, as much of it is waiting, each on a site of its own, in Debian's Chromium.
 
 import { defineConfig } from "@playwright/test";
 import { LAUNCH } from "./browser.js";
@@ -7,7 +7,7 @@ export default defineConfig({
   testDir: ".",
   outputDir: "../../target/web-tests",
   reporter: "list",
-  workers: 2,
+  workers: 3,
   fullyParallel: true,
   forbidOnly: true,
   timeout: 120_000,

@@ -24,7 +24,7 @@ for (const role of /** @type {const} */ (["admin", "technician", "viewer", "cust
       await page.goto("/gateways");
       await expect(page.getByRole("row", { name: site.name })).toBeVisible();
       await expect(page.getByRole("button", { name: "Add a gateway" })).toHaveCount(admin ? 1 : 0);
-      await expect(page.getByRole("button", { name: /Revoke/ })).toHaveCount(admin ? await page.getByRole("row", { name: "connected" }).count() : 0);
+      await expect(page.getByRole("row", { name: site.name }).getByRole("button", { name: /Revoke/ })).toHaveCount(admin ? 1 : 0);
     }
     await page.goto("/sites/new");
     await expect(page.getByRole("heading", { level: 1, name: admin ? "Add a site" : "Not permitted" })).toBeVisible();
