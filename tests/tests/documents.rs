@@ -44,6 +44,7 @@ fn all_files() -> Vec<String> {
 fn documents() -> Vec<(String, String)> {
     let mut paths = vec!["README.md".to_owned(), "ARCHITECTURE.md".to_owned()];
     files("docs", &mut paths);
+    paths.retain(|path| path.ends_with(".md"));
     paths.into_iter().map(|path| (path.clone(), read(&path))).collect()
 }
 
