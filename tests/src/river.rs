@@ -85,6 +85,12 @@ impl River {
             self.server.silence(unit, true).await;
         }
         until(SETTLED_WITHIN, async || {
+            // The last answer may still be on its way to the store: a unit that was asked in vain gave it before.
+            let buses = self.gateway.panel("/api/buses").await;
+            let mut units = buses["buses"].as_array().unwrap().iter().flat_map(|bus| bus["units"].as_array().unwrap());
+            if units.any(|unit| unit["silences"] == 0) {
+                return Err(format!("units are still heard: {buses}"));
+            }
             let site = self.gateway.panel("/api/site").await;
             match (site["unflushed_readings"].as_u64(), self.gateway.backlog().await) {
                 (Some(0), 0) => Ok(()),
