@@ -100,10 +100,16 @@ impl Watcher {
     pub fn data(&mut self, kind: &str) -> impl Future<Output = Value> {
         let caller = std::panic::Location::caller();
         async move {
-            let mut frame = self.frame().await;
-            while frame["type"] == "ping" && kind != "ping" {
-                frame = self.frame().await;
-            }
+            let frame = async {
+                loop {
+                    let frame = self.frame().await;
+                    if frame["type"] != "ping" || kind == "ping" {
+                        return frame;
+                    }
+                }
+            };
+            // Signs of life go on and on.
+            let mut frame = timeout(SOON, frame).await.unwrap_or_else(|_| panic!("{caller}: no {kind} comes"));
             assert_eq!(frame["type"], kind, "{caller}: {frame}");
             frame["data"].take()
         }
@@ -114,11 +120,15 @@ impl Watcher {
     pub fn closed(&mut self) -> impl Future<Output = u16> {
         let caller = std::panic::Location::caller();
         async move {
-            loop {
-                if let Message::Close(frame) = self.next().await {
-                    return frame.unwrap_or_else(|| panic!("{caller}: no code")).code.into();
+            let code = async {
+                loop {
+                    if let Message::Close(frame) = self.next().await {
+                        return frame.unwrap_or_else(|| panic!("{caller}: no code")).code.into();
+                    }
                 }
-            }
+            };
+            // Signs of life go on and on.
+            timeout(SOON, code).await.unwrap_or_else(|_| panic!("{caller}: it stays open"))
         }
     }
 

@@ -139,8 +139,11 @@ impl Inner {
         count_outcomes("accepted", sum(|written| written.accepted));
         count_outcomes("duplicate", sum(|written| written.duplicates));
         let new = devices.into_iter().zip(&written).filter(|(_, (_, written))| written.accepted > 0);
-        let stored = |(device_id, (rows, _)): (_, &(Arc<Rows>, _))| Stored { device_id, rows: Arc::clone(rows) };
-        self.live.stored(site_id, new.map(stored).collect());
+        let stored = |(device_id, (rows, _)): (_, &(Arc<Rows>, _))| {
+            let newest = self.readings.newest_in_memory(rows.device)?;
+            Some(Stored { device_id, rows: Arc::clone(rows), newest })
+        };
+        self.live.stored(site_id, new.filter_map(stored).collect());
         Ok(written)
     }
 }

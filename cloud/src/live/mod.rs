@@ -70,6 +70,8 @@ pub struct Stored {
     pub device_id: Uuid,
     /// The readings; some of them may have been there before.
     pub rows: Arc<Rows>,
+    /// Time of the device's newest reading when these were committed.
+    pub newest: UtcMs,
 }
 
 /// What happened at a site.
@@ -180,15 +182,10 @@ impl Inner {
         let newest: HashMap<i64, Arc<StoredRow>> = newest.into_iter().map(|row| (row.device, row)).collect();
         let told: Vec<Told> =
             shown.iter().filter_map(|stored| told(stored.device_id, newest.get(&stored.rows.device)?)).collect();
-        let late = |known: &dyn Fn(Uuid) -> Option<(UtcMs, u32)>, device: Option<Uuid>| {
-            let of_room = shown.iter().filter(|stored| device.is_none_or(|id| id == stored.device_id));
-            of_room
-                .filter_map(|stored| late(stored, known(stored.device_id), newest.get(&stored.rows.device)?))
-                .collect::<Vec<_>>()
-        };
         let devices = rooms.devices.iter().map(|(id, room)| (Some(*id), room));
         for (device, room) in rooms.whole.iter().map(|room| (None, room)).chain(devices) {
-            let late = late(&|id| room.version(id), device);
+            let here = shown.iter().filter(|stored| device.is_none_or(|id| id == stored.device_id));
+            let late: Vec<Backfilled> = here.filter_map(|stored| late(stored, room.newest(stored.device_id))).collect();
             room.tell_readings(told.iter().filter(|told| device.is_none_or(|id| id == told.device_id)));
             if !late.is_empty() {
                 room.tell_backfilled(late.into_iter());
@@ -270,12 +267,13 @@ fn told(device_id: Uuid, row: &StoredRow) -> Option<Told> {
     }
 }
 
-/// The span of those readings that came after later ones. `known` is what the room told last.
-fn late(stored: &Stored, known: Option<(UtcMs, u32)>, newest: &StoredRow) -> Option<Backfilled> {
+/// The span of those readings that came after later ones. `known` is the newest that the room knows.
+fn late(stored: &Stored, known: Option<UtcMs>) -> Option<Backfilled> {
     let times = &stored.rows.segment.times;
     let (first, last) = (UtcMs(*times.first()?), UtcMs(*times.last()?));
-    // A room that told nothing yet is not behind: only what was there before makes these late.
-    let before = known.map_or_else(|| (newest.time > last).then_some(newest.time), |(time, _)| Some(time))?;
+    // What a room learned of later commits, or does not know yet, makes nothing late that was newest then.
+    let known = known.filter(|time| *time <= stored.newest);
+    let before = known.or_else(|| (stored.newest > last).then_some(stored.newest))?;
     let count = times.partition_point(|&time| time < before.0);
     (count > 0).then(|| Backfilled { device_id: stored.device_id, from: first, to: UtcMs(times[count - 1] + 1) })
 }

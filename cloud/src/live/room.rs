@@ -123,9 +123,9 @@ impl Room {
         Head { room: self.id, seq, at: self.clock.wall() }
     }
 
-    /// Time and revision of the newest reading of a device that was told.
-    pub fn version(&self, device_id: Uuid) -> Option<(UtcMs, u32)> {
-        self.state().devices.get(&device_id).map(|device| device.now.version)
+    /// Time of the newest reading of a device that it knows.
+    pub fn newest(&self, device_id: Uuid) -> Option<UtcMs> {
+        self.state().devices.get(&device_id).map(|device| device.now.version.0)
     }
 
     /// Takes what was read for a snapshot after frame `since`, unless it knows newer.

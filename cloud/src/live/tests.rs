@@ -11,9 +11,8 @@ fn rows(times: &[i64]) -> Arc<Rows> {
 }
 
 fn check(times: &[i64], known: Option<i64>, newest: i64, span: Option<(i64, i64)>) {
-    let stored = Stored { device_id: DEVICE, rows: rows(times) };
-    let newest = rows(&[newest]).row(0);
-    let found = late(&stored, known.map(|time| (UtcMs(time), 0)), &newest);
+    let stored = Stored { device_id: DEVICE, rows: rows(times), newest: UtcMs(newest) };
+    let found = late(&stored, known.map(UtcMs));
     let expected = span.map(|(from, to)| Backfilled { device_id: DEVICE, from: UtcMs(from), to: UtcMs(to) });
     assert_eq!(found, expected, "{times:?} after {known:?}");
 }
@@ -26,4 +25,7 @@ fn what_came_after_later_readings_is_a_span() {
     check(&[10, 20], Some(15), 20, Some((10, 11)));
     check(&[10, 20, 30], Some(90), 90, Some((10, 31)));
     check(&[10, 20], None, 90, Some((10, 21)));
+    // The room knows of a commit that came after this one.
+    check(&[10, 20], Some(90), 20, None);
+    check(&[10, 20], Some(95), 90, Some((10, 21)));
 }

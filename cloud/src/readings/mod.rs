@@ -116,6 +116,13 @@ impl Readings {
         }
     }
 
+    /// The time of a device's newest reading, when it is in memory: of a device that was written it is.
+    pub fn newest_in_memory(&self, device: i64) -> Option<UtcMs> {
+        match self {
+            Readings::Sqlite(engine) => engine.newest_in_memory(device),
+        }
+    }
+
     /// The readings that `query` asks for, in its order, at most its limit.
     pub async fn list(&self, query: ListQuery) -> Result<Vec<StoredRow>, ReadingsError> {
         match self {

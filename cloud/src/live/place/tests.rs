@@ -11,6 +11,8 @@ use crate::live::room::{FRAMES_MAX, Told};
 use crate::presence::Presence;
 use crate::readings::Readings;
 
+/// What must come comes within this time.
+const SOON: Duration = Duration::from_secs(10);
 const T: UtcMs = UtcMs(1_795_508_130_000);
 
 /// An admin in the fleet's room of a cloud without sites.
@@ -35,8 +37,12 @@ fn told(device: u128, number: i64) -> Told {
     }
 }
 
+async fn next(place: &mut Place) -> Event {
+    tokio::time::timeout(SOON, place.next()).await.expect("nothing comes")
+}
+
 async fn frame(place: &mut Place) -> Value {
-    match place.next().await {
+    match next(place).await {
         Event::Frame(bytes) => serde_json::from_slice(&bytes).unwrap(),
         Event::Close(close) => panic!("{close:?}"),
     }
@@ -107,7 +113,7 @@ async fn who_is_behind_for_long_has_to_go() {
     frame(&mut place).await;
     place.behind_since = Instant::now().checked_sub(BEHIND_MAX);
     tell(&room, FRAMES_MAX as i64 + 1);
-    assert_eq!(place.next().await, Event::Close(Close::TooSlow));
+    assert_eq!(next(&mut place).await, Event::Close(Close::TooSlow));
 }
 
 #[tokio::test]

@@ -129,6 +129,10 @@ impl Engine {
         Ok(self.latest.get(&devices))
     }
 
+    pub(super) fn newest_in_memory(&self, device: i64) -> Option<UtcMs> {
+        self.latest.get(&[device]).first().map(|row| row.time)
+    }
+
     pub(super) async fn list(&self, query: ListQuery) -> Result<Vec<StoredRow>, ReadingsError> {
         self.readers.run(move |readers| list::list(readers, &query)).await
     }
