@@ -21,13 +21,10 @@ test("hostile names are text on every page", async ({ stage, visitor, faults }) 
   const gateway = await stage.ask("POST", "/gateways", { site_id: site.id, name: HOSTILE }, token);
   const { panel } = await stage.order({ do: "box", code: gateway.enrollment_code, name: HOSTILE, profile: "hostile" });
   faults.allowOrigin(panel);
-  const device = await (async () => {
-    for (;;) {
-      const { devices: [found] } = await stage.ask("GET", `/devices?site_id=${site.id}`, undefined, token);
-      // At first the gateway knows no more than its own settings.
-      if (found !== undefined && found.manufacturer !== "unknown") return found;
-    }
-  })();
+  const announced = async () => (await stage.ask("GET", `/devices?site_id=${site.id}`, undefined, token)).devices[0];
+  // What it says itself comes with a later announcement.
+  await expect.poll(async () => (await announced())?.manufacturer ?? "unknown", { timeout: 60_000 }).not.toBe("unknown");
+  const device = await announced();
   expect([device.manufacturer, device.model]).toEqual([HOSTILE, MODEL]);
   await stage.ask("PUT", `/devices/${device.id}`, { device_name: HOSTILE }, token);
   const email = "hostile@example.org";
