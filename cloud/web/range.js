@@ -7,7 +7,10 @@ export const LENGTHS = { "1h": HOUR_MS, "24h": DAY_MS, "7d": 7 * DAY_MS, "30d": 
 /** @typedef {keyof typeof LENGTHS} Length */
 /** @type {Record<Length, string>} */
 export const LENGTH_WORDS = { "1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d", "1y": "1 y" };
-const LENGTH_FIRST = "24h";
+/** @type {Length} */
+const LENGTH_USUAL = "24h";
+/** A device that is here for so long only has little to show in the usual range. */
+const NEW_MS = HOUR_MS;
 
 /** @typedef {{length: Length} | {length: null, from: number, to: number}} Range */
 
@@ -15,16 +18,25 @@ const LENGTH_FIRST = "24h";
 const isLength = (name) => name !== null && Object.hasOwn(LENGTHS, name);
 
 /**
- * What an address says, or the usual range where it says nothing that can be understood.
+ * The range that is shown first.
+ * @param {number} since when the device came, in ms
+ * @param {number} now
+ * @returns {Length}
+ */
+export const lengthFirst = (since, now) => (now - since < NEW_MS ? "1h" : LENGTH_USUAL);
+
+/**
+ * What an address says, or the first range where it says nothing that can be understood.
  * @param {URLSearchParams} query
+ * @param {Length} first
  * @returns {Range}
  */
-export function rangeOf(query) {
+export function rangeOf(query, first) {
   const from = Date.parse(query.get("from") ?? "");
   const to = Date.parse(query.get("to") ?? "");
   if (from < to) return { length: null, from, to };
   const length = query.get("range");
-  return { length: isLength(length) ? length : LENGTH_FIRST };
+  return { length: isLength(length) ? length : first };
 }
 
 /**
@@ -33,7 +45,7 @@ export function rangeOf(query) {
  * @returns {Record<string, string|null>}
  */
 export function inAddress(range) {
-  if (range.length !== null) return { range: range.length === LENGTH_FIRST ? null : range.length, from: null, to: null };
+  if (range.length !== null) return { range: range.length, from: null, to: null };
   return { range: null, from: new Date(Math.round(range.from)).toISOString(), to: new Date(Math.round(range.to)).toISOString() };
 }
 

@@ -10,7 +10,7 @@ import { fromReadings } from "../kit/series.js";
 import { Dialog } from "../kit/dialog.js";
 import { Field, Form } from "../kit/form.js";
 import { get } from "../request.js";
-import { LENGTHS, LENGTH_WORDS, fromLocal, inAddress, rangeOf, toLocal } from "../range.js";
+import { LENGTHS, LENGTH_WORDS, fromLocal, inAddress, lengthFirst, rangeOf, toLocal } from "../range.js";
 import { intervalS } from "../plant.js";
 
 /** @typedef {import("../api").Reading} Reading */
@@ -29,7 +29,7 @@ const HOLE_MIN_MS = 120_000;
  *   `metrics` are those to choose from; `tail` are the live readings; another number in `changes` tells that the past has changed.
  */
 export function History({ device, zone, query, metrics: known, tail, changes, marks }) {
-  const [range, setRange] = useState(() => rangeOf(query));
+  const [range, setRange] = useState(() => rangeOf(query, lengthFirst(Date.parse(device.created_at), now.peek())));
   const [asking, setAsked] = useState(false);
   const [anchor, setAnchor] = useState(() => now.peek());
   useEffect(() => {

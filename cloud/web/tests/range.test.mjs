@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fromLocal, inAddress, rangeOf, toLocal } from "../range.js";
+import { fromLocal, inAddress, lengthFirst, rangeOf, toLocal } from "../range.js";
 
 test("an address that says nothing sensible means the usual range", () => {
-  const check = (query, range) => assert.deepEqual(rangeOf(new URLSearchParams(query)), range, query);
+  const check = (query, range) => assert.deepEqual(rangeOf(new URLSearchParams(query), "24h"), range, query);
   check("", { length: "24h" });
   check("range=7d", { length: "7d" });
   check("range=constructor", { length: "24h" });
@@ -15,10 +15,16 @@ test("an address that says nothing sensible means the usual range", () => {
 });
 
 test("a range survives its address", () => {
-  for (const range of [{ length: "1h" }, { length: "24h" }, { length: null, from: 1_000, to: 2_000 }]) {
+  for (const first of ["1h", "24h"]) for (const range of [{ length: "1h" }, { length: "24h" }, { length: null, from: 1_000, to: 2_000 }]) {
     const changes = Object.entries(inAddress(range)).filter(([, value]) => value !== null);
-    assert.deepEqual(rangeOf(new URLSearchParams(changes)), range);
+    assert.deepEqual(rangeOf(new URLSearchParams(changes), first), range);
   }
+});
+
+test("a device that is new shows its first hour first", () => {
+  const since = Date.UTC(2026, 10, 24);
+  assert.equal(lengthFirst(since, since + 59 * 60_000), "1h");
+  assert.equal(lengthFirst(since, since + 60 * 60_000), "24h");
 });
 
 test("a site's clocks are read both ways", () => {
