@@ -40,7 +40,7 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
   const pause = useRef(/** @type {ReturnType<typeof setTimeout>|undefined} */ (undefined));
   const latest = useRef({ load, viewed, marks });
   latest.current = { load, viewed, marks };
-  const [answer, setAnswer] = useState(/** @type {Answer|null} */ (null));
+  const [answer, setAnswer] = useState(/** @type {(Answer & {asOf: number})|null} */ (null));
   const [failure, setFailure] = useState(/** @type {unknown} */ (null));
   const [busy, setBusy] = useState(false);
   const [seen, setSeen] = useState(view.current);
@@ -60,7 +60,7 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
     got(/** @type {Answer} */ got) {
       setBusy(false);
       setFailure(null);
-      setAnswer(got);
+      setAnswer({ ...got, asOf: now.peek() });
     },
     failed(error) {
       setBusy(false);
@@ -69,7 +69,7 @@ export function Chart({ label, metrics, from, to, zone, load, viewed, tail = [],
     },
   }), []);
 
-  const series = useMemo(() => shape(joined(answer?.buckets ?? [], tail), metrics, answer?.gaps ?? []), [answer, tail, names]);
+  const series = useMemo(() => shape(joined(answer?.buckets ?? [], tail, answer?.asOf ?? 0), metrics, answer?.gaps ?? []), [answer, tail, names]);
   const shown = useRef({ series, gaps: /** @type {Gap[]} */ ([]) });
   shown.current = { series, gaps: answer?.gaps ?? [] };
 

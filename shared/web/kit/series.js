@@ -87,15 +87,23 @@ export function fromReadings(readings, metrics, maxGapMs) {
 const bucketAt = (metric, time, value) => ({ metric, start: time, end: time, min: value, max: value, mean: value });
 
 /**
- * The buckets of an answer with the live ones that are newer.
+ * The buckets of an answer with the live ones that are newer. A window that was still open when the answer came ends there,
+ * or where the live ones begin: its middle would lie ahead.
  * @param {Bucket[]} buckets
- * @param {Bucket[]} tail
+ * @param {Bucket[]} tail in order
+ * @param {number} asOf when the answer came, in ms
  */
-export function joined(buckets, tail) {
-  const end = buckets.reduce((latest, bucket) => (bucket.mean === null ? latest : Math.max(latest, Date.parse(bucket.end))), -Infinity);
-  const empty = (/** @type {Bucket} */ bucket) => bucket.mean === null && Date.parse(bucket.end) > end;
+export function joined(buckets, tail, asOf) {
+  const isOpen = (/** @type {Bucket} */ bucket) => Date.parse(bucket.end) > asOf;
+  const end = buckets.reduce((latest, bucket) => (bucket.mean === null || isOpen(bucket) ? latest : Math.max(latest, Date.parse(bucket.end))), -Infinity);
   const newer = tail.filter((bucket) => Date.parse(bucket.start) >= end);
-  return newer.length === 0 ? buckets : [...buckets.filter((bucket) => !empty(bucket)), ...newer];
+  const begins = newer.length > 0 ? newer[0].start : new Date(asOf).toISOString();
+  const older = buckets.flatMap((bucket) => {
+    if (bucket.mean === null) return newer.length > 0 && Date.parse(bucket.end) > end ? [] : [bucket];
+    if (!isOpen(bucket) || bucket.end <= begins) return [bucket];
+    return bucket.start < begins ? [{ ...bucket, end: begins }] : [];
+  });
+  return [...older, ...newer];
 }
 
 /**

@@ -48,9 +48,19 @@ test("readings far apart have a hole between them, and doubtful values are holes
 
 test("live values follow the last window that has some, and none comes twice", () => {
   const tail = fromReadings([{ timestamp: time(1), voltage_v: 9 }, { timestamp: time(4), voltage_v: 10 }], ["voltage_v"], 60 * MINUTE);
-  const means = joined([bucket(0, 4), bucket(2, null)], tail).map(({ mean }) => mean);
+  const means = joined([bucket(0, 4), bucket(2, null)], tail, 3 * MINUTE).map(({ mean }) => mean);
   assert.deepEqual(means, [4, 10]);
-  assert.equal(joined([bucket(0, 4), bucket(2, null)], []).length, 2);
+  assert.equal(joined([bucket(0, 4), bucket(2, null)], [], 3 * MINUTE).length, 2);
+});
+
+test("a window that is still open ends where the live values begin", () => {
+  const tail = fromReadings([{ timestamp: time(1), voltage_v: 9 }, { timestamp: time(4), voltage_v: 10 }], ["voltage_v"], 60 * MINUTE);
+  const spans = (/** @type {any[]} */ buckets, at = tail) => joined(buckets, at, 1.5 * MINUTE).map(({ start, end, mean }) => [start, end, mean]);
+  assert.deepEqual(spans([bucket(-2, 3), bucket(0, 4), bucket(2, null)]),
+    [[time(-2), time(0), 3], [time(0), time(1), 4], [time(1), time(1), 9], [time(4), time(4), 10]]);
+  assert.deepEqual(spans([bucket(1, 4)]), [[time(1), time(1), 9], [time(4), time(4), 10]], "nothing was before the live values");
+  assert.deepEqual(spans([bucket(0, 4)], tail.slice(1)), [[time(0), time(2), 4], [time(4), time(4), 10]]);
+  assert.deepEqual(spans([bucket(0, 4), bucket(2, null)], []), [[time(0), time(1.5), 4], [time(2), time(4), null]]);
 });
 
 test("a summary has the bands' extremes and the last value, of what is in view", () => {
