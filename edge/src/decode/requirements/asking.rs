@@ -40,6 +40,11 @@ fn req_02_each_block_has_its_function_code() {
     for (metric, expected) in [("x_coil", 1), ("x_discrete", 0), ("x_holding", 500), ("x_input", 600)] {
         assert_eq!(value(&decoded, metric), Some((Some(expected * 1_000_000), Quality::Ok)), "{metric}");
     }
+    let either = with(
+        "[[area]]\nname = \"a\"\nfunction = [\"input\", \"holding\"]\nregisters = [{ name = \"r\", at = 7, type = \"u16\", metric = \"x_r\" }]",
+    );
+    assert_eq!(Layout::fixed(&either).blocks(None)[0].function, Function::Input, "the first is asked first");
+    assert_eq!(either.areas[0].other_function, Some(Function::Holding));
     let mixed = "[[area]]\nname = \"a\"\nfunction = \"coil\"\nregisters = [{ name = \"r\", at = 0, type = \"u16\", metric = \"x_r\" }]";
     assert!(parse("p.toml", &format!("{HEAD}{mixed}")).is_err());
 }
@@ -136,6 +141,11 @@ fn req_24_a_profile_says_how_much_silence_and_time_its_device_needs() {
     ] {
         let link = profile(name).link;
         assert_eq!((milliseconds(link.quiet), milliseconds(link.timeout)), (quiet, timeout), "{name}");
+        assert_eq!(link.retries, None, "{name}: no source asks for more than one attempt");
+    }
+    let area = "[[area]]\nname = \"a\"\nfunction = \"holding\"\nregisters = [{ name = \"r\", at = 0, type = \"u16\", metric = \"x_r\" }]";
+    for retries in [0, 3] {
+        assert_eq!(with(&format!("[link]\nretries = {retries}\n{area}")).link.retries, Some(retries));
     }
 }
 
@@ -146,16 +156,24 @@ fn req_25_a_device_may_close_the_connection_after_each_answer() {
 }
 
 #[test]
-fn req_26_registers_are_read_often_seldom_or_once() {
+fn req_26_registers_are_read_often_seldom_once_or_when_asked() {
     let profile = with(
         "[[area]]\nname = \"a\"\nfunction = \"holding\"\npoll = \"slow\"\nregisters = [
         { name = \"slow\", at = 0, type = \"u16\", metric = \"x_a\" }, { name = \"fast\", at = 1, type = \"u16\", metric = \"x_b\", poll = \"fast\" },
-        { name = \"once\", at = 2, type = \"u16\", metric = \"x_c\", poll = \"once\" }]",
+        { name = \"once\", at = 2, type = \"u16\", metric = \"x_c\", poll = \"once\" },
+        { name = \"demand\", at = 3, type = \"u16\", metric = \"x_d\", poll = \"demand\" }]",
     );
     let layout = Layout::fixed(&profile);
     for (poll, at) in [(Poll::Slow, 0), (Poll::Fast, 1), (Poll::Once, 2)] {
         assert_eq!(spans(&layout.blocks(poll)), [(at, 1)], "{poll:?}");
     }
+    assert_eq!(spans(&layout.blocks(None)), [(0, 4)], "when asked, all are read");
+    let paced = area(
+        "{ name = \"a\", at = 0, type = \"u16\", metric = \"x_a\", every = \"1m\" }, { name = \"b\", at = 1, type = \"u16\", metric = \"x_b\" }",
+    );
+    let paces: Vec<_> = paced.areas[0].registers.iter().map(|register| register.every).collect();
+    assert_eq!(paces, [Some(Duration::from_secs(60)), None]);
+    assert_eq!(spans(&Layout::fixed(&paced).blocks(Poll::Fast)), [(1, 1)], "not at every poll");
 }
 
 #[test]
