@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use riverwatts_shared::metric::Metric;
 use riverwatts_shared::profile::sunspec::Model;
 use riverwatts_shared::profile::{Function, Parity, Poll, builtin_names, parse};
+use riverwatts_shared::rollup::Point;
+use riverwatts_shared::rollup::counter::Counter;
+use riverwatts_shared::rollup::sum::roll_up;
+use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Quality;
 
 use super::{HEAD, Image, Layout, area, decode, decoded, profile, spans, value, with};
@@ -102,7 +107,7 @@ fn req_07_a_request_keeps_the_devices_rules() {
 }
 
 #[test]
-fn req_22_a_counter_says_where_it_begins_again() {
+fn req_22_a_counter_says_where_it_begins_again_and_one_of_the_day_needs_no_word() {
     for (name, register, modulus) in [
         ("siemens-sinamics-v20", "energy", 32_768),
         ("morningstar-tristar-mppt", "energy", 65_536),
@@ -115,6 +120,14 @@ fn req_22_a_counter_says_where_it_begins_again() {
     }
     let beyond = "[[area]]\nname = \"a\"\nfunction = \"holding\"\nregisters = [{ name = \"r\", at = 0, type = \"u16\", metric = \"x_r\", modulus = 65537 }]";
     assert!(parse("p.toml", &format!("{HEAD}{beyond}")).is_err());
+    let day = area("{ name = \"energy_today\", at = 0, type = \"u16\", scale = 0.1, metric = \"energy_kwh\" }");
+    let at = |(minute, word): (i64, &u16)| {
+        let value = decoded(&day, &[*word]).values[0].value.unwrap();
+        Point { time: UtcMs(minute * 60_000), value }
+    };
+    let points: Vec<_> = (0..).zip(&[0, 4, 7, 0, 2, 12, 1]).map(at).collect();
+    let whole = roll_up(&points, 120_000, Counter::of(Metric::ENERGY, None), &[UtcMs(0), UtcMs(600_000)]);
+    assert_eq!(whole[0].increment, 700 + 1_200 + 100, "Wh of three days");
 }
 
 #[test]
