@@ -122,7 +122,7 @@ fn the_five_devices_need_few_requests() {
     let radar = Layout::fixed(&profile("ott-svr100"));
     assert_eq!(spans(&radar.blocks(Poll::Fast)), [(None, 2, 10)]);
     let victron = Layout::fixed(&profile("victron-gx"));
-    assert_eq!(spans(&victron.blocks(Poll::Fast)), [(None, 256, 66), (Some(100), 840, 4)]);
+    assert_eq!(spans(&victron.blocks(Poll::Fast)), [(None, 256, 66), (Some(100), 840, 7)]);
     assert_eq!(spans(&victron.blocks(Poll::Once)), [(Some(100), 800, 6)]);
 }
 
