@@ -1,5 +1,5 @@
-//! A small Modbus TCP server: MBAP framing, bounded connections
-//! (MODBUS Messaging on TCP/IP V1.0b, section 3.1.3).
+//! A small Modbus server on sockets, bounded in its connections: with headers, as Modbus TCP has
+//! them, or with the frames of a serial line.
 
 use std::io;
 use std::sync::Arc;
@@ -11,19 +11,29 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::modbus::pdu::PDU_MAX;
+use crate::modbus::frame::{Received, TCP_MAX, receive_rtu, receive_tcp};
 use crate::modbus::station::Station;
 
 /// Most connections at one address; a further one is closed at once.
 pub const CONNECTIONS_MAX: usize = 32;
 /// A connection without a request for this long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(600);
+/// An RTU request that stops for this long is given up.
+const BROKEN_OFF: Duration = Duration::from_millis(50);
 /// Pause after a failed accept (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-const HEADER: usize = 7;
+
+/// How frames look in a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frames {
+    /// With a header.
+    Tcp,
+    /// With a checksum.
+    Rtu,
+}
 
 /// Answers for `station` until `stop`; connections end with it.
-pub async fn serve(listener: TcpListener, station: Arc<Station>, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, frames: Frames, station: Arc<Station>, stop: CancellationToken) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -35,7 +45,7 @@ pub async fn serve(listener: TcpListener, station: Arc<Station>, stop: Cancellat
             Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
                 let station = station.clone();
                 connections.spawn(async move {
-                    if let Err(error) = converse(stream, &station).await {
+                    if let Err(error) = converse(stream, frames, &station).await {
                         tracing::debug!(%error, "modbus connection ended");
                     }
                 });
@@ -50,26 +60,36 @@ pub async fn serve(listener: TcpListener, station: Arc<Station>, stop: Cancellat
 }
 
 /// Request after request, until the master hangs up or sends what is no Modbus.
-async fn converse(mut stream: TcpStream, station: &Station) -> io::Result<()> {
+async fn converse(mut stream: TcpStream, frames: Frames, station: &Station) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut header = [0; HEADER];
-    let mut request = [0; PDU_MAX];
+    let mut buffer = Vec::with_capacity(TCP_MAX);
+    let mut bytes = [0; TCP_MAX];
     loop {
-        timeout(IDLE_MAX, stream.read_exact(&mut header)).await??;
-        let [_, _, protocol_high, protocol_low, length_high, length_low, unit] = header;
-        let length = usize::from(u16::from_be_bytes([length_high, length_low]));
-        // The length counts the unit id, too.
-        if (protocol_high, protocol_low) != (0, 0) || !(2..=PDU_MAX + 1).contains(&length) {
-            return Err(io::Error::other("no modbus header"));
+        let patience = if frames == Frames::Rtu && !buffer.is_empty() { BROKEN_OFF } else { IDLE_MAX };
+        match timeout(patience, stream.read(&mut bytes)).await {
+            Ok(read) => match read? {
+                0 => return Ok(()),
+                read => buffer.extend_from_slice(&bytes[..read]),
+            },
+            Err(_) if patience == BROKEN_OFF => buffer.clear(),
+            Err(_) => return Ok(()),
         }
-        let request = &mut request[..length - 1];
-        timeout(IDLE_MAX, stream.read_exact(request)).await??;
-        let Some(answer) = station.answer(unit, request) else { continue };
-        let mut frame = Vec::with_capacity(HEADER + answer.len());
-        frame.extend_from_slice(&header[..4]);
-        frame.extend_from_slice(&(answer.len() as u16 + 1).to_be_bytes());
-        frame.push(unit);
-        frame.extend_from_slice(&answer);
-        stream.write_all(&frame).await?;
+        loop {
+            let received = match frames {
+                Frames::Tcp => receive_tcp(&buffer),
+                Frames::Rtu => receive_rtu(&buffer),
+            };
+            match received {
+                Received::Partial => break,
+                Received::Spoilt if frames == Frames::Tcp => return Err(io::Error::other("no modbus header")),
+                Received::Spoilt => buffer.clear(),
+                Received::Whole(length, request) => {
+                    if let Some(answer) = station.answer(&request) {
+                        stream.write_all(&answer).await?;
+                    }
+                    buffer.drain(..length);
+                }
+            }
+        }
     }
 }
