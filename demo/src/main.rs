@@ -1,20 +1,26 @@
 //! `riverwatts-demo`: the virtual river site alone, or with gateway and cloud beside it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use riverwatts_demo::devices::Device;
+use riverwatts_demo::faults::script;
 use riverwatts_demo::modbus::line::Pace;
+use riverwatts_demo::modbus::log::Log;
+use riverwatts_demo::modbus::station::Named;
 use riverwatts_demo::modbus::tcp::Frames;
 use riverwatts_demo::narrate::narrate;
 use riverwatts_demo::profiled::{Names, ProfileError, Profiled, Script, ValuesError, load, names};
 use riverwatts_demo::run::{DemoError, Options, PASSWORD, Ready, sign_ins};
-use riverwatts_demo::serve::{Bound, Line, Named, PLAIN_MAX, PlainBy, Plan, of_site};
+use riverwatts_demo::serve::{Bound, Line, PLAIN_MAX, PlainBy, Plan, of_site};
 use riverwatts_demo::site::{Laws, Site};
 use riverwatts_demo::story::{Event, Story, Turn};
+use riverwatts_shared::problem::Problem;
 use riverwatts_shared::profile;
 use riverwatts_shared::time::{Clock, SystemClock, parse_duration};
 use tokio::signal::unix::{SignalKind, signal};
@@ -70,6 +76,12 @@ struct DevicesArgs {
     /// How plain devices are told apart.
     #[arg(long, value_enum, default_value = "unit")]
     by: PlainBy,
+    /// Let answers go wrong as a script says, the same for the same seed; docs/virtual-site.md has its words.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// Write every request and what was said to a file, a JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// Let things happen at the site, over and over: all, or some of debris,dead-sensor,ice.
     #[arg(
         long,
@@ -81,7 +93,7 @@ struct DevicesArgs {
     )]
     story: Vec<Event>,
     /// Serve a device of this profile, a name or a file, instead of the site; repeat for more, each at the next port.
-    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["count", "by", "story", "seed"])]
+    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["count", "by", "story"])]
     profile: Vec<String>,
     /// What the devices of profiles show, by metric or alarm, like power_output_kw=12.5; others rest.
     #[arg(long, value_name = "NAME=NUMBER", requires = "profile")]
@@ -138,7 +150,7 @@ struct RiverArgs {
     /// Seconds of the river's record, or of the table, that pass in one second.
     #[arg(long, default_value_t = 1.0, value_parser = river_speed)]
     speed: f64,
-    /// Same seed, same turbulence.
+    /// Same seed, same turbulence, and the same faults.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -201,6 +213,9 @@ async fn main() -> ExitCode {
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<Faulty>() {
+        return WRONG_CONFIGURATION;
+    }
     match (error.downcast_ref::<DemoError>(), error.downcast_ref::<ProfileError>()) {
         (Some(error), _) if !error.is_missing_thing() => A_BUG,
         (_, Some(ProfileError::Faulty { .. } | ProfileError::NoRoom { .. })) => WRONG_CONFIGURATION,
@@ -261,14 +276,14 @@ async fn devices(args: DevicesArgs) -> anyhow::Result<()> {
     let plan = plan(&args);
     if !args.profile.is_empty() {
         let bound = Bound::open(&plan, profiled(&args)?).await?;
-        return serve(bound, stop).await;
+        return serve(bound, &args, stop).await;
     }
     let laws = Laws::new(args.river.seed, args.river.speed);
     let laws = laws.with_story(Story::new(args.river.seed, 0.0, &args.story));
     let site = Arc::new(Site::new(laws, Arc::new(SystemClock::default()), Duration::ZERO));
     let bound = Bound::open(&plan, of_site(&site, args.count, args.by)).await?;
     tokio::select! {
-        served = serve(bound, stop) => served,
+        served = serve(bound, &args, stop) => served,
         () = narrate(&site, tell) => Ok(()),
     }
 }
@@ -304,10 +319,31 @@ fn profiled(args: &DevicesArgs) -> Result<Vec<Vec<Named>>, ProfileError> {
     Ok(devices)
 }
 
-async fn serve(bound: Bound, stop: CancellationToken) -> anyhow::Result<()> {
+async fn serve(mut bound: Bound, args: &DevicesArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    if let Some(file) = &args.log {
+        bound.set_log(&Log::create(file).with_context(|| format!("{} cannot be written", file.display()))?);
+    }
+    if let Some(file) = &args.faults {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
+        bound.set_faults(&script::read(&name, &text, &bound.served()).map_err(Faulty)?, args.river.seed);
+    }
     print_line(&format!("ready {}", serde_json::json!({ "devices": bound.places() })))?;
     bound.serve(stop).await;
     Ok(())
+}
+
+/// A script of faults has mistakes.
+#[derive(Debug)]
+struct Faulty(Vec<Problem>);
+
+impl std::error::Error for Faulty {}
+
+impl fmt::Display for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the script of faults has mistakes:")?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n{problem}"))
+    }
 }
 
 /// Cancelled at the first SIGINT or SIGTERM.

@@ -1,21 +1,26 @@
 //! Virtual devices at their addresses: bound first, so that what is taken is known before
 //! anything starts, then served until told to stop.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use riverwatts_shared::time::{Clock, SystemClock};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::devices::{Device, Kind, SITE_DEVICES};
+use crate::faults::script::{Medium, Served};
+use crate::faults::{Fault, Faults};
 use crate::modbus::line::Pace;
+use crate::modbus::log::Log;
 use crate::modbus::pty::SerialLine;
-use crate::modbus::station::{Crowded, Station, UNITS};
+use crate::modbus::station::{Crowded, Named, Station, UNITS};
 use crate::modbus::tcp::{self, Frames};
 use crate::site::Site;
 
@@ -42,9 +47,6 @@ pub struct Line {
     /// The device with this id alone; without, all.
     pub only: Option<String>,
 }
-
-/// A device and its id.
-pub type Named = (String, Device);
 
 /// How plain devices are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -134,6 +136,43 @@ impl Bound {
         &self.places
     }
 
+    /// Whom a script of faults may name.
+    pub fn served(&self) -> Served {
+        let medium = match (&self.line, self.frames) {
+            (Some(_), _) => Medium::Line,
+            (None, Frames::Tcp) => Medium::Tcp,
+            (None, Frames::Rtu) => Medium::RtuTcp,
+        };
+        let mut devices: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for (id, unit) in self.stations().flat_map(Station::devices) {
+            devices.entry(id.to_owned()).or_default().push(unit);
+        }
+        Served { medium, devices }
+    }
+
+    /// Lets these things go wrong.
+    pub fn set_faults(&mut self, faults: &[Fault], seed: u64) {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        for station in self.stations_mut() {
+            let own = |fault: &&Fault| station.devices().any(|(id, unit)| fault.is_for(id, unit));
+            let own = faults.iter().filter(own).cloned().collect();
+            station.set_faults(Faults::new(own, seed, clock.clone()));
+        }
+    }
+
+    /// Writes every request and its answer down.
+    pub fn set_log(&mut self, log: &Arc<Log>) {
+        self.stations_mut().for_each(|station| station.set_log(log.clone()));
+    }
+
+    fn stations(&self) -> impl Iterator<Item = &Station> {
+        self.tcp.iter().map(|(_, station)| station).chain(self.line.iter().map(|(_, _, station)| station))
+    }
+
+    fn stations_mut(&mut self) -> impl Iterator<Item = &mut Station> {
+        self.tcp.iter_mut().map(|(_, station)| station).chain(self.line.iter_mut().map(|(_, _, station)| station))
+    }
+
     /// Answers until `stop`.
     pub async fn serve(self, stop: CancellationToken) {
         let mut serving = JoinSet::new();
@@ -155,34 +194,34 @@ impl Bound {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(taken)?;
         let address = listener.local_addr().map_err(taken)?.to_string();
         let station = match &*devices {
-            [(id, device)] => {
-                self.places.push(Place { id: id.clone(), address, unit: device.units()[0] });
+            [device] => {
+                self.places.push(Place { id: device.0.clone(), address, unit: device.1.units()[0] });
                 Station::of(device.clone())
             }
-            _ => self.share(&address, devices)?,
+            _ => self.share(&address, &devices)?,
         };
         self.tcp.push((listener, station));
         Ok(())
     }
 
     fn add_line(&mut self, line: &Line, devices: Vec<Named>) -> Result<(), OpenError> {
-        let station = self.share(&line.path.display().to_string(), devices)?;
+        let station = self.share(&line.path.display().to_string(), &devices)?;
         let failed = |source| OpenError::Line { path: line.path.clone(), source };
         self.line = Some((SerialLine::open(&line.path).map_err(failed)?, line.pace, station));
         Ok(())
     }
 
-    fn share(&mut self, address: &str, devices: Vec<Named>) -> Result<Station, OpenError> {
-        let (ids, devices): (Vec<String>, Vec<Device>) = devices.into_iter().unzip();
-        let (station, units) = Station::shared(&devices).map_err(|crowded| match crowded {
+    fn share(&mut self, address: &str, devices: &[Named]) -> Result<Station, OpenError> {
+        let id = |index: usize| devices[index].0.clone();
+        let (station, units) = Station::shared(devices).map_err(|crowded| match crowded {
             Crowded::Full => OpenError::Crowded,
             Crowded::Unit { index, unit, by } => {
-                let by = by.map_or_else(|| "is no device's".to_owned(), |by| format!("{} has", ids[by]));
-                OpenError::UnitTaken { id: ids[index].clone(), unit, by }
+                let by = by.map_or_else(|| "is no device's".to_owned(), |by| format!("{} has", id(by)));
+                OpenError::UnitTaken { id: id(index), unit, by }
             }
         })?;
-        let place = |(id, unit)| Place { id, address: address.to_owned(), unit };
-        self.places.extend(ids.into_iter().zip(units).map(place));
+        let place = |((id, _), unit): (&Named, u8)| Place { id: id.clone(), address: address.to_owned(), unit };
+        self.places.extend(devices.iter().zip(units).map(place));
         Ok(station)
     }
 }
@@ -190,8 +229,6 @@ impl Bound {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use riverwatts_shared::time::SystemClock;
 
     use super::*;
     use crate::site::Laws;

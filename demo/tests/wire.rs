@@ -8,7 +8,7 @@ use std::time::Duration;
 use riverwatts_demo::devices::{Device, Kind};
 use riverwatts_demo::modbus::line::Pace;
 use riverwatts_demo::modbus::pty::SerialLine;
-use riverwatts_demo::modbus::station::Station;
+use riverwatts_demo::modbus::station::{Named, Station};
 use riverwatts_demo::modbus::tcp::{self, Frames};
 use riverwatts_demo::site::{Laws, Site};
 use riverwatts_shared::profile::Parity;
@@ -22,6 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn site() -> Arc<Site> {
     Arc::new(Site::new(Laws::new(1, 1.0), Arc::new(SystemClock::default()), Duration::ZERO))
+}
+
+fn named(kind: Kind, site: Arc<Site>) -> Named {
+    (kind.id(), Device::new(kind, site))
 }
 
 async fn over_tcp(station: Station) -> (std::net::SocketAddr, CancellationToken) {
@@ -38,7 +42,7 @@ fn f32_at(words: &[u16], index: usize) -> f32 {
 
 #[tokio::test]
 async fn a_master_reads_the_turbine_over_tcp() {
-    let (address, _stop) = over_tcp(Station::of(Device::new(Kind::Turbine, site()))).await;
+    let (address, _stop) = over_tcp(Station::of(named(Kind::Turbine, site()))).await;
     let mut master = client::tcp::connect_slave(address, Slave(1)).await.unwrap();
     let marker = master.read_holding_registers(40_000, 4).await.unwrap().unwrap();
     assert_eq!(marker, [0x5375, 0x6E53, 1, 66]);
@@ -54,7 +58,7 @@ async fn a_master_reads_the_turbine_over_tcp() {
 #[tokio::test]
 async fn several_devices_share_an_address_by_unit() {
     let site = site();
-    let devices: Vec<Device> = (1..=247).map(|number| Device::new(Kind::Plain(number), site.clone())).collect();
+    let devices: Vec<Named> = (1..=247).map(|number| named(Kind::Plain(number), site.clone())).collect();
     let (address, _stop) = over_tcp(Station::shared(&devices).unwrap().0).await;
     let mut master = client::tcp::connect(address).await.unwrap();
     for unit in [1, 100, 247] {
@@ -68,7 +72,7 @@ async fn several_devices_share_an_address_by_unit() {
 
 #[tokio::test]
 async fn one_connection_too_many_is_closed_and_the_others_stay() {
-    let (address, _stop) = over_tcp(Station::of(Device::new(Kind::Radar, site()))).await;
+    let (address, _stop) = over_tcp(Station::of(named(Kind::Radar, site()))).await;
     let mut masters = Vec::new();
     for _ in 0..tcp::CONNECTIONS_MAX {
         let mut master = client::tcp::connect_slave(address, Slave(1)).await.unwrap();
@@ -86,7 +90,7 @@ async fn one_connection_too_many_is_closed_and_the_others_stay() {
 
 #[tokio::test]
 async fn stopping_ends_connections_and_frees_the_address() {
-    let (address, stop) = over_tcp(Station::of(Device::new(Kind::Radar, site()))).await;
+    let (address, stop) = over_tcp(Station::of(named(Kind::Radar, site()))).await;
     let mut master = client::tcp::connect_slave(address, Slave(1)).await.unwrap();
     assert_eq!(master.read_holding_registers(0, 1).await.unwrap(), Ok(vec![1]));
     stop.cancel();
@@ -102,11 +106,8 @@ async fn a_master_reads_the_meter_over_a_pseudo_terminal() {
     std::os::unix::fs::symlink("/nowhere", &path).unwrap(); // what an earlier run may have left
     let line = SerialLine::open(&path).unwrap();
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(line.serve(
-        Arc::new(Station::of(Device::new(Kind::Meter, site()))),
-        Pace::default(),
-        stop.clone(),
-    ));
+    let serving =
+        tokio::spawn(line.serve(Arc::new(Station::of(named(Kind::Meter, site()))), Pace::default(), stop.clone()));
 
     // A master may come, go and come again.
     for _ in 0..2 {
@@ -132,7 +133,7 @@ async fn noise_on_the_line_does_not_stop_the_next_request() {
     let path = folder.path().join("meter-1.tty");
     let line = SerialLine::open(&path).unwrap();
     tokio::spawn(line.serve(
-        Arc::new(Station::of(Device::new(Kind::Meter, site()))),
+        Arc::new(Station::of(named(Kind::Meter, site()))),
         Pace::default(),
         CancellationToken::new(),
     ));
@@ -157,7 +158,7 @@ async fn rtu_frames_go_through_a_socket() {
     use tokio::io::AsyncWriteExt;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let devices: Vec<Device> = (1..=2).map(|number| Device::new(Kind::Plain(number), site())).collect();
+    let devices: Vec<Named> = (1..=2).map(|number| named(Kind::Plain(number), site())).collect();
     let station = Arc::new(Station::shared(&devices).unwrap().0);
     tokio::spawn(tcp::serve(listener, Frames::Rtu, station, CancellationToken::new()));
     let mut socket = TcpStream::connect(address).await.unwrap();
@@ -176,7 +177,7 @@ async fn rtu_frames_go_through_a_socket() {
 async fn a_line_with_a_speed_takes_its_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("line.tty");
-    let devices: Vec<Device> = (1..=2).map(|number| Device::new(Kind::Plain(number), site())).collect();
+    let devices: Vec<Named> = (1..=2).map(|number| named(Kind::Plain(number), site())).collect();
     let line = SerialLine::open(&path).unwrap();
     let pace = Pace::timed(9_600, Parity::None, Duration::from_millis(20));
     tokio::spawn(line.serve(Arc::new(Station::shared(&devices).unwrap().0), pace, CancellationToken::new()));

@@ -1,10 +1,12 @@
 //! A serial line as its bytes see it: each takes its time, a device thinks before it speaks, and who
 //! speaks while another does spoils both. Pure: time is a parameter, since the line began.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use riverwatts_shared::profile::Parity;
 
+use crate::faults::Step;
 use crate::modbus::frame::{Received, receive_rtu};
 use crate::modbus::station::Station;
 
@@ -77,13 +79,21 @@ impl Pace {
 pub struct Traffic {
     pace: Pace,
     speaking: Vec<Speech>,
-    /// What devices will say, and when.
-    answers: Vec<(Duration, Vec<u8>)>,
+    /// What devices are about to say; while one is, it hears nothing.
+    replies: Vec<Reply>,
     /// What devices heard of a request, and when the last of it.
     heard: Vec<u8>,
     heard_at: Duration,
     /// When the last answer ended.
     answered_at: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Reply {
+    unit: u8,
+    /// When the first of its steps is due.
+    at: Duration,
+    steps: VecDeque<Step>,
 }
 
 #[derive(Debug)]
@@ -101,7 +111,7 @@ impl Traffic {
         Traffic {
             pace,
             speaking: Vec::new(),
-            answers: Vec::new(),
+            replies: Vec::new(),
             heard: Vec::new(),
             heard_at: Duration::ZERO,
             answered_at: None,
@@ -126,21 +136,35 @@ impl Traffic {
     /// When something happens next.
     pub fn next(&self) -> Option<Duration> {
         let speaking = self.speaking.iter().map(|speech| speech.next(&self.pace));
-        speaking.chain(self.answers.iter().map(|(at, _)| *at)).min()
+        speaking.chain(self.replies.iter().map(|reply| reply.at)).min()
     }
 
     /// Lets happen what is due, and gives the bytes that the master hears.
     pub fn run(&mut self, now: Duration, station: &Station) -> Vec<u8> {
         let mut out = Vec::new();
         while let Some(at) = self.next().filter(|&at| at <= now) {
-            if let Some(index) = self.answers.iter().position(|(due, _)| *due == at) {
-                let (begins, bytes) = self.answers.remove(index);
-                self.begin(Speech { by_master: false, begins, bytes, done: 0 });
+            if let Some(index) = self.replies.iter().position(|reply| reply.at == at) {
+                self.step(index);
             } else if let Some(index) = self.speaking.iter().position(|speech| speech.next(&self.pace) == at) {
                 self.move_on(index, at, station, &mut out);
             }
         }
         out
+    }
+
+    /// The next step of a reply is due.
+    fn step(&mut self, index: usize) {
+        let reply = &mut self.replies[index];
+        let begins = reply.at;
+        match reply.steps.pop_front() {
+            Some(Step::Wait(pause)) => reply.at += pause,
+            Some(Step::Send(bytes)) => {
+                reply.at += self.pace.bytes(bytes.len());
+                self.begin(Speech { by_master: false, begins, bytes, done: 0 });
+            }
+            // A line has no connections to close.
+            Some(Step::Close) | None => drop(self.replies.swap_remove(index)),
+        }
     }
 
     /// Puts bytes on the line; those that are there at the same time spoil each other.
@@ -186,8 +210,9 @@ impl Traffic {
                 Received::Partial => return,
                 Received::Spoilt => return self.heard.clear(),
                 Received::Whole(length, request) => {
-                    if let Some(answer) = station.answer(&request) {
-                        self.answers.push((self.heard_at + self.pace.answer_after(), answer));
+                    if self.replies.iter().all(|reply| reply.unit != request.unit) {
+                        let at = self.heard_at + self.pace.answer_after();
+                        self.replies.push(Reply { unit: request.unit, at, steps: station.reply(&request).into() });
                     }
                     self.heard.drain(..length);
                 }
@@ -242,7 +267,7 @@ mod tests {
     /// Two plain devices, as units 1 and 2.
     fn station() -> Station {
         let site = Arc::new(Site::new(Laws::new(1, 1.0), Arc::new(ManualClock::at(UtcMs(0))), Duration::ZERO));
-        let devices = [1, 2].map(|number| Device::new(Kind::Plain(number), site.clone()));
+        let devices = [1, 2].map(|number| (format!("plain-{number}"), Device::new(Kind::Plain(number), site.clone())));
         Station::shared(&devices).unwrap().0
     }
 
@@ -252,7 +277,9 @@ mod tests {
     }
 
     fn answer(unit: u8, count: u8) -> Vec<u8> {
-        station().answer(&Request { framing: Framing::Rtu, unit, pdu: &[3, 0, 0, 0, count] }).unwrap()
+        let request = Request { framing: Framing::Rtu, unit, pdu: &[3, 0, 0, 0, count] };
+        let [Step::Send(frame)] = &*station().reply(&request) else { panic!("no answer") };
+        frame.clone()
     }
 
     /// What the master hears of these transmissions, piece by piece, with the time of each.
