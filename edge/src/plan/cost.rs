@@ -43,8 +43,12 @@ impl Cost {
             }
             Link::Rtu(serial) => Line::new(serial, quiet),
         };
-        let request = line.request(Function::Holding, 0) + THINKING;
-        Cost { request, register: line.request(Function::Holding, 1) - line.request(Function::Holding, 0) }
+        Cost::serial(&line)
+    }
+
+    /// The cost of asking any device on a serial line.
+    pub fn serial(line: &Line) -> Cost {
+        Cost { request: line.request(Function::Holding, 0) + THINKING, register: line.bytes(2) }
     }
 
     /// The cost of a plan.

@@ -1,5 +1,8 @@
 //! Plans keep the device's limits and lose no register.
 
+mod cheapest;
+mod few;
+
 use proptest::prelude::*;
 use riverwatts_shared::profile::sunspec::Model;
 use riverwatts_shared::profile::{Area, Function, Parity, Poll, Profile, parse};
