@@ -18,12 +18,14 @@ pub enum Cadence {
 }
 
 impl Cadence {
-    /// The cadence of a register.
-    pub const fn of(register: &Register) -> Cadence {
-        match register.poll {
-            Poll::Fast => Cadence::Fast,
-            Poll::Slow => Cadence::Slow,
-            Poll::Once => Cadence::Once,
+    /// The cadence of a register; `None` when polling never reads it.
+    pub const fn of(register: &Register) -> Option<Cadence> {
+        match (register.poll, register.every) {
+            (Poll::Demand, _) => None,
+            (_, Some(pace)) => Some(Cadence::Every(pace)),
+            (Poll::Fast, _) => Some(Cadence::Fast),
+            (Poll::Slow, _) => Some(Cadence::Slow),
+            (Poll::Once, _) => Some(Cadence::Once),
         }
     }
 }
