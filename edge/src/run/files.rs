@@ -26,17 +26,17 @@ pub(super) fn make_room(buses: &[Bus]) {
 /// How many may be open now.
 #[expect(unsafe_code, reason = "resource limits have no safe wrapper among our dependencies")]
 fn raise(needed: u64) -> io::Result<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel only writes a struct of exactly this layout, which lives here.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+    if unsafe { libc::getrlimit64(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    if u64::from(limit.rlim_cur) < needed && limit.rlim_cur < limit.rlim_max {
+    if limit.rlim_cur < needed && limit.rlim_cur < limit.rlim_max {
         limit.rlim_cur = limit.rlim_max;
         // SAFETY: the kernel only reads the struct.
-        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+        if unsafe { libc::setrlimit64(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
             return Err(io::Error::last_os_error());
         }
     }
-    Ok(limit.rlim_cur.into())
+    Ok(limit.rlim_cur)
 }
