@@ -169,9 +169,11 @@ impl Unit {
 impl Known {
     fn new(layout: Layout, cost: &Cost) -> Self {
         let now = Instant::now();
+        let seldom =
+            layout.cadences().into_iter().filter(|cadence| matches!(cadence, Cadence::Slow | Cadence::Every(_)));
         Known {
             fast: Requests::new(layout.blocks(Cadence::Fast, cost)),
-            slow: Requests::new(layout.blocks(Cadence::Slow, cost)),
+            slow: Requests::new(seldom.flat_map(|cadence| layout.blocks(cadence, cost)).collect()),
             layout,
             identified: false,
             slow_due: now,

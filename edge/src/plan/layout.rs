@@ -81,13 +81,14 @@ impl Placed {
         self.present[register]
     }
 
-    /// Indices of the registers to read for a cadence (`None`: all), together with those that they
+    /// Indices of the registers to read for a cadence (`None`: all, also those that polling never
+    /// reads), together with those that they
     /// depend on, in order of address.
     pub(super) fn wanted(&self, cadence: Option<Cadence>) -> Vec<usize> {
         let registers = &self.area.registers;
         let mut wanted = vec![false; registers.len()];
         for (index, register) in registers.iter().enumerate() {
-            if cadence.is_none_or(|cadence| Cadence::of(register) == Some(cadence)) {
+            if cadence.is_none() || Cadence::of(register) == cadence {
                 wanted[index] = true;
             }
         }

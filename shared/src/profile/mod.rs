@@ -8,7 +8,7 @@ mod builtin;
 mod check;
 mod condition;
 mod decimal;
-mod fields;
+pub mod fields;
 mod kind;
 mod model;
 mod parse;
