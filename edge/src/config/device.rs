@@ -78,6 +78,8 @@ fn device(section: &mut Section<'_>, buses: &[Draft<'_>], library: &mut Library<
             section.take("unit", |raw| integer(raw, range));
             Some(factory)
         }
+        // What a profile that cannot be read says of it is not known.
+        None if profile.is_none() => section.take("unit", |raw| integer(raw, range)).map(|unit| unit as u8),
         None => section
             .required("unit", "write the device's Modbus address", |raw| integer(raw, range))
             .map(|unit| unit as u8),
