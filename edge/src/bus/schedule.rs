@@ -1,13 +1,14 @@
-//! When a device is polled: on the grid of its interval, without drift; rarely while it is silent.
+//! When a device is polled: on the grid of its interval, without drift; and who goes first.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Longest pause between two attempts to reach a silent device.
-pub const BACK_OFF_MAX: Duration = Duration::from_secs(60);
-/// Silences in a row after which a device counts as sick: it is then asked ever less often.
-pub const SICK: u32 = 2;
+use super::back_off::SICK;
+use crate::config::Priority;
+
+/// A device that is so many intervals late goes first, whatever its priority.
+const PATIENCE_INTERVALS: u32 = 3;
 
 /// The times of the polls of one device.
 #[derive(Debug, Clone, Copy)]
@@ -16,9 +17,31 @@ pub struct Schedule {
     pub interval: Duration,
     /// When next.
     pub due: Instant,
+    /// Whether it goes first.
+    pub priority: Priority,
+    /// Silences in a row.
+    pub failures: u32,
+}
+
+/// Who goes first: the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// Was due so long ago that nothing else counts.
+    Overdue { since: Instant },
+    /// Is due and lives.
+    Due { priority: Priority, since: Instant },
+    /// Is due and was silent the last times: whoever lives goes first.
+    Sick { since: Instant },
+    /// Is not due yet.
+    Early { until: Instant },
 }
 
 impl Schedule {
+    /// Whether it was silent so often that it is only tried now and then.
+    pub fn is_sick(&self) -> bool {
+        self.failures >= SICK
+    }
+
     /// Moves on to the next poll that is `pause` away or more. Gives the number of polls that had
     /// to be given up because the bus was busy: one late poll is caught up with, more are not.
     pub fn advance(&mut self, now: Instant, pause: Duration) -> u64 {
@@ -35,50 +58,29 @@ impl Schedule {
         }
         overruns
     }
-}
 
-/// How long to leave a device alone that was silent `failures` times in a row.
-pub fn back_off(failures: u32, interval: Duration, timeout: Duration) -> Duration {
-    match failures.checked_sub(SICK) {
-        // What is on its way may still arrive; it must not be taken for the next answer.
-        None => timeout * failures,
-        Some(steps) => interval.max(timeout).saturating_mul(2 << steps.min(16)).min(BACK_OFF_MAX.max(interval)),
+    /// Forgets the pause: due at the next point of its grid.
+    pub fn resume(&mut self, now: Instant) {
+        self.failures = 0;
+        let early = self.due.saturating_duration_since(now).as_nanos() / self.interval.as_nanos().max(1);
+        self.due -= self.interval.saturating_mul(u32::try_from(early).unwrap_or(u32::MAX));
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn polls_keep_to_the_grid() {
-        let start = Instant::now();
-        let ms = Duration::from_millis;
-        let mut schedule = Schedule { interval: SECOND, due: start };
-        for (now, pause, due, overruns) in [
-            (ms(30), ms(0), ms(1_000), 0),
-            (ms(1_200), ms(0), ms(2_000), 0),
-            // One poll late: the next follows at once.
-            (ms(3_400), ms(0), ms(3_000), 0),
-            (ms(3_450), ms(0), ms(4_000), 0),
-            // Three late: two are given up.
-            (ms(7_500), ms(0), ms(7_000), 2),
-            // Silent: the first point of the grid behind the pause.
-            (ms(7_600), ms(2_000), ms(10_000), 0),
-            (ms(10_000), ms(2_000), ms(12_000), 0),
-        ] {
-            assert_eq!(schedule.advance(start + now, pause), overruns, "at {now:?}");
-            assert_eq!(schedule.due - start, due, "at {now:?}");
+    fn standing(&self, now: Instant) -> Standing {
+        let since = self.due;
+        if since > now {
+            return Standing::Early { until: since };
+        }
+        let patience = since + self.interval * PATIENCE_INTERVALS;
+        match self.is_sick() {
+            _ if patience <= now => Standing::Overdue { since: patience },
+            false => Standing::Due { priority: self.priority, since },
+            true => Standing::Sick { since },
         }
     }
+}
 
-    #[test]
-    fn the_pause_of_a_silent_device_doubles_up_to_a_minute() {
-        let pauses: Vec<u64> = (0..12).map(|failures| back_off(failures, SECOND, SECOND).as_secs()).collect();
-        assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60]);
-        assert_eq!(back_off(u32::MAX, SECOND, SECOND), BACK_OFF_MAX);
-        assert_eq!(back_off(30, 600 * SECOND, SECOND), 600 * SECOND);
-    }
+/// Whose turn it is: of those that are due, or else who is due first.
+pub fn next<'s>(schedules: impl Iterator<Item = &'s Schedule>, now: Instant) -> Option<usize> {
+    schedules.map(|schedule| schedule.standing(now)).enumerate().min_by_key(|&(_, standing)| standing).map(|(index, _)| index)
 }
