@@ -65,7 +65,7 @@ fn open_serial(serial: &Serial) -> Result<(SerialStream, Option<Switch>), String
     let builder = tokio_serial::new(&serial.port, serial.baud).parity(parity).stop_bits(stop_bits);
     let wrong = |error: &dyn fmt::Display| format!("port cannot be opened: {error}");
     let mut stream = builder.open_native_async().map_err(|error| wrong(&error))?;
-    let character = Line::of(serial).bytes(1);
+    let character = Line::new(serial, Duration::ZERO).bytes(1);
     let switch = Switch::set_up(&mut stream, serial.rs485_rts, character);
     let switch = switch.map_err(|error| wrong(&format!("rs485_rts is not possible here: {error}")))?;
     Ok((stream, switch))

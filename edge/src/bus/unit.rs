@@ -81,7 +81,7 @@ impl Unit {
                 timeout: config.timeout(device),
                 one_request: profile.link.one_request,
             },
-            retries: device.retries.or(profile.link.retries).unwrap_or_default(),
+            retries: config.retries(device),
             cost: Cost::of(config, device),
             profile: Arc::clone(profile),
             fixed,

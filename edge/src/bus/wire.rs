@@ -93,7 +93,7 @@ impl Wire {
     /// another unit than the last.
     pub fn new(link: Link, gap: Duration) -> Self {
         Wire {
-            line: link.serial().map(Line::of),
+            line: link.serial().map(|serial| Line::new(serial, Duration::ZERO)),
             connection: Connection::new(link),
             gap,
             transaction: 0,

@@ -221,6 +221,17 @@ pub enum Priority {
     Low,
 }
 
+impl Priority {
+    /// The word of the file.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Priority::High => "high",
+            Priority::Normal => "normal",
+            Priority::Low => "low",
+        }
+    }
+}
+
 /// One device on a bus.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Device {
@@ -266,6 +277,11 @@ impl Config {
     pub fn timeout(&self, device: &Device) -> Duration {
         let bus = self.buses[device.bus].timeout;
         device.timeout.or(bus).or(device.profile.link.timeout).unwrap_or(Bus::TIMEOUT)
+    }
+
+    /// How often a request to `device` that got no answer is asked again within a poll.
+    pub fn retries(&self, device: &Device) -> u8 {
+        device.retries.or(device.profile.link.retries).unwrap_or_default()
     }
 
     /// Silence to keep before a request to `device`, besides the 3.5 characters of a serial line.

@@ -14,7 +14,7 @@ use tokio_serial::{SerialPort, SerialStream};
 use super::*;
 use crate::bus::frame::{Request, crc};
 use crate::bus::wire::{Failure, Pace, Wire};
-use crate::config::{Link, Serial};
+use crate::config::{Link, Rts, Serial};
 
 /// What a device on the line does with a request.
 #[derive(Debug, Clone)]
@@ -115,7 +115,7 @@ impl Line {
             baud: 9_600,
             parity: riverwatts_shared::profile::Parity::None,
             stop_bits: 1,
-            rs485_rts: false,
+            rs485_rts: Rts::Unused,
         };
         Wire::new(Link::Rtu(serial), Duration::ZERO)
     }
@@ -186,7 +186,7 @@ async fn what_is_no_frame_is_told_and_the_next_request_succeeds() {
         let mut wire = line.wire();
         assert_eq!(wire.read(&ask(1, 0, 2), PACE).await, Err(Failure::Bad(told)));
         assert_eq!(wire.read(&ask(1, 7, 2), PACE).await, Ok(()));
-        assert_eq!((wire.words(), wire.connections()), (&[7, 8][..], 1));
+        assert_eq!((wire.words(), wire.attempts().connections), (&[7, 8][..], 1));
     }
 }
 
@@ -215,7 +215,7 @@ async fn a_port_that_is_not_there_is_told_in_words() {
             baud: 9_600,
             parity: riverwatts_shared::profile::Parity::None,
             stop_bits: 1,
-            rs485_rts: false,
+            rs485_rts: Rts::Unused,
         }),
         Duration::ZERO,
     );

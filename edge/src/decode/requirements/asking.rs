@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::profile::sunspec::Model;
-use riverwatts_shared::profile::{Function, Parity, Poll, builtin_names, parse};
+use riverwatts_shared::profile::{Function, Parity, builtin_names, parse};
 use riverwatts_shared::rollup::Point;
 use riverwatts_shared::rollup::counter::Counter;
 use riverwatts_shared::rollup::sum::roll_up;
@@ -12,6 +12,7 @@ use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Quality;
 
 use super::{HEAD, Image, Layout, area, decode, decoded, profile, spans, value, with};
+use crate::plan::{Cadence, Cost};
 
 #[test]
 fn req_01_the_address_is_that_of_the_wire_and_the_documents_number_stands_beside_it() {
@@ -35,7 +36,7 @@ fn req_02_each_block_has_its_function_code() {
         format!("[[area]]\nname = \"{function}\"\nfunction = \"{function}\"\nregisters = [{{ name = \"r\", at = 7, type = \"{kind}\", metric = \"x_{function}\" }}]\n")
     });
     let layout = Layout::fixed(&with(&text.concat()));
-    let blocks = layout.blocks(None);
+    let blocks = layout.blocks(None, &Cost::FEWEST);
     assert_eq!(blocks.iter().map(|block| block.function.code()).collect::<Vec<_>>(), [1, 2, 3, 4]);
     let mut image = Image::new();
     for (block, word) in blocks.iter().zip([1, 0, 500, 600]) {
@@ -48,7 +49,11 @@ fn req_02_each_block_has_its_function_code() {
     let either = with(
         "[[area]]\nname = \"a\"\nfunction = [\"input\", \"holding\"]\nregisters = [{ name = \"r\", at = 7, type = \"u16\", metric = \"x_r\" }]",
     );
-    assert_eq!(Layout::fixed(&either).blocks(None)[0].function, Function::Input, "the first is asked first");
+    assert_eq!(
+        Layout::fixed(&either).blocks(None, &Cost::FEWEST)[0].function,
+        Function::Input,
+        "the first is asked first"
+    );
     assert_eq!(either.areas[0].other_function, Some(Function::Holding));
     let mixed = "[[area]]\nname = \"a\"\nfunction = \"coil\"\nregisters = [{ name = \"r\", at = 0, type = \"u16\", metric = \"x_r\" }]";
     assert!(parse("p.toml", &format!("{HEAD}{mixed}")).is_err());
@@ -56,7 +61,8 @@ fn req_02_each_block_has_its_function_code() {
 
 #[test]
 fn req_03_a_block_may_have_a_unit_id_of_its_own() {
-    let units: Vec<_> = Layout::fixed(&profile("victron-gx")).blocks(None).iter().map(|block| block.unit).collect();
+    let units: Vec<_> =
+        Layout::fixed(&profile("victron-gx")).blocks(None, &Cost::FEWEST).iter().map(|block| block.unit).collect();
     assert!(units.contains(&None) && units.contains(&Some(100)), "{units:?}");
 }
 
@@ -65,10 +71,14 @@ fn req_04_where_addresses_do_not_advance_by_one_no_two_values_share_a_request() 
     let text = "[[area]]\nname = \"a\"\nfunction = \"holding\"\nstride = 2\ngap_max = 125\nregisters = [
         { name = \"wide\", at = 0x1290, type = \"u32\", metric = \"x_a\" }, { name = \"next\", at = 0x1294, type = \"u32\", metric = \"x_b\" },
         { name = \"high\", at = 0x12A6, type = \"u8_high\", metric = \"x_c\" }, { name = \"low\", at = 0x12A6, type = \"u8_low\", metric = \"x_d\" }]";
-    let blocks = Layout::fixed(&with(text)).blocks(None);
+    let blocks = Layout::fixed(&with(text)).blocks(None, &Cost::FEWEST);
     assert_eq!(spans(&blocks), [(0x1290, 2), (0x1294, 2), (0x12A6, 1)]);
     assert_eq!(
-        Layout::fixed(&profile("jk-bms")).blocks(Poll::Slow).iter().filter(|block| block.start < 0x1240).count(),
+        Layout::fixed(&profile("jk-bms"))
+            .blocks(Cadence::Slow, &Cost::FEWEST)
+            .iter()
+            .filter(|block| block.start < 0x1240)
+            .count(),
         32
     );
 }
@@ -76,7 +86,7 @@ fn req_04_where_addresses_do_not_advance_by_one_no_two_values_share_a_request() 
 #[test]
 fn req_05_models_are_found_at_run_time_and_addresses_count_from_them() {
     let layout = Layout::discovered(&profile("sunspec-meter"), &[Model { id: 203, start: 69, length: 105 }]);
-    assert_eq!(spans(&layout.blocks(Poll::Fast)), [(69 + 3, 52)]);
+    assert_eq!(spans(&layout.blocks(Cadence::Fast, &Cost::FEWEST)), [(69 + 3, 52)]);
     assert!(Layout::discovered(&profile("sunspec-meter"), &[Model { id: 103, start: 69, length: 50 }]).is_empty());
 }
 
@@ -97,7 +107,7 @@ fn req_07_a_request_keeps_the_devices_rules() {
     let rules = |rules: &str| {
         let registers = "{ name = \"a\", at = 0, type = \"u32\", metric = \"x_a\" }, { name = \"b\", at = 2, type = \"u32\", metric = \"x_b\" }, { name = \"c\", at = 6, type = \"u16\", metric = \"x_c\" }";
         let text = format!("[[area]]\nname = \"a\"\nfunction = \"holding\"\n{rules}\nregisters = [{registers}]");
-        spans(&Layout::fixed(&with(&text)).blocks(None))
+        spans(&Layout::fixed(&with(&text)).blocks(None, &Cost::FEWEST))
     };
     assert_eq!(rules("gap_max = 2"), [(0, 7)]);
     assert_eq!(rules(""), [(0, 4), (6, 1)], "no gap is read over");
@@ -177,23 +187,28 @@ fn req_26_registers_are_read_often_seldom_once_or_when_asked() {
         { name = \"demand\", at = 3, type = \"u16\", metric = \"x_d\", poll = \"demand\" }]",
     );
     let layout = Layout::fixed(&profile);
-    for (poll, at) in [(Poll::Slow, 0), (Poll::Fast, 1), (Poll::Once, 2)] {
-        assert_eq!(spans(&layout.blocks(poll)), [(at, 1)], "{poll:?}");
+    for (cadence, at) in [(Cadence::Slow, 0), (Cadence::Fast, 1), (Cadence::Once, 2)] {
+        assert_eq!(spans(&layout.blocks(cadence, &Cost::FEWEST)), [(at, 1)], "{cadence:?}");
     }
-    assert_eq!(spans(&layout.blocks(None)), [(0, 4)], "when asked, all are read");
+    assert_eq!(spans(&layout.blocks(None, &Cost::FEWEST)), [(0, 4)], "when asked, all are read");
     let paced = area(
         "{ name = \"a\", at = 0, type = \"u16\", metric = \"x_a\", every = \"1m\" }, { name = \"b\", at = 1, type = \"u16\", metric = \"x_b\" }",
     );
     let paces: Vec<_> = paced.areas[0].registers.iter().map(|register| register.every).collect();
     assert_eq!(paces, [Some(Duration::from_secs(60)), None]);
-    assert_eq!(spans(&Layout::fixed(&paced).blocks(Poll::Fast)), [(1, 1)], "not at every poll");
+    assert_eq!(spans(&Layout::fixed(&paced).blocks(Cadence::Fast, &Cost::FEWEST)), [(1, 1)], "not at every poll");
+    let minute = Cadence::Every(Duration::from_secs(60));
+    assert_eq!(spans(&Layout::fixed(&paced).blocks(minute, &Cost::FEWEST)), [(0, 1)]);
 }
 
 #[test]
 fn req_27_a_profile_writes_nothing() {
     let reads = |function: &Function| matches!(function.code(), 1..=4);
     for name in builtin_names() {
-        assert!(Layout::fixed(&profile(name)).blocks(None).iter().all(|block| reads(&block.function)), "{name}");
+        assert!(
+            Layout::fixed(&profile(name)).blocks(None, &Cost::FEWEST).iter().all(|block| reads(&block.function)),
+            "{name}"
+        );
     }
     for function in ["write", "registers", "5", "16"] {
         let text = format!(
