@@ -125,6 +125,8 @@ impl Request {
         if let Some(length) = self.rtu_length(bytes) {
             return match bytes.get(..length).map(is_sound) {
                 None => Received::Partial,
+                // So short that noise may look like it; the answer may still come.
+                Some(false) if length == EXCEPTION => Received::Stray(1, Stray::Noise),
                 Some(false) => Received::Bad("answer with a wrong check sum"),
                 Some(true) => self.receive_pdu(length, &bytes[1..length - 2], words),
             };
@@ -191,9 +193,10 @@ fn others_lengths(bytes: &[u8]) -> [Option<usize>; 2] {
     // Where it cannot be told yet, longer than what is there.
     let later = Some(bytes.len() + 1);
     match *bytes {
-        [] | [0 | UNIT_MAX.., ..] if bytes.first() != Some(&UNIT_MAX) => [None; 2],
+        [] | [0, ..] => [None; 2],
+        [unit, ..] if unit > UNIT_MAX => [None; 2],
         [_] => [later, None],
-        [_, 0x81.., ..] => [Some(EXCEPTION), None],
+        [_, 0x81..=0xFF, ..] => [Some(EXCEPTION), None],
         [_, 1..=4, count, ..] => [Some(EXCEPTION + usize::from(count)), Some(FIXED)],
         [_, 1..=4] => [later, None],
         [_, 5 | 6 | 15 | 16, ..] => [Some(FIXED), None],

@@ -77,18 +77,18 @@ impl Bus {
     pub fn all(config: &Config, clock: &Arc<dyn Clock>, out: &mpsc::Sender<FromBus>) -> Vec<Bus> {
         let start = Instant::now();
         let mut layouts: HashMap<&str, Arc<Layout>> = HashMap::new();
-        let mut places = 0..;
+        let mut places = 0u32..;
         let mut buses = Vec::with_capacity(config.buses.len());
         for (index, bus) in config.buses.iter().enumerate() {
             let own = config.devices.iter().enumerate().filter(|(_, device)| device.bus == index);
-            let unit = |(number, device): (usize, &crate::config::Device)| {
+            let mut units = Vec::new();
+            for ((number, device), place) in own.zip(&mut places) {
                 let profile = &device.profile;
                 let layout = || Arc::new(Layout::fixed(profile));
                 let fixed = profile.discovery.is_none();
                 let fixed = fixed.then(|| Arc::clone(layouts.entry(&profile.name).or_insert_with(layout)));
-                Unit::new(config, number, fixed, Rhythm::new(device, places.next().unwrap_or_default(), start))
-            };
-            let units: Vec<Unit> = own.map(unit).collect();
+                units.push(Unit::new(config, number, fixed, Rhythm::new(device, place, start)));
+            }
             buses.push(Bus {
                 id: bus.id.clone(),
                 wire: Wire::new(bus.link.clone(), bus.gap),
@@ -172,14 +172,10 @@ impl Bus {
     fn plan(&mut self, index: usize, now: Instant, spent: Duration, unreachable: bool) -> u64 {
         let silent = self.silent();
         let unit = &mut self.units[index];
-        let pause = match (unreachable, unit.schedule.is_sick(), silent) {
-            (true, ..) => Duration::ZERO,
-            (_, true, Some(count)) => fair_pause(spent, count),
-            _ => Duration::ZERO,
-        };
-        let doubled = back_off(unit.schedule.failures, unit.schedule.interval, unit.pace.timeout);
-        let pause = if unreachable { pause } else { pause.max(doubled) };
-        let overruns = unit.schedule.advance(now, pause);
+        let schedule = &mut unit.schedule;
+        let fair = silent.filter(|_| schedule.is_sick()).map_or(Duration::ZERO, |count| fair_pause(spent, count));
+        let doubled = back_off(schedule.failures, schedule.interval, unit.pace.timeout);
+        let overruns = schedule.advance(now, if unreachable { Duration::ZERO } else { fair.max(doubled) });
         let returns = self.wire.attempts().returns;
         if returns != self.returns {
             self.returns = returns;

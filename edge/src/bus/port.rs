@@ -27,6 +27,9 @@ pub trait Port: AsyncRead + AsyncWrite + Unpin + Send + Sync + fmt::Debug {
 
 impl Port for TcpStream {}
 
+#[cfg(test)]
+impl Port for tokio::io::DuplexStream {}
+
 impl Port for SerialStream {
     fn driver(&mut self) -> Option<&mut dyn Driver> {
         Some(self)

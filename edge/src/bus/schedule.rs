@@ -84,3 +84,88 @@ impl Schedule {
 pub fn next<'s>(schedules: impl Iterator<Item = &'s Schedule>, now: Instant) -> Option<usize> {
     schedules.map(|schedule| schedule.standing(now)).enumerate().min_by_key(|&(_, standing)| standing).map(|(index, _)| index)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MS: Duration = Duration::from_millis(1);
+
+    fn schedule(interval: Duration, due: Instant, priority: Priority) -> Schedule {
+        Schedule { interval, due, priority, failures: 0 }
+    }
+
+    #[test]
+    fn polls_keep_to_the_grid() {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        let mut schedule = schedule(SECOND, start, Priority::Normal);
+        for (now, pause, due, overruns) in [
+            (ms(30), ms(0), ms(1_000), 0),
+            (ms(1_200), ms(0), ms(2_000), 0),
+            // One poll late: the next follows at once.
+            (ms(3_400), ms(0), ms(3_000), 0),
+            (ms(3_450), ms(0), ms(4_000), 0),
+            // Three late: two are given up.
+            (ms(7_500), ms(0), ms(7_000), 2),
+            // Silent: the first point of the grid behind the pause.
+            (ms(7_600), ms(2_000), ms(10_000), 0),
+            (ms(10_000), ms(2_000), ms(12_000), 0),
+        ] {
+            assert_eq!(schedule.advance(start + now, pause), overruns, "at {now:?}");
+            assert_eq!(schedule.due - start, due, "at {now:?}");
+        }
+        schedule.advance(start + ms(12_100), ms(60_000));
+        schedule.failures = 7;
+        schedule.resume(start + ms(20_300));
+        assert_eq!((schedule.due - start, schedule.failures), (ms(21_000), 0), "a pause that is forgotten leaves the grid");
+    }
+
+    #[test]
+    fn of_those_that_are_due_the_important_go_first_then_who_waits_longer_then_who_is_silent() {
+        let now = Instant::now() + 100 * SECOND;
+        let at = |behind: Duration, priority| schedule(SECOND, now - behind, priority);
+        let sick = Schedule { failures: 2, ..at(SECOND, Priority::High) };
+        let early = schedule(SECOND, now + SECOND, Priority::High);
+        for (schedules, first) in [
+            (vec![at(10 * MS, Priority::Low), at(9 * MS, Priority::Normal), at(1 * MS, Priority::High)], 2),
+            (vec![at(10 * MS, Priority::Normal), at(11 * MS, Priority::Normal)], 1),
+            (vec![sick, at(1 * MS, Priority::Low)], 1),
+            (vec![early, sick], 1),
+            (vec![early, schedule(SECOND, now + MS, Priority::Low)], 1),
+            // Three intervals late: before everybody, and the longest so first.
+            (vec![at(500 * MS, Priority::High), at(3_100 * MS, Priority::Low), at(3_200 * MS, Priority::Low)], 2),
+        ] {
+            assert_eq!(next(schedules.iter(), now), Some(first), "{schedules:?}");
+        }
+        assert_eq!(next([].iter(), now), None);
+    }
+
+    /// However much there is to do, and whoever is important.
+    #[test]
+    fn nobody_starves() {
+        let start = Instant::now();
+        let mut schedules: Vec<Schedule> = (0..12)
+            .map(|index| {
+                let interval = [100 * MS, 200 * MS, SECOND][index % 3];
+                schedule(interval, start, [Priority::High, Priority::Normal, Priority::Low][index / 4])
+            })
+            .collect();
+        let mut now = start;
+        let mut last = vec![start; schedules.len()];
+        let mut longest = vec![Duration::ZERO; schedules.len()];
+        while now < start + 300 * SECOND {
+            let index = next(schedules.iter(), now).unwrap();
+            now = now.max(schedules[index].due) + 50 * MS;
+            schedules[index].advance(now, Duration::ZERO);
+            longest[index] = longest[index].max(now - last[index]);
+            last[index] = now;
+        }
+        // Everybody once takes 0.6 s; late by three intervals, one is behind all that were so before.
+        for (schedule, longest) in schedules.iter().zip(&longest) {
+            let most = schedule.interval * (PATIENCE_INTERVALS + 1) + 2 * 600 * MS;
+            assert!(*longest <= most, "{longest:?} without a poll at {schedule:?}");
+        }
+    }
+}

@@ -72,7 +72,7 @@ pub struct Pace {
 /// The wire of one bus.
 #[derive(Debug)]
 pub struct Wire {
-    connection: Connection,
+    pub(super) connection: Connection,
     line: Option<Line>,
     gap: Duration,
     transaction: u16,

@@ -1,20 +1,13 @@
 //! `[[bus]]`: wires and sockets.
 
-use std::ops::RangeInclusive;
-use std::time::Duration;
 
-use riverwatts_shared::profile::Parity;
+use riverwatts_shared::profile::{Parity, QUIET_MAX, TIMEOUT};
 
 use super::read::{Raw, Section, Wrong, duration, filled, flag, id, integer, text, up_to, word, wrong};
 use super::{BUSES_MAX, Bus, Link, Rts, Serial};
 
 /// Port of Modbus TCP where the address has none.
 const MODBUS_PORT: u16 = 502;
-/// Longest silence that a setting may ask for.
-pub(super) const QUIET_MAX: Duration = Duration::from_secs(5);
-
-/// How long waiting for an answer may take.
-pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
 
 /// A bus whose serial settings may still come from the profiles of its devices.
 pub(super) struct Draft<'r> {

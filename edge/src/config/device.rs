@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use riverwatts_shared::profile::Parity;
+use riverwatts_shared::profile::{EVERY, Parity, QUIET_MAX, RETRIES_MAX, TIMEOUT};
 
-use super::bus::{Draft, QUIET_MAX, TIMEOUT};
+use super::bus::Draft;
 use super::profiles::{Library, NoProfile};
 use super::read::{Raw, Section, Wrong, did_you_mean, duration, id, integer, positive, up_to, word, wrong};
 use super::{Bus, DEVICES_MAX, Device, Link, Priority, Rated};
@@ -15,11 +15,6 @@ use super::{Bus, DEVICES_MAX, Device, Link, Priority, Rated};
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How often its slow registers are read unless the file says otherwise.
 const SLOW_INTERVAL: Duration = Duration::from_secs(10);
-/// Bounds of both.
-const INTERVAL_MIN: Duration = Duration::from_millis(100);
-const INTERVAL_MAX: Duration = Duration::from_secs(86_400);
-/// Most times that a request is asked again.
-const RETRIES_MAX: i64 = 3;
 /// Names that topics need for something else.
 const RESERVED: [&str; 2] = ["alert", "status"];
 /// Serial speed where neither the bus nor a profile says.
@@ -89,11 +84,11 @@ fn device(section: &mut Section<'_>, buses: &[Draft<'_>], library: &mut Library<
             .required("unit", "write the device's Modbus address", |raw| integer(raw, range))
             .map(|unit| unit as u8),
     };
-    let interval = section.take("interval", |raw| duration(raw, INTERVAL_MIN..=INTERVAL_MAX)).unwrap_or(INTERVAL);
-    let slow_interval = section.take("slow_interval", |raw| duration(raw, interval..=INTERVAL_MAX));
+    let interval = section.take("interval", |raw| duration(raw, EVERY)).unwrap_or(INTERVAL);
+    let slow_interval = section.take("slow_interval", |raw| duration(raw, interval..=*EVERY.end()));
     let priority = section.take("priority", priority).unwrap_or(Priority::Normal);
     let timeout = section.take("timeout", |raw| duration(raw, TIMEOUT));
-    let retries = section.take("retries", |raw| integer(raw, 0..=RETRIES_MAX)).map(|retries| retries as u8);
+    let retries = section.take("retries", |raw| integer(raw, 0..=RETRIES_MAX.into())).map(|retries| retries as u8);
     let quiet = section.take("quiet", |raw| up_to(raw, QUIET_MAX));
     let rated = rated(section.section("rated"));
     Some(Device {

@@ -177,7 +177,7 @@ fn settings(config: &Config, boot: &BootClock) -> store::Settings {
     }
 }
 
-type Statuses = Vec<Arc<crate::bus::status::Status>>;
+type Statuses = Vec<Arc<bus::status::Status>>;
 
 fn start_buses(
     config: &Config,

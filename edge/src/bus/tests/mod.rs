@@ -1,7 +1,12 @@
 //! The bus against devices that misbehave.
 
+mod loss;
+mod matching;
+mod memory;
+mod rts;
 mod rtu;
 mod server;
+mod sim;
 mod tcp;
 
 use std::path::Path;

@@ -84,7 +84,7 @@ impl Line {
                         tokio::time::sleep(delay).await;
                         far.write_all(&good(&|_| 666)).await.unwrap();
                     }
-                    Answer::Noise => far.write_all(&[0, 0xFF, 0x55]).await.unwrap(),
+                    Answer::Noise => far.write_all(&[0, 0xFF, 0x55, 0xFE]).await.unwrap(),
                     Answer::Babble => {
                         far.write_all(&[0, 0xFF]).await.unwrap();
                         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -177,8 +177,8 @@ async fn a_late_answer_on_a_serial_line_is_never_taken_for_the_next() {
 #[tokio::test]
 async fn what_is_no_frame_is_told_and_the_next_request_succeeds() {
     for (wrong, told) in [
-        (Answer::Noise, "answer of another unit, or noise"),
-        (Answer::Babble, "answer of another unit, or noise"),
+        (Answer::Noise, "noise instead of an answer"),
+        (Answer::Babble, "noise instead of an answer"),
         (Answer::Torn, "answer that broke off"),
         (Answer::Wrong, "answer with a wrong check sum"),
     ] {
@@ -219,7 +219,7 @@ async fn a_port_that_is_not_there_is_told_in_words() {
         }),
         Duration::ZERO,
     );
-    let Err(Failure::Lost(told)) = wire.read(&ask(1, 0, 1), PACE).await else { panic!("no such port") };
+    let Err(Failure::Unreachable(told)) = wire.read(&ask(1, 0, 1), PACE).await else { panic!("no such port") };
     assert!(told.starts_with("port cannot be opened"), "{told}");
 }
 
