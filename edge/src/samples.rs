@@ -16,7 +16,10 @@ use crate::decode::{Decoded, Image, decode};
 use crate::plan::{Block, Layout};
 
 /// What a sample may hold.
-const KEYS: [&str; 7] = ["name", "blocks", "models", "alarms", "values", "quality", "identity"];
+const KEYS: [&str; 7] = ["alarms", "blocks", "identity", "models", "name", "quality", "values"];
+/// What a block and a model of it may hold.
+const BLOCK_KEYS: [&str; 4] = ["function", "start", "unit", "words"];
+const MODEL_KEYS: [&str; 3] = ["id", "length", "start"];
 const REMEDY: &str = "correct the sample, or the profile; docs/device-profiles.md shows both";
 
 /// What is wrong with the samples that lie beside the site's own profiles.
@@ -179,7 +182,12 @@ fn number<T: TryFrom<i64>>(table: &InlineTable, key: &str) -> Option<T> {
     table.get(key)?.as_integer()?.try_into().ok()
 }
 
+fn has_only(table: &InlineTable, known: &[&str]) -> bool {
+    table.iter().all(|(key, _)| known.contains(&key))
+}
+
 fn block_of(table: &InlineTable) -> Option<(Block, Vec<u16>)> {
+    has_only(table, &BLOCK_KEYS).then_some(())?;
     let word = |word: &Toml| u16::try_from(word.as_integer()?).ok();
     let words: Vec<u16> = table.get("words")?.as_array()?.iter().map(word).collect::<Option<_>>()?;
     let function = Function::named(table.get("function")?.as_str()?)?;
@@ -191,6 +199,7 @@ fn block_of(table: &InlineTable) -> Option<(Block, Vec<u16>)> {
 }
 
 fn model_of(table: &InlineTable) -> Option<Model> {
+    has_only(table, &MODEL_KEYS).then_some(())?;
     Some(Model { id: number(table, "id")?, start: number(table, "start")?, length: number(table, "length")? })
 }
 
@@ -243,6 +252,7 @@ water_distance_m = 3.456
                 "[sample.identity]\nmodel = \"M\"",
                 "10: sample.basin.identity: are {}, not {\"model\"",
             ),
+            ("start = 1", "start = 1, end = 1", "3: sample.basin.blocks: is not a list of {"),
             ("0x0D80", "70000", "3: sample.basin.blocks: is not a list of {"),
             ("holding", "registers", "3: sample.basin.blocks: is not a list of {"),
             ("[sample.quality]", "[sample.qualty]", "10: sample.basin.qualty: is an unknown key"),
@@ -252,6 +262,21 @@ water_distance_m = 3.456
             let found = told(from, to);
             assert!(found.iter().any(|problem| problem.starts_with(expected)), "{from} -> {to}: {found:#?}");
         }
+    }
+
+    #[test]
+    fn editors_know_the_same_keys() {
+        let schema = include_str!("../../firmware-configs/samples.schema.json");
+        let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+        let sample = &schema["properties"]["sample"]["items"];
+        let keys = |table: &serde_json::Value| {
+            let mut keys: Vec<_> = table["properties"].as_object().unwrap().keys().cloned().collect();
+            keys.sort();
+            keys
+        };
+        assert_eq!(keys(sample), KEYS);
+        assert_eq!(keys(&sample["properties"]["blocks"]["items"]), BLOCK_KEYS);
+        assert_eq!(keys(&sample["properties"]["models"]["items"]), MODEL_KEYS);
     }
 
     #[test]
