@@ -327,4 +327,6 @@ pub fn parse(text: &str, file: &str, folder: &Path, overrides: &Overrides) -> Re
 }
 
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod tests;
