@@ -69,8 +69,7 @@ mod tests {
     #[test]
     fn an_attempt_gets_what_the_bus_can_afford_and_in_the_end_its_whole_time_out() {
         let ms = Duration::from_millis;
-        let attempt =
-            Attempt { silent: 5, timeout: SECOND, answer: ms(0), waited: 2 * SECOND, free: ms(0) };
+        let attempt = Attempt { silent: 5, timeout: SECOND, answer: ms(0), waited: 2 * SECOND, free: ms(0) };
         for (attempt, patience) in [
             (attempt, ms(100)),
             (Attempt { waited: 32 * SECOND, ..attempt }, ms(320)),

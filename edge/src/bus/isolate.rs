@@ -261,7 +261,10 @@ mod tests {
         let (layout, _) = meter();
         let mut requests = Requests::new(vec![block(0, 6), block(6, 12), block(18, 6)]);
         learn(&mut requests, &layout, &[12], 125);
-        assert_eq!(requests.blocks().map(|block| (block.start, block.count)).collect::<Vec<_>>(), [(0, 6), (6, 6), (14, 4), (18, 6)]);
+        assert_eq!(
+            requests.blocks().map(|block| (block.start, block.count)).collect::<Vec<_>>(),
+            [(0, 6), (6, 6), (14, 4), (18, 6)]
+        );
     }
 
     #[test]

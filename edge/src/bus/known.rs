@@ -97,10 +97,8 @@ impl Known {
 }
 
 fn reads(layout: &Layout, rhythm: &Rhythm, cost: &Cost) -> Vec<Read> {
-    let read = |cadence: Cadence| Read {
-        turn: rhythm.turn(cadence),
-        requests: Requests::new(layout.blocks(cadence, cost)),
-    };
+    let read =
+        |cadence: Cadence| Read { turn: rhythm.turn(cadence), requests: Requests::new(layout.blocks(cadence, cost)) };
     let mut reads: Vec<Read> = layout.cadences().into_iter().map(read).collect();
     reads.sort_by_key(|read| read.turn.map_or(Duration::MAX, |turn| turn.every));
     reads

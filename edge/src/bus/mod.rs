@@ -35,8 +35,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::back_off::{Attempt, back_off, fair_pause};
 use self::load::Load;
-pub use self::rhythm::period;
 use self::rhythm::Rhythm;
+pub use self::rhythm::period;
 use self::status::{BusState, Status};
 use self::unit::{Polled, Unit};
 use self::wire::Wire;

@@ -82,7 +82,11 @@ impl Schedule {
 
 /// Whose turn it is: of those that are due, or else who is due first.
 pub fn next<'s>(schedules: impl Iterator<Item = &'s Schedule>, now: Instant) -> Option<usize> {
-    schedules.map(|schedule| schedule.standing(now)).enumerate().min_by_key(|&(_, standing)| standing).map(|(index, _)| index)
+    schedules
+        .map(|schedule| schedule.standing(now))
+        .enumerate()
+        .min_by_key(|&(_, standing)| standing)
+        .map(|(index, _)| index)
 }
 
 #[cfg(test)]
@@ -119,7 +123,11 @@ mod tests {
         schedule.advance(start + ms(12_100), ms(60_000));
         schedule.failures = 7;
         schedule.resume(start + ms(20_300));
-        assert_eq!((schedule.due - start, schedule.failures), (ms(21_000), 0), "a pause that is forgotten leaves the grid");
+        assert_eq!(
+            (schedule.due - start, schedule.failures),
+            (ms(21_000), 0),
+            "a pause that is forgotten leaves the grid"
+        );
     }
 
     #[test]

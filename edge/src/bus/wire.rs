@@ -221,11 +221,7 @@ impl Wire {
     }
 
     /// One request and its answer. An outer error is one of the connection.
-    async fn exchange(
-        &mut self,
-        request: &Request,
-        timeout: Duration,
-    ) -> io::Result<Result<Answer, Unanswered>> {
+    async fn exchange(&mut self, request: &Request, timeout: Duration) -> io::Result<Result<Answer, Unanswered>> {
         let rtu = self.connection.is_rtu();
         let asked = Instant::now();
         let mut deadline = asked + timeout;

@@ -1,6 +1,5 @@
 //! `[[bus]]`: wires and sockets.
 
-
 use riverwatts_shared::profile::{Parity, QUIET_MAX, TIMEOUT};
 
 use super::read::{Raw, Section, Wrong, duration, filled, flag, id, integer, text, up_to, word, wrong};

@@ -26,9 +26,9 @@ pub use settings::cloud_url;
 /// The example that `default-config` prints; it says the defaults and nothing else.
 pub const EXAMPLE: &str = include_str!("default.toml");
 /// Most buses of one gateway.
-pub const BUSES_MAX: usize = 64;
+pub const BUSES_MAX: usize = 1_024;
 /// Most devices of one gateway.
-pub const DEVICES_MAX: usize = 512;
+pub const DEVICES_MAX: usize = 1_024;
 
 /// A configuration without a mistake. Paths are as the gateway opens them; names of buses and
 /// profiles have become indices and shared profiles.

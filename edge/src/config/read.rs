@@ -30,7 +30,8 @@ pub(super) fn wrong(message: impl Into<String>, remedy: impl Into<String>) -> Wr
 #[derive(Clone)]
 pub(super) struct Place {
     file: String,
-    line: Option<usize>,
+    /// Byte of the file; which line that is, is only counted for a mistake.
+    offset: Option<usize>,
     key: String,
 }
 
@@ -58,7 +59,14 @@ impl<'a> Reader<'a> {
 
     /// The whole file as a section.
     pub(super) fn root<'r>(&'r self, table: &'r dyn TableLike) -> Section<'r> {
-        Section { reader: self, table: Some(table), path: String::new(), line: None, layered: true, known: Vec::new() }
+        Section {
+            reader: self,
+            table: Some(table),
+            path: String::new(),
+            offset: None,
+            layered: true,
+            known: Vec::new(),
+        }
     }
 
     /// Notes problems that were found elsewhere, such as those of a profile.
@@ -70,7 +78,7 @@ impl<'a> Reader<'a> {
     pub(super) fn unknown_overrides(&self) {
         let asked = self.asked.borrow();
         for (file, key, name) in self.overrides.unused(&asked) {
-            let place = Place { file: file.to_owned(), line: None, key: name };
+            let place = Place { file: file.to_owned(), offset: None, key: name };
             self.push(&place, wrong("means nothing", did_you_mean(&key, asked.iter().map(String::as_str))));
         }
     }
@@ -78,7 +86,7 @@ impl<'a> Reader<'a> {
     fn push(&self, place: &Place, wrong: Wrong) {
         self.problems.borrow_mut().push(Problem {
             file: place.file.clone(),
-            line: place.line,
+            line: place.offset.map(|offset| line_at(self.text, offset)),
             key: place.key.clone(),
             message: wrong.message,
             remedy: wrong.remedy,
@@ -97,10 +105,9 @@ impl<'a> Reader<'a> {
         Err(problems)
     }
 
-    fn line_of(&self, table: &dyn TableLike, key: &str) -> Option<usize> {
+    fn offset_of(table: &dyn TableLike, key: &str) -> Option<usize> {
         let (name, item) = table.get_key_value(key)?;
-        let span = name.span().or_else(|| item.span())?;
-        Some(line_at(self.text, span.start))
+        Some(name.span().or_else(|| item.span())?.start)
     }
 }
 
@@ -109,7 +116,7 @@ pub(super) struct Section<'r> {
     pub(super) reader: &'r Reader<'r>,
     table: Option<&'r dyn TableLike>,
     path: String,
-    line: Option<usize>,
+    offset: Option<usize>,
     layered: bool,
     known: Vec<&'static str>,
 }
@@ -123,8 +130,8 @@ impl<'r> Section<'r> {
         if item.is_some() && table.is_none() {
             self.problem(key, wrong("must be a table", format!("write it as [{key}] with its settings below")));
         }
-        let line = self.table.and_then(|table| self.reader.line_of(table, key)).or(self.line);
-        Section { reader: self.reader, table, path: self.key(key), line, layered: self.layered, known: Vec::new() }
+        let offset = self.table.and_then(|table| Reader::offset_of(table, key)).or(self.offset);
+        Section { reader: self.reader, table, path: self.key(key), offset, layered: self.layered, known: Vec::new() }
     }
 
     /// The tables `[[key]]`, in order, at most `max`.
@@ -144,7 +151,7 @@ impl<'r> Section<'r> {
                 reader: self.reader,
                 table: Some(table as &dyn TableLike),
                 path: name.map_or_else(|| format!("{key}[{index}]"), |name| format!("{key}.{name}")),
-                line: table.span().map(|span| line_at(self.reader.text, span.start)),
+                offset: table.span().map(|span| span.start),
                 layered: false,
                 known: Vec::new(),
             }
@@ -168,8 +175,8 @@ impl<'r> Section<'r> {
 
     /// Where `key` stands, or would.
     pub(super) fn place(&self, key: &str) -> Place {
-        let line = self.table.and_then(|table| self.reader.line_of(table, key)).or(self.line);
-        Place { file: self.reader.file.to_owned(), line, key: self.key(key) }
+        let offset = self.table.and_then(|table| Reader::offset_of(table, key)).or(self.offset);
+        Place { file: self.reader.file.to_owned(), offset, key: self.key(key) }
     }
 
     fn key(&self, key: &str) -> String {
@@ -191,7 +198,7 @@ impl<'r> Section<'r> {
         let full = self.key(key);
         let (place, found) = match self.reader.overrides.find(&full).filter(|_| self.layered) {
             Some(value) => {
-                let place = Place { file: value.layer().to_owned(), line: None, key: value.name(&full) };
+                let place = Place { file: value.layer().to_owned(), offset: None, key: value.name(&full) };
                 (place, convert(Raw::Text(value.text())))
             }
             None => (self.place(key), convert(Raw::Item(self.table.and_then(|table| table.get(key))?))),
@@ -218,7 +225,7 @@ impl<'r> Section<'r> {
     ) -> Option<T> {
         if !self.has(key) {
             self.known.push(key);
-            self.reader.push(&Place { line: self.line, ..self.place(key) }, wrong("is missing", remedy));
+            self.reader.push(&Place { offset: self.offset, ..self.place(key) }, wrong("is missing", remedy));
             return None;
         }
         self.take(key, convert)

@@ -8,7 +8,7 @@ use riverwatts_shared::schema::{
 };
 use serde_json::{Value, json};
 
-use super::bus::QUIET_MAX;
+use super::QUIET_MAX;
 use super::{EXAMPLE, Overrides, parse};
 
 const ID: &str = "^[a-z0-9-]{1,48}$";

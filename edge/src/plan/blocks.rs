@@ -44,6 +44,17 @@ impl Layout {
         self.areas.iter().flat_map(|placed| area_blocks(placed, cadence, cost)).collect()
     }
 
+    /// How many registers of a block are read over for a cadence: no value of it is in them.
+    pub fn unused(&self, block: &Block, cadence: Cadence) -> u32 {
+        let own = |placed: &&Placed| (placed.area.unit, placed.area.function) == (block.unit, block.function);
+        let values = self.areas.iter().filter(own).flat_map(|placed| {
+            placed.wanted(Some(cadence)).into_iter().map(|index| span(&placed.area.registers[index]))
+        });
+        let values: Vec<Span> = values.collect();
+        let is_used = |at: u32| values.iter().any(|&(start, end)| start <= at && at < end);
+        (u32::from(block.start)..block.end()).filter(|&at| !is_used(at)).count() as u32
+    }
+
     /// The two halves of a block that failed, cut between values and without unused registers at
     /// their rims; `None` when it holds one value only, which is then the bad one.
     pub fn bisect(&self, block: &Block) -> Option<(Block, Block)> {

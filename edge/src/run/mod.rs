@@ -2,6 +2,7 @@
 //! in the order in which a reading passes, so that nothing read is lost by stopping.
 
 mod figures;
+mod files;
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +26,7 @@ use crate::store::{self, OpenError, Store};
 use crate::upload::Uploader;
 
 /// Messages that may wait for the recorder: some seconds of a large site.
-const WAITING_MAX: usize = 1_024;
+const WAITING_MAX: usize = 4_096;
 
 /// How long the store may take to end; then the gateway ends without it.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -86,6 +87,7 @@ impl Listeners {
 pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) -> Result<(), RunError> {
     let config = Arc::new(config);
     warn_of_overload(&config);
+    files::make_room(&config.buses);
     let boot = BootClock::this_boot();
     let clock: Arc<dyn Clock> = Arc::new(boot.clone());
     let (store, left) = store::start(settings(&config, &boot), Arc::clone(&clock))?;

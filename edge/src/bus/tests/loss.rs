@@ -29,7 +29,10 @@ async fn when_a_connection_comes_back_the_silent_are_tried_at_once() {
 async fn a_request_without_answer_is_asked_again_where_that_is_wanted() {
     for (retries, missing) in [(0, true), (1, false)] {
         let server = Server::start(|asked| if asked.number % 7 == 4 { Answer::Nothing } else { Answer::Good }).await;
-        let profile = PROFILE.replace("\n[[area]]\nname = \"near\"", &format!("\n[link]\nretries = {retries}\n[[area]]\nname = \"near\""));
+        let profile = PROFILE.replace(
+            "\n[[area]]\nname = \"near\"",
+            &format!("\n[link]\nretries = {retries}\n[[area]]\nname = \"near\""),
+        );
         let mut bus = run_profile(&profile, &server.bus(), &[("a", 1)]);
         let unit = bus.until_unit(0, |unit| unit.polls() > 8).await;
         assert_eq!((unit.count(Outcome::Timeout) > 0, unit.retries > 0), (missing, !missing), "{unit:?}");

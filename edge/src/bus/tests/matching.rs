@@ -45,7 +45,8 @@ enum Other {
 }
 
 fn script() -> impl Strategy<Value = Script> {
-    let harm = prop_oneof![4 => Just(Harm::None), 1 => Just(Harm::Flipped), 1 => Just(Harm::Torn), 1 => Just(Harm::Refusal)];
+    let harm =
+        prop_oneof![4 => Just(Harm::None), 1 => Just(Harm::Flipped), 1 => Just(Harm::Torn), 1 => Just(Harm::Refusal)];
     let other = prop_oneof![
         prop::collection::vec(any::<u8>(), 1..8).prop_map(Other::Noise),
         (1u8..=247).prop_filter("another", |unit| *unit != UNIT).prop_map(Other::Unit),
@@ -87,7 +88,9 @@ fn frames(script: &Script, start: u16, transaction: Option<u16>) -> Vec<(u64, Ve
             (Other::Function, None) => sealed(answer(UNIT, 4, 9_000, COUNT)),
             (Other::Length(count), None) => sealed(answer(UNIT, 3, 9_000, *count)),
             (Other::Length(count), Some(_)) => framed(own.wrapping_sub(1), answer(UNIT, 3, 9_000, *count)),
-            (Other::Echo, None) => Request { unit: UNIT, function: Function::Holding, start, count: COUNT }.on_rtu().to_vec(),
+            (Other::Echo, None) => {
+                Request { unit: UNIT, function: Function::Holding, start, count: COUNT }.on_rtu().to_vec()
+            }
         };
         frames.push((*at, bytes));
     }

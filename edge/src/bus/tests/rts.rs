@@ -136,11 +136,6 @@ async fn where_the_driver_can_it_is_left_to_it() {
 
 #[test]
 fn a_driver_that_can_neither_is_told() {
-    let mut adapter = Adapter {
-        stream: duplex(1).0,
-        calls: Arc::default(),
-        has_kernel_mode: false,
-        has_rts: false,
-    };
+    let mut adapter = Adapter { stream: duplex(1).0, calls: Arc::default(), has_kernel_mode: false, has_rts: false };
     assert!(Switch::set_up(&mut adapter, Rts::Talk, CHARACTER).is_err());
 }

@@ -33,10 +33,14 @@ fn start_line(
     let folder = tempfile::tempdir().unwrap();
     let one = PROFILE.split("[[area]]").take(2).collect::<Vec<_>>().join("[[area]]");
     std::fs::write(folder.path().join("test.toml"), one).unwrap();
-    let mut text = String::from("profiles = [\".\"]\n[[bus]]\nid = \"wire\"\nkind = \"rtu\"\nport = \"/dev/none\"\nbaud = 4000000\n");
+    let mut text = String::from(
+        "profiles = [\".\"]\n[[bus]]\nid = \"wire\"\nkind = \"rtu\"\nport = \"/dev/none\"\nbaud = 4000000\n",
+    );
     for (unit, settings) in devices {
         let interval = if settings.contains("interval") { "" } else { "interval = \"100ms\"\n" };
-        text += &format!("[[device]]\nid = \"d{unit}\"\nbus = \"wire\"\nprofile = \"test\"\nunit = {unit}\n{interval}{settings}\n");
+        text += &format!(
+            "[[device]]\nid = \"d{unit}\"\nbus = \"wire\"\nprofile = \"test\"\nunit = {unit}\n{interval}{settings}\n"
+        );
     }
     let (out, readings) = mpsc::channel(64);
     drop(readings);
