@@ -8,8 +8,8 @@ use riverwatts_shared::schema::{
 };
 use serde_json::{Value, json};
 
-use super::QUIET_MAX;
 use super::{EXAMPLE, Overrides, parse};
+use riverwatts_shared::profile::QUIET_MAX;
 
 const ID: &str = "^[a-z0-9-]{1,48}$";
 const MS: Duration = Duration::from_millis(1);
