@@ -281,7 +281,7 @@ pub(super) fn config(config: &Config) -> Json {
             "profile": device.profile.name,
             "interval_s": seconds(device.interval),
             "slow_interval_s": seconds(device.slow_interval),
-            "priority": device.priority.word(),
+            "priority": device.priority,
             "retries": config.retries(device),
             "timeout_s": seconds(config.timeout(device)),
             "quiet_s": seconds(config.quiet(device)),
