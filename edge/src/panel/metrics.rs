@@ -31,6 +31,9 @@ pub(super) fn render(panel: &Panel) -> String {
     text
 }
 
+/// What is counted of a bus.
+type Count = fn(&BusState) -> u64;
+
 fn buses(panel: &Panel, text: &mut String) {
     let states: Vec<(String, BusState)> =
         panel.config.buses.iter().zip(&panel.buses).map(|(bus, status)| (bus.id.clone(), status.get())).collect();
@@ -67,24 +70,16 @@ fn buses(panel: &Panel, text: &mut String) {
     family(text, "overruns_total", "counter", "Polls given up since the bus was busy", overruns);
     let dropped = sum(|unit| unit.dropped);
     family(text, "dropped_readings_total", "counter", "Readings lost since the recorder was behind", dropped);
-    let kinds: [(&str, &str, fn(&BusState) -> u64); 4] = [
-        ("stray_answers_total", "late", |state| state.strays.late),
-        ("stray_answers_total", "foreign", |state| state.strays.foreign),
-        ("connections_total", "opened", |state| state.connections),
-        ("connections_total", "refused", |state| state.refused_connections),
-    ];
-    for (family_of, label, help) in [
-        ("stray_answers_total", "kind", "Frames that answered no request of their time"),
-        ("connections_total", "outcome", "Attempts to open the socket or port"),
-    ] {
-        let own = kinds.iter().filter(|(name, ..)| *name == family_of);
+    let by = |label: &str, words: [(&str, Count); 2]| {
         let line = |(bus, state): &(String, BusState)| {
-            own.clone()
-                .map(|(_, word, count)| (format!("bus=\"{bus}\",{label}=\"{word}\""), count(state).to_string()))
-                .collect::<Vec<_>>()
+            words.map(|(word, count)| (format!("bus=\"{bus}\",{label}=\"{word}\""), count(state).to_string()))
         };
-        family(text, family_of, "counter", help, states.iter().flat_map(line).collect());
-    }
+        states.iter().flat_map(line).collect::<Vec<_>>()
+    };
+    let opened = by("outcome", [("opened", |state| state.connections), ("refused", |state| state.refused_connections)]);
+    family(text, "connections_total", "counter", "Attempts to open the socket or port", opened);
+    let strays = by("kind", [("late", |state| state.strays.late), ("foreign", |state| state.strays.foreign)]);
+    family(text, "stray_answers_total", "counter", "Frames that answered no request of their time", strays);
     let bytes = each(&|state| state.strays.bytes.to_string());
     family(text, "stray_bytes_total", "counter", "Bytes that were no frame", bytes);
 }
