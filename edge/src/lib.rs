@@ -16,5 +16,6 @@ pub mod enroll;
 pub mod panel;
 pub mod health;
 pub mod run;
+pub mod samples;
 pub mod status;
 pub mod log;

@@ -14,6 +14,7 @@ mod demo;
 mod documented;
 mod encrypted;
 mod fleet;
+mod guide;
 mod kills;
 mod live;
 mod once_only;
