@@ -10,6 +10,7 @@ use riverwatts_shared::time::parse_duration;
 use toml_edit::{Item, TableLike, TomlError};
 
 use super::Overrides;
+use super::distance::distance;
 
 /// Longest id of a bus, a device or a site, in characters.
 const ID_MAX: usize = 48;
@@ -300,6 +301,17 @@ pub(super) fn flag(raw: Raw<'_>) -> Result<bool, Wrong> {
     flag.ok_or_else(|| wrong("is neither true nor false", "write true or false, without quotes"))
 }
 
+/// One of these words; `what` they are.
+pub(super) fn word<T: Copy>(raw: Raw<'_>, what: &str, words: &[(&str, T)]) -> Result<T, Wrong> {
+    let text = text(raw)?;
+    let known = words.iter().find(|(word, _)| *word == text);
+    known.map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let (last, others) = words.split_last().expect("there are words");
+        wrong(format!("`{text}` is no {what}"), format!("write {} or {last}", others.join(", ")))
+    })
+}
+
 /// A whole number in `range`.
 pub(super) fn integer(raw: Raw<'_>, range: RangeInclusive<i64>) -> Result<i64, Wrong> {
     let remedy = || format!("write a whole number from {} to {}", range.start(), range.end());
@@ -360,20 +372,4 @@ pub(super) fn did_you_mean<'k>(key: &str, known: impl Iterator<Item = &'k str>) 
         _ if known.is_empty() => "remove it".to_owned(),
         _ => format!("known are {}", known.join(", ")),
     }
-}
-
-/// Levenshtein distance: how many characters must be put in, taken out or changed.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, &y) in b.iter().enumerate() {
-            let cost = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::wire::Line;
 use super::{Block, Cadence, Cost, Layout};
-use crate::bus::SLOW_EVERY;
 use crate::config::{Config, Device};
 
 /// The requests of one cadence of a device.
@@ -56,7 +55,7 @@ impl Cycle {
 fn pace(device: &Device, cadence: Cadence) -> Option<Duration> {
     match cadence {
         Cadence::Fast => Some(device.interval),
-        Cadence::Slow => Some(SLOW_EVERY.max(device.interval)),
+        Cadence::Slow => Some(device.slow_interval),
         Cadence::Every(pace) => Some(pace.max(device.interval)),
         Cadence::Once => None,
     }

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::figures::Known;
-use crate::bus::{Bus, Driven};
+use crate::bus::{self, Bus, Driven};
 use crate::check::Report;
 use crate::clock::{BootClock, SiteTime, Timekeeper, has_passed, is_synchronised};
 use crate::config::Config;
@@ -179,7 +179,7 @@ fn settings(config: &Config, boot: &BootClock) -> store::Settings {
     }
 }
 
-type Statuses = Vec<Arc<crate::bus::status::Status>>;
+type Statuses = Vec<Arc<bus::status::Status>>;
 
 fn start_buses(
     config: &Config,
@@ -189,8 +189,7 @@ fn start_buses(
 ) -> Result<(Statuses, Vec<Driven>), RunError> {
     let mut statuses = Vec::new();
     let mut driven = Vec::new();
-    for (index, settings) in config.buses.iter().enumerate() {
-        let bus = Bus::new(config, index, Arc::clone(clock), out.clone());
+    for (settings, bus) in config.buses.iter().zip(Bus::all(config, clock, out)) {
         statuses.push(bus.status());
         let started = bus.start(stop.clone());
         driven.push(started.map_err(|cause| RunError::Bus { bus: settings.id.clone(), cause })?);
@@ -199,7 +198,7 @@ fn start_buses(
 }
 
 fn health(config: &Config, now: Duration) -> Health {
-    let longest = config.devices.iter().map(|device| device.interval).max();
+    let longest = config.devices.iter().map(bus::period).max();
     Health::new(longest, config.store.flush, now)
 }
 

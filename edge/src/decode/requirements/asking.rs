@@ -75,7 +75,7 @@ fn req_04_where_addresses_do_not_advance_by_one_no_two_values_share_a_request() 
     assert_eq!(spans(&blocks), [(0x1290, 2), (0x1294, 2), (0x12A6, 1)]);
     assert_eq!(
         Layout::fixed(&profile("jk-bms"))
-            .blocks(Cadence::Slow, &Cost::FEWEST)
+            .blocks(Cadence::Every(Duration::from_secs(60)), &Cost::FEWEST)
             .iter()
             .filter(|block| block.start < 0x1240)
             .count(),

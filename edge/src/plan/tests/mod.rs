@@ -142,7 +142,7 @@ fn the_five_devices_need_few_requests() {
     let radar = Layout::fixed(&profile("ott-svr100"));
     assert_eq!(spans(&radar.blocks(Cadence::Fast, &Cost::FEWEST)), [(None, 2, 10)]);
     let victron = Layout::fixed(&profile("victron-gx"));
-    assert_eq!(spans(&victron.blocks(Cadence::Fast, &Cost::FEWEST)), [(None, 256, 66), (Some(100), 840, 4)]);
+    assert_eq!(spans(&victron.blocks(Cadence::Fast, &Cost::FEWEST)), [(None, 256, 66), (Some(100), 840, 7)]);
     assert_eq!(spans(&victron.blocks(Cadence::Once, &Cost::FEWEST)), [(Some(100), 800, 6)]);
 }
 
