@@ -91,13 +91,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Adds a mistake at a key of this table.
-    pub fn wrong(
-        &self,
-        report: &mut Report<'_>,
-        key: &str,
-        message: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
+    pub fn wrong(&self, report: &mut Report<'_>, key: &str, message: impl Into<String>, remedy: impl Into<String>) {
         let line = self.line_of(report, key);
         report.add(line, &self.key(key), message, remedy);
     }
@@ -211,12 +205,7 @@ impl<'a> Fields<'a> {
     }
 
     /// One of a closed set of words.
-    pub fn word<T: Clone>(
-        &mut self,
-        report: &mut Report<'_>,
-        key: &'static str,
-        words: &[(&str, T)],
-    ) -> Option<T> {
+    pub fn word<T: Clone>(&mut self, report: &mut Report<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
         let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         self.read(report, key, &format!("one of {}", known.join(", ")), |value| {
             let text = value.as_str()?;

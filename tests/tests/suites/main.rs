@@ -12,6 +12,7 @@ mod dead_device;
 mod demo;
 mod documented;
 mod encrypted;
+mod faults;
 mod fleet;
 mod kills;
 mod live;
