@@ -13,6 +13,7 @@ mod demo;
 mod documented;
 mod encrypted;
 mod faults;
+mod foreign_master;
 mod fleet;
 mod kills;
 mod live;
