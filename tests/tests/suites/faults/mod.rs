@@ -3,6 +3,7 @@
 //! reading is ever wrong: all are compared with what the devices wrote down that they said.
 
 mod cases;
+mod one_connection;
 mod rig;
 mod truth;
 
@@ -13,6 +14,7 @@ async fn check(medium: Medium) {
     let cases: Vec<_> = CASES.iter().filter(|case| case.media.contains(&medium)).collect();
     let rig = Rig::start(medium, &cases).await;
     let mut wrong = rig.watch().await;
+    wrong.extend(rig.tally().await);
     wrong.extend(rig.recover().await);
     wrong.extend(rig.compare().await);
     rig.stop().await;

@@ -1,6 +1,7 @@
 //! One gateway, and for each case a program of virtual devices on a bus of its own.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -97,6 +98,18 @@ impl<'c> Rig<'c> {
         pairs.flat_map(|(case, (before, after))| differences(case, before, after, due)).collect()
     }
 
+    /// Which counters `/metrics` tells otherwise than the panel's buses.
+    pub async fn tally(&self) -> Vec<String> {
+        let before = series(&self.gateway.panel("/api/buses").await);
+        let metrics = self.gateway.metrics().await;
+        let after = series(&self.gateway.panel("/api/buses").await);
+        let off = before.iter().zip(after.values()).filter(|((name, before), after)| {
+            !metrics.get(*name).is_some_and(|&number| (**before..=**after).contains(&(number as u64)))
+        });
+        off.map(|((name, before), after)| format!("{name} is {:?}, not {before} to {after}", metrics.get(name)))
+            .collect()
+    }
+
     /// Which devices do not come back once their fault has ended.
     pub async fn recover(&self) -> Vec<String> {
         over(FAULTS_END.saturating_sub(self.begun.elapsed())).await;
@@ -151,7 +164,8 @@ impl Counts {
     fn of(bus: &Value) -> Counts {
         let units = bus["units"].as_array().unwrap();
         let each = |key: &str| std::array::from_fn(|index| units[index][key].as_u64().unwrap());
-        let own = |key: &str| units[1][key].as_u64().or(bus[key].as_u64()).unwrap_or(0);
+        let own =
+            |key: &str| units[1][key].as_u64().or(bus[key].as_u64()).unwrap_or_else(|| panic!("no {key} in {bus}"));
         Counts {
             ok: each("ok"),
             polls: each("polls"),
@@ -160,6 +174,27 @@ impl Counts {
             last_error: units[1]["last_error"].as_str().unwrap_or_default().to_owned(),
         }
     }
+}
+
+/// What stands in the answer about buses, under the names of `/metrics`.
+fn series(buses: &Value) -> BTreeMap<String, u64> {
+    let mut series = BTreeMap::new();
+    for bus in buses["buses"].as_array().unwrap() {
+        let id = bus["id"].as_str().unwrap();
+        for kind in ["late", "foreign"] {
+            let name = format!("riverwatts_edge_stray_answers_total{{bus=\"{id}\",kind=\"{kind}\"}}");
+            series.insert(name, bus[kind].as_u64().unwrap());
+        }
+        series
+            .insert(format!("riverwatts_edge_stray_bytes_total{{bus=\"{id}\"}}"), bus["stray_bytes"].as_u64().unwrap());
+        for unit in bus["units"].as_array().unwrap() {
+            for outcome in ["ok", "exception", "timeout", "bad_frame", "lost"] {
+                let labels = format!("bus=\"{id}\",unit=\"{}\",outcome=\"{outcome}\"", unit["unit"]);
+                series.insert(format!("riverwatts_edge_polls_total{{{labels}}}"), unit[outcome].as_u64().unwrap());
+            }
+        }
+    }
+    series
 }
 
 async fn serve(folder: &Path, number: usize, medium: Medium, case: &Case) -> VirtualDevices {
@@ -180,7 +215,7 @@ fn bus(number: usize) -> String {
     format!("bus-{number}")
 }
 
-fn log(folder: &Path, number: usize) -> std::path::PathBuf {
+fn log(folder: &Path, number: usize) -> PathBuf {
     folder.join(format!("{number}.jsonl"))
 }
 
