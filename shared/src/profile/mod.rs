@@ -14,6 +14,8 @@ mod model;
 mod parse;
 mod register;
 mod relation;
+#[cfg(test)]
+mod schema;
 pub mod sunspec;
 #[cfg(test)]
 mod tests;
