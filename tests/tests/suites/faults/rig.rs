@@ -18,12 +18,12 @@ use super::cases::{Case, Medium};
 use super::truth;
 
 /// How often devices are polled, how long they may take, and for how long that is watched.
-const INTERVAL: &str = "250ms";
-const POLLS_PER_S: u64 = 4;
-const TIMEOUT: &str = "300ms";
-const SPAN: Duration = Duration::from_secs(8);
+const INTERVAL: &str = "400ms";
+const INTERVAL_MS: u64 = 400;
+const TIMEOUT: &str = "400ms";
+const SPAN: Duration = Duration::from_secs(12);
 /// Faults end so long after their devices began to answer; until then everything must have been seen.
-const FAULTS_END: Duration = Duration::from_secs(25);
+const FAULTS_END: Duration = Duration::from_secs(35);
 /// A device that was given up is asked again within this time.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(60);
 /// The one with the fault, between its neighbours.
@@ -93,7 +93,7 @@ impl<'c> Rig<'c> {
         over(SPAN).await;
         let (after, took) = (self.counts().await, since.elapsed());
         assert!(self.begun.elapsed() < FAULTS_END, "too slow a machine: the faults were over before all was seen");
-        let due = took.as_millis() as u64 * POLLS_PER_S / 1_000;
+        let due = took.as_millis() as u64 / INTERVAL_MS;
         let pairs = self.cases.iter().zip(before.iter().zip(&after));
         pairs.flat_map(|(case, (before, after))| differences(case, before, after, due)).collect()
     }
