@@ -13,6 +13,8 @@ mod dead_device;
 mod demo;
 mod documented;
 mod encrypted;
+mod faults;
+mod foreign_master;
 mod fleet;
 mod guide;
 mod kills;
