@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use riverwatts_demo::devices::Device;
-use riverwatts_demo::modbus::station::Station;
+use riverwatts_demo::modbus::pdu;
 use riverwatts_demo::profiled::{EncodeError, ProfileError, Profiled, Script, load, names};
 use riverwatts_edge::decode::{Decoded, Image, decode};
 use riverwatts_edge::plan::{Cost, Layout};
@@ -38,10 +38,10 @@ fn device(profile: &Profile, given: &[String]) -> Result<Profiled, ProfileError>
 /// What the gateway understands, asking as it plans to.
 fn read(profile: &Profile, device: Profiled) -> Decoded {
     let own = device.units()[0];
-    let station = Station::of(Device::of_profile(Arc::new(device)));
+    let device = Device::of_profile(Arc::new(device));
     let ask = |unit: u8, function: u8, start: u16, count: u16| -> Option<Vec<u16>> {
         let [a, b, c, d] = [start.to_be_bytes(), count.to_be_bytes()].concat().try_into().unwrap();
-        let answer = station.answer(unit, &[function, a, b, c, d]).unwrap();
+        let answer = pdu::answer(&device, unit, &[function, a, b, c, d]).unwrap();
         let bit = |at: u16| u16::from(answer[2 + usize::from(at / 8)] >> (at % 8) & 1);
         let words = || answer[2..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
         let all = || if function <= 2 { (0..count).map(bit).collect() } else { words().collect() };

@@ -14,16 +14,16 @@ use super::register::{self, KINDS, Sentinels};
 use crate::problem::{Problem, line_at};
 use crate::words::DeviceType;
 
-const CONFIDENCES: &[(&str, Confidence)] =
+pub(super) const CONFIDENCES: &[(&str, Confidence)] =
     &[("high", Confidence::High), ("medium", Confidence::Medium), ("low", Confidence::Low)];
-const PARITIES: &[(&str, Parity)] = &[("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
-const FUNCTIONS: &[(&str, Function)] = &[
+pub(super) const PARITIES: &[(&str, Parity)] = &[("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
+pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("holding", Function::Holding),
     ("input", Function::Input),
     ("coil", Function::Coil),
     ("discrete", Function::Discrete),
 ];
-const POLLS: &[(&str, Poll)] =
+pub(super) const POLLS: &[(&str, Poll)] =
     &[("fast", Poll::Fast), ("slow", Poll::Slow), ("once", Poll::Once), ("demand", Poll::Demand)];
 
 /// How often registers are read: their class, and a pace of their own.

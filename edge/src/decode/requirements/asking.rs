@@ -196,9 +196,9 @@ fn req_26_registers_are_read_often_seldom_once_or_when_asked() {
     );
     let paces: Vec<_> = paced.areas[0].registers.iter().map(|register| register.every).collect();
     assert_eq!(paces, [Some(Duration::from_secs(60)), None]);
-    let layout = Layout::fixed(&paced);
-    assert_eq!(spans(&layout.blocks(Cadence::Fast, &Cost::FEWEST)), [(1, 1)], "not at every poll");
-    assert_eq!(spans(&layout.blocks(Cadence::Every(Duration::from_secs(60)), &Cost::FEWEST)), [(0, 1)]);
+    assert_eq!(spans(&Layout::fixed(&paced).blocks(Cadence::Fast, &Cost::FEWEST)), [(1, 1)], "not at every poll");
+    let minute = Cadence::Every(Duration::from_secs(60));
+    assert_eq!(spans(&Layout::fixed(&paced).blocks(minute, &Cost::FEWEST)), [(0, 1)]);
 }
 
 #[test]
