@@ -28,10 +28,14 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             false => request.receive_rtu(bytes, &mut words),
         };
         match received {
-            Received::Words => assert_eq!(words.len(), usize::from(request.count)),
-            Received::Late(length) => assert!(length <= bytes.len()),
+            Received::Words(length) => {
+                assert_eq!(words.len(), usize::from(request.count));
+                assert!(length <= bytes.len());
+            }
+            Received::Stray(length, _) => assert!((1..=bytes.len()).contains(&length)),
+            Received::Exception(length, _) => assert!(length <= bytes.len()),
             Received::Partial => assert!(bytes.len() < frame::FRAME_MAX),
-            Received::Exception(_) | Received::Bad(_) => {}
+            Received::Bad(_) => {}
         }
     }
     let mut pdu = vec![request.function.code()];
@@ -40,5 +44,5 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     pdu.extend(bytes.iter().copied().chain(std::iter::repeat(0)).take(length));
     let mut answer = vec![id_high, id_low, 0, 0, 0, pdu.len() as u8 + 1, unit];
     answer.extend(&pdu);
-    assert_eq!(request.receive_tcp(transaction, &answer, &mut words), Received::Words);
+    assert_eq!(request.receive_tcp(transaction, &answer, &mut words), Received::Words(answer.len()));
 });

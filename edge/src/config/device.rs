@@ -17,6 +17,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const SLOW_INTERVAL: Duration = Duration::from_secs(10);
 /// Names that topics need for something else.
 const RESERVED: [&str; 2] = ["alert", "status"];
+/// The words of `priority`.
+pub(super) const PRIORITIES: [(&str, Priority); 3] =
+    [("high", Priority::High), ("normal", Priority::Normal), ("low", Priority::Low)];
 /// Serial speed where neither the bus nor a profile says.
 const BAUD: u32 = 9_600;
 
@@ -107,7 +110,7 @@ fn device(section: &mut Section<'_>, buses: &[Draft<'_>], library: &mut Library<
 }
 
 fn priority(raw: Raw<'_>) -> Result<Priority, Wrong> {
-    word(raw, "priority", &[("high", Priority::High), ("normal", Priority::Normal), ("low", Priority::Low)])
+    word(raw, "priority", &PRIORITIES)
 }
 
 fn rated(mut section: Section<'_>) -> Rated {

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use riverwatts_shared::profile::{QUIET_MAX, RETRIES_MAX, TIMEOUT};
 use riverwatts_shared::schema::{
     any_list, any_text, compare, duration, file, flag, integer, keep, list, matching, number, table, text, word,
 };
 use serde_json::{Value, json};
 
+use super::device::PRIORITIES;
 use super::{EXAMPLE, Overrides, parse};
-use riverwatts_shared::profile::QUIET_MAX;
 
 const ID: &str = "^[a-z0-9-]{1,48}$";
 const MS: Duration = Duration::from_millis(1);
@@ -51,7 +52,7 @@ port = "/dev/ttyUSB0"
 baud = 9600
 parity = "none"
 stop_bits = 1
-rs485_rts = false
+rs485_rts = true
 quiet = "5ms"
 gap = "5ms"
 [[device]]
@@ -60,6 +61,10 @@ bus = "lan"
 profile = "eastron-sdm630"
 unit = 3
 interval = "2s"
+slow_interval = "1m"
+priority = "high"
+timeout = "2s"
+retries = 1
 quiet = "5ms"
 rated = { power_w = 5000, rpm = 90, voltage_v = 400, cut_in_mps = 0.7 }
 "#;
@@ -146,7 +151,7 @@ fn bus() -> Value {
             ("baud", integer(&format!("Of rtu: speed, bit/s; {factory}"), 300..=4_000_000)),
             ("parity", word(&format!("Of rtu: {factory}"), &[("none", ()), ("even", ()), ("odd", ())])),
             ("stop_bits", integer(&format!("Of rtu: {factory}"), 1..=2)),
-            ("rs485_rts", flag("Of rtu: whether the transmitter is switched by RTS")),
+            ("rs485_rts", rts()),
             ("timeout", duration("How long an answer may take; as the profiles say unless set", 10 * MS..=60 * SECOND)),
             ("quiet", duration("Silence before each request, besides what Modbus asks", Duration::ZERO..=QUIET_MAX)),
             ("gap", duration("Silence when the next request goes to another unit", Duration::ZERO..=QUIET_MAX)),
@@ -157,6 +162,13 @@ fn bus() -> Value {
     schema["then"] = json!({ "required": ["port"] });
     schema["else"] = json!({ "required": ["address"] });
     schema
+}
+
+fn rts() -> Value {
+    json!({
+        "description": "Of rtu: true: RTS switches the transmitter and is on while talking; \"inverted\": off",
+        "enum": [false, true, "inverted"],
+    })
 }
 
 fn device() -> Value {
@@ -185,6 +197,16 @@ fn device() -> Value {
             ("profile", matching("What its registers mean: a built-in profile, or a file of the folders", ID)),
             ("unit", integer("Modbus address; as the profile says unless set", 0..=255)),
             ("interval", duration("How often it is polled; 1s unless set", 100 * MS..=DAY)),
+            ("slow_interval", duration("How often its slow registers are read; 10s unless set", 100 * MS..=DAY)),
+            ("priority", word("Which goes first where several are due; normal unless set", &PRIORITIES)),
+            ("timeout", duration("How long its answer may take; as the bus and the profile say unless set", TIMEOUT)),
+            (
+                "retries",
+                integer(
+                    "How often a request without an answer is asked again; as the profile says unless set",
+                    0..=RETRIES_MAX.into(),
+                ),
+            ),
             (
                 "quiet",
                 duration("Silence before a request to it; as the profile says unless set", Duration::ZERO..=QUIET_MAX),

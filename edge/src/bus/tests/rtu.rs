@@ -208,6 +208,16 @@ async fn frames_are_parted_by_their_silence() {
 }
 
 #[tokio::test]
+async fn a_long_silence_does_not_hold_up_the_end_of_the_gateway() {
+    let line = Line::start(|_, _, _| Answer::Good);
+    let mut wire = line.wire();
+    let begun = Instant::now();
+    let pace = Pace { quiet: Duration::from_secs(30), ..PACE };
+    let stopped = tokio::time::timeout(Duration::from_millis(50), wire.read(&ask(1, 0, 1), pace)).await;
+    assert!(stopped.is_err() && begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn a_port_that_is_not_there_is_told_in_words() {
     let mut wire = Wire::new(
         Link::Rtu(Serial {
