@@ -16,4 +16,5 @@ pub mod panel;
 pub mod health;
 pub mod run;
 pub mod status;
+pub mod probe;
 pub mod log;

@@ -6,6 +6,7 @@
 
 pub mod frame;
 mod isolate;
+mod other;
 mod port;
 mod schedule;
 pub mod status;

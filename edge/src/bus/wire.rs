@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::frame::{FRAME_MAX, Received, Request, exception_words};
+use super::other::{rtu_frame, rtu_pdu, tcp_frame, tcp_pdu};
 use super::port::{Port, open};
 use crate::config::Link;
 use crate::plan::wire::Line;
@@ -138,6 +139,55 @@ impl Wire {
     /// The registers that the last successful [`read`](Self::read) brought, as many as were asked for.
     pub fn words(&self) -> &[u16] {
         &self.words
+    }
+
+    /// Sends the PDU of another function than the four reads and gives the PDU that answers it. `length` says how
+    /// long the PDU that begins so is to become, once that shows. A line that brought no answer is drained, a
+    /// socket is closed.
+    pub(crate) async fn ask(
+        &mut self,
+        unit: u8,
+        pdu: &[u8],
+        pace: Pace,
+        length: fn(&[u8]) -> Option<usize>,
+    ) -> Result<Vec<u8>, Failure> {
+        self.connect().await?;
+        self.keep_quiet(unit, pace.quiet).await;
+        self.transaction = self.transaction.wrapping_add(1);
+        let rtu = self.framed_by_time();
+        let frame = if rtu { rtu_frame(unit, pdu) } else { tcp_frame(self.transaction, unit, pdu) };
+        let wire = self.line.map(|line| line.bytes((frame.len() + FRAME_MAX) as u32)).unwrap_or_default();
+        let deadline = Instant::now() + pace.timeout + wire;
+        let Some(port) = self.port.as_mut() else { return Err(Failure::Lost("connection lost".to_owned())) };
+        let mut filled = 0;
+        let mut outcome = match timeout_at(deadline, port.write_all(&frame)).await {
+            Ok(Ok(())) => None,
+            _ => Some(Err(Failure::Lost("connection lost".to_owned()))),
+        };
+        while outcome.is_none() {
+            outcome = match timeout_at(deadline, port.read(&mut self.buffer[filled..])).await {
+                Ok(Ok(read)) if read > 0 => {
+                    filled += read;
+                    self.last_byte = Instant::now();
+                    let bytes = &self.buffer[..filled];
+                    if rtu { rtu_pdu(unit, bytes, length) } else { tcp_pdu(self.transaction, unit, bytes) }
+                }
+                Ok(_) => Some(Err(Failure::Lost("connection lost: closed by the other side".to_owned()))),
+                Err(_) if filled > 0 => Some(Err(Failure::Bad("answer that broke off"))),
+                Err(_) => Some(Err(Failure::Silent(pace.timeout))),
+            };
+        }
+        self.last_unit = Some(unit);
+        let outcome = outcome.unwrap_or(Err(Failure::Bad("empty answer")));
+        match &outcome {
+            Ok(_) => {}
+            Err(Failure::Silent(_) | Failure::Bad(_)) if rtu => {
+                self.drain().await;
+                self.owing = Some((unit, Instant::now() + pace.timeout));
+            }
+            Err(_) => self.port = None,
+        }
+        outcome
     }
 
     async fn attempt(&mut self, request: &Request, pace: Pace) -> Result<(), Failure> {
