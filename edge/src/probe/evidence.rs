@@ -16,6 +16,8 @@ const PROOF: f64 = 12.0;
 const FLOAT: f64 = 2.0;
 /// Weight of an integer that makes sense: often by chance.
 const INTEGER: f64 = 0.5;
+/// Weight of an integer that makes none.
+const ODD_INTEGER: f64 = 1.0;
 /// Weight of nought, which unused registers hold as well.
 const NOUGHT: f64 = 0.1;
 /// Weight of a relation between values that holds.
@@ -150,17 +152,21 @@ impl Evidence {
             };
             let number = value.metric.to_unit(stored);
             let shown = format!("{number} {}", value.metric.info().unit);
-            if value.quality != Quality::Ok || is_usual(value.metric, number) == Some(false) {
-                odd.push((value.metric, shown));
-            } else if stored == 0 {
-                nought += 1;
-            } else {
-                self.weight += if is_float { FLOAT } else { INTEGER };
-                good.push((value.metric, shown));
+            match is_usual(value.metric, number) {
+                _ if value.quality != Quality::Ok => odd.push((value.metric, shown)),
+                Some(false) => odd.push((value.metric, shown)),
+                _ if stored == 0 => nought += 1,
+                // Any number would do.
+                None => self.weight += NOUGHT,
+                Some(true) => {
+                    self.weight += if is_float { FLOAT } else { INTEGER };
+                    good.push((value.metric, shown));
+                }
             }
         }
         self.weight += NOUGHT * f64::from(nought);
-        self.counterweight += odd.len() as f64 * FLOAT;
+        let odd_floats = odd.iter().filter(|(metric, _)| floats.get(metric) == Some(&true)).count();
+        self.counterweight += odd_floats as f64 * FLOAT + (odd.len() - odd_floats) as f64 * ODD_INTEGER;
         if !good.is_empty() {
             self.pro.push(format!("{} values make sense: {}", good.len(), listed(&good)));
         }

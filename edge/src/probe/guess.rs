@@ -16,7 +16,7 @@ const EXTRA_MAX: usize = 6;
 /// Weight from which a profile is likely.
 const LIKELY: f64 = 10.0;
 /// Weight from which it is possible.
-const POSSIBLE: f64 = 1.5;
+const POSSIBLE: f64 = 1.0;
 /// Share of the whole weight that speaks for a likely profile, and for a possible one.
 const SHARES: [f64; 2] = [0.85, 0.6];
 /// Profiles whose weights differ by less than this share cannot be told apart.
@@ -153,7 +153,10 @@ impl Guess {
             (_, None) => format!("{} fit alike; read the plate of the device", names.join(", ")),
             (Verdict::Fits, Some(name)) => format!("{name} fits"),
             (Verdict::Likely, Some(name)) => format!("{name} is likely; compare its values with the device's display"),
-            (_, Some(name)) => format!("{name} is possible, but little speaks for it; compare with the plate"),
+            (_, Some(name)) => match self.profiles.get(1).is_none_or(|second| second.verdict == Verdict::No) {
+                true => format!("{name} is the only one that fits; compare its values with the device's display"),
+                false => format!("{name} is possible, others are as well; read the plate of the device"),
+            },
         };
         self.best = best;
     }

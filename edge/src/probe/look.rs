@@ -9,7 +9,8 @@ use crate::bus::wire::Failure;
 use crate::decode::{Decoded, Image, decode};
 use crate::plan::{Block, Layout, Placed};
 
-/// Requests without an answer after which a device that answered nothing else is asked no more.
+/// Requests without an answer after which a device that answered nothing else is asked no more; one where nobody
+/// has answered anything yet.
 const SILENCES_MAX: u32 = 3;
 
 /// What a device said to the questions of a profile.
@@ -95,7 +96,8 @@ pub async fn look(
     let mut silences = 0;
     let (mut answered, mut refused) = (Vec::new(), Vec::new());
     while let Some(block) = waiting.pop() {
-        if left == 0 || (silences >= SILENCES_MAX && answered.is_empty()) {
+        let patience = if session.heard() { SILENCES_MAX } else { 1 };
+        if left == 0 || (silences >= patience && answered.is_empty()) {
             refused.push((block, Failure::Bad("not asked: too much before it brought nothing")));
             continue;
         }

@@ -14,6 +14,8 @@ use super::words::{Arrangement, Number, Type};
 const FEW: usize = 4;
 /// Wide columns that are shown without `--as`.
 const WIDE_MAX: usize = 3;
+/// Shortest text that is told, in characters.
+const TEXT_MIN: usize = 4;
 /// Mean plausibility from which a column is marked.
 const PLAUSIBLE: f64 = 0.9;
 
@@ -111,9 +113,16 @@ impl Table {
             shown.sort_by_key(|column| self.asked.iter().position(|of| *of == column.of));
             return shown;
         }
-        let wide = self.columns.iter().filter(|column| column.of.width() > 1);
-        let plausible: Vec<Column> = wide.clone().filter(|column| column.plausible).take(WIDE_MAX).copied().collect();
-        if plausible.is_empty() { wide.take(1).copied().collect() } else { plausible }
+        // The best order of each type: others that look right differ by a shift only.
+        let mut best: Vec<Column> = Vec::new();
+        for column in self.columns.iter().filter(|column| column.of.width() > 1) {
+            if best.iter().all(|known| known.of != column.of) {
+                best.push(*column);
+            }
+        }
+        let plausible = best.iter().filter(|column| column.plausible).count();
+        best.truncate(plausible.clamp(1, WIDE_MAX));
+        best
     }
 }
 
@@ -142,11 +151,21 @@ fn text(read: &[Read]) -> Option<String> {
         });
         let text: String =
             bytes.map(|byte| if matches!(byte, 0x20..=0x7E) { char::from(byte) } else { '\0' }).collect();
-        let runs = text.split('\0').map(str::trim).filter(|run| run.len() >= 4);
+        let word = |run: &&str| {
+            let letters = run.bytes().filter(|byte| byte.is_ascii_alphanumeric() || b" -_.".contains(byte)).count();
+            run.len() >= TEXT_MIN && letters * 10 >= run.len() * 9
+        };
+        let runs = text.split('\0').map(str::trim).filter(word);
         runs.map(str::to_owned).collect::<Vec<_>>().join(" | ")
     };
+    // Swapped letters are as many, but their capitals stand inside of words.
+    let inside = |text: &str| {
+        let pairs = text.as_bytes().windows(2);
+        pairs.filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase()).count()
+    };
     let (usual, swapped) = (order(false), order(true));
-    let text = if swapped.len() > usual.len() { swapped } else { usual };
+    let better = swapped.len() > usual.len() || swapped.len() == usual.len() && inside(&swapped) < inside(&usual);
+    let text = if better { swapped } else { usual };
     (!text.is_empty()).then_some(text)
 }
 
@@ -203,7 +222,7 @@ impl Table {
         writeln!(f, "\nfrom {}, * looks like something", first.address)?;
         write!(f, "{:6}", "type")?;
         for order in Arrangement::ALL {
-            write!(f, " {:>22} ", order.word())?;
+            write!(f, " {:>20} ", order.word())?;
         }
         writeln!(f)?;
         for (of, numbers) in &first.numbers {
@@ -212,7 +231,7 @@ impl Table {
                 let number = numbers.get(&order);
                 let mark = number.is_some_and(|number| number.plausibility(*of) >= PLAUSIBLE);
                 let shown = number.map_or(String::new(), Number::to_string);
-                write!(f, " {shown:>22}{}", if mark { '*' } else { ' ' })?;
+                write!(f, " {shown:>20}{}", if mark { '*' } else { ' ' })?;
             }
             writeln!(f)?;
         }

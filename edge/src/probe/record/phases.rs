@@ -13,7 +13,7 @@ const DEAD: f64 = 0.2;
 /// Current below which a phase says nothing about its transformer, A.
 const CURRENT_MIN_A: f64 = 0.1;
 /// Power factors count as equal up to this difference.
-const NEAR: f64 = 0.1;
+const NEAR: f64 = 0.15;
 /// Angle between two phases, rad.
 const TURN: f64 = 2.0 * std::f64::consts::FRAC_PI_3;
 /// Power factor that the third phase must have for its angle to say something about the others.
@@ -261,7 +261,7 @@ mod tests {
             ([-0.99, -0.98, 1.0], Wrong, "those of L1 and L2 and of L3 look into opposite directions"),
             ([-0.99, -0.98, -1.0], Unknown, "negative on every phase"),
             ([0.99, -0.5, -0.49], Wrong, "those of L2 and L3 are exchanged:"),
-            ([-0.52, 0.99, 0.5], Wrong, "those of L1 and L3 are exchanged, and that of L3 is turned round as well"),
+            ([-0.52, 1.0, 0.5], Wrong, "those of L1 and L3 are exchanged, and that of L3 is turned round as well"),
             ([0.9, -0.07, -0.83], Wrong, "those of L2 and L3 are exchanged:"),
             ([-0.5, -0.5, -0.5], Wrong, "all are one phase further"),
         ] {
