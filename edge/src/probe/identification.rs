@@ -17,6 +17,9 @@ const ANSWERS_MAX: usize = 4;
 /// Bytes of the answer before its first object.
 const HEAD: usize = 7;
 
+/// Id and text of one object.
+type Object = (u8, String);
+
 /// What a device says of itself by this function; empty when it does not know it.
 ///
 /// # Errors
@@ -61,7 +64,7 @@ fn length(pdu: &[u8]) -> Option<usize> {
 }
 
 /// The objects of an answer, by id, and the one to go on with.
-fn parse(pdu: &[u8]) -> Option<(Vec<(u8, String)>, Option<u8>)> {
+fn parse(pdu: &[u8]) -> Option<(Vec<Object>, Option<u8>)> {
     let &[function, kind, BASIC, _, more, next, count, ref objects @ ..] = pdu else { return None };
     if [function, kind] != ASK {
         return None;

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn the_settings_of_every_profile_are_among_those_that_are_tried() {
         let settings: BTreeSet<_> =
-            settings().map(|(baud, parity, stop_bits)| (baud, parity.clone() as u8, stop_bits)).collect();
+            settings().map(|(baud, parity, stop_bits)| (baud, parity as u8, stop_bits)).collect();
         for name in builtin_names() {
             let link = parse(name, builtin(name).unwrap()).unwrap().link;
             let (Some(baud), Some(parity)) = (link.baud, link.parity) else { continue };

@@ -259,7 +259,8 @@ impl Table {
             };
             write!(f, "{:>7}  {word:04x} {word:>6} {:>6}  {characters:2}", row.address, word as i16)?;
             for column in &shown {
-                let begins = (row.address - column.from.min(row.address)) as usize % column.of.width() == 0;
+                let places = row.address.checked_sub(column.from).map(usize::from);
+                let begins = places.is_some_and(|places| places.is_multiple_of(column.of.width()));
                 let number = row.numbers.get(&column.of).and_then(|numbers| numbers.get(&column.order));
                 let number = number.filter(|_| begins || !column.plausible);
                 write!(f, " {:>14}", number.map_or(String::new(), Number::to_string))?;

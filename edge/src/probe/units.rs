@@ -105,7 +105,7 @@ pub async fn scan(session: &mut Session, ids: &[u8], profiles: &[Arc<Profile>], 
             }
             None => silent.push(unit),
         }
-        if scan.asked % PROGRESS_EVERY == 0 {
+        if scan.asked.is_multiple_of(PROGRESS_EVERY) {
             tracing::info!(asked = scan.asked, of = ids.len(), answer = scan.units.len(), "asking units");
         }
         let alike = answers.len() >= ALIKE_MIN && answers.iter().all(|other| *other == answers[0] && other.is_ok());

@@ -18,4 +18,5 @@ mod live;
 mod once_only;
 mod outage;
 mod pages;
+mod probe;
 mod sight;

@@ -169,8 +169,8 @@ impl Record {
         let report = match target.file {
             Some(_) => Report::new(Ok(&target.config), ""),
             None => {
-                let sections = self.devices.iter().filter_map(|recorded| recorded.device.section.as_deref());
-                let Some(text) = sections.last() else { return };
+                let mut sections = self.devices.iter().filter_map(|recorded| recorded.device.section.as_deref());
+                let Some(text) = sections.next_back() else { return };
                 let config = config::parse(text, "", Path::new(""), &Overrides::default());
                 Report::new(config.as_ref().map_err(Vec::as_slice), "")
             }

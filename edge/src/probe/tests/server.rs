@@ -22,6 +22,9 @@ pub enum Answer {
     Noise,
 }
 
+/// Answers a unit's PDU.
+type Answering = dyn Fn(u8, &[u8]) -> Answer + Send + Sync;
+
 /// How frames look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frames {
@@ -49,7 +52,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
-        let answer: Arc<dyn Fn(u8, &[u8]) -> Answer + Send + Sync> = Arc::new(answer);
+        let answer: Arc<Answering> = Arc::new(answer);
         let task = tokio::spawn(async move {
             let mut clients = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
@@ -65,12 +68,7 @@ impl Server {
     }
 }
 
-async fn serve(
-    mut stream: TcpStream,
-    frames: Frames,
-    answer: Arc<dyn Fn(u8, &[u8]) -> Answer + Send + Sync>,
-    count: Arc<AtomicUsize>,
-) {
+async fn serve(mut stream: TcpStream, frames: Frames, answer: Arc<Answering>, count: Arc<AtomicUsize>) {
     let mut bytes = [0; 260];
     // The probe sends a request only when the one before was answered or given up, so one read is one frame.
     while let Ok(read) = stream.read(&mut bytes).await {
