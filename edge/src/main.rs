@@ -17,7 +17,7 @@ use riverwatts_edge::enroll::{self, Credential};
 use riverwatts_edge::probe::{self, End, ProbeError};
 use riverwatts_edge::run::{Listeners, RunError};
 use riverwatts_edge::upload::tls;
-use riverwatts_edge::{log, status};
+use riverwatts_edge::{export, log, status};
 use riverwatts_shared::problem::Problem;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -84,6 +84,17 @@ enum Command {
     },
     /// Find out what hangs on a bus: units, SunSpec models, profiles, registers, devices. Only reads.
     Probe(Box<probe::command::Arguments>),
+    /// Write what the cloud does not have yet into a file, for a site without a link.
+    Export {
+        #[command(flatten)]
+        source: Source,
+        /// The file, or a folder for a new one, like that of a USB stick.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// Also what the cloud has confirmed and the gateway still keeps.
+        #[arg(long)]
+        all: bool,
+    },
     /// Print a commented configuration with every default.
     DefaultConfig,
 }
@@ -164,6 +175,11 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             let config = source.load()?;
             let status = runtime()?.block_on(status::ask(&config)).map_err(unavailable)?;
             if json { print(&status) } else { print(&status::told(&status)) }
+        }
+        Command::Export { source, to, all } => {
+            let now = jiff::Timestamp::now().into();
+            let exported = export::export(&source.load()?, &to, all, now).map_err(unavailable)?;
+            print(&serde_json::to_string(&exported).context("an export is always JSON")?)
         }
         Command::Enroll { source, cloud, code } => enroll(&source.load()?, &cloud, &code),
         Command::Probe(arguments) => probe(&arguments),

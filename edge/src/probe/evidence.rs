@@ -103,7 +103,8 @@ impl Evidence {
     }
 
     fn answers(&mut self, look: &Look) {
-        let about = |failure: &Failure| !matches!(failure, Failure::Bad(_) | Failure::Lost(_));
+        let about =
+            |failure: &Failure| !matches!(failure, Failure::Bad(_) | Failure::Lost(_) | Failure::Unreachable(_));
         let refused = look.refused.iter().filter(|(_, failure)| about(failure)).count();
         if look.answered.is_empty() {
             self.refuted = true;

@@ -7,7 +7,7 @@ use super::memory::Memory;
 use super::session::{Ended, Session};
 use crate::bus::wire::Failure;
 use crate::decode::{Decoded, Image, decode};
-use crate::plan::{Block, Layout, Placed};
+use crate::plan::{Block, Cadence, Cost, Layout, Placed};
 
 /// Requests without an answer after which a device that answered nothing else is asked no more; one where nobody
 /// has answered anything yet.
@@ -86,7 +86,7 @@ pub async fn look(
     session: &mut Session,
     memory: &mut Memory,
     unit: u8,
-    layout: Layout,
+    mut layout: Layout,
     extra: usize,
 ) -> Result<Look, Ended> {
     let mut waiting = blocks(&layout);
@@ -108,6 +108,15 @@ pub async fn look(
                 answered.push((block, words));
             }
             Err(failure) => {
+                if let Some(function) = layout.other_function(&block).filter(|_| failure == Failure::Exception(1)) {
+                    let area: Vec<_> = waiting.iter().map(|other| layout.share_area(other, &block)).collect();
+                    layout.switch(&block);
+                    waiting.push(block);
+                    let others = waiting.iter_mut().zip(area.into_iter().chain([true]));
+                    others.filter(|(_, same)| *same).for_each(|(other, _)| other.function = function);
+                    left += 1;
+                    continue;
+                }
                 let halved = match failure {
                     Failure::Exception(2..=4) => layout.bisect(&block),
                     // Some devices are silent where others refuse.
@@ -128,5 +137,10 @@ pub async fn look(
 
 /// The requests that read all that the profile knows.
 pub fn blocks(layout: &Layout) -> Vec<Block> {
-    layout.blocks(None)
+    layout.blocks(None, &Cost::FEWEST)
+}
+
+/// The requests that the gateway makes at every poll.
+pub fn fast_blocks(layout: &Layout) -> Vec<Block> {
+    layout.blocks(Cadence::Fast, &Cost::FEWEST)
 }

@@ -8,7 +8,7 @@ use riverwatts_shared::profile::{Parity, Profile};
 use riverwatts_shared::words::DeviceType;
 
 use crate::check::Report;
-use crate::config::{self, Bus, Link, Overrides};
+use crate::config::{self, Bus, Link, Overrides, Rts};
 
 /// Intervals to choose from.
 const INTERVALS: [u64; 7] = [1, 2, 5, 10, 30, 60, 300];
@@ -52,7 +52,7 @@ pub fn section(bus: &Bus, device: &NewDevice<'_>, folders: &[PathBuf]) -> Sectio
         let text = written(bus, device, folders, seconds);
         let config = config::parse(&text, "probe", Path::new(""), &Overrides::default());
         let report = Report::new(config.as_ref().map_err(Vec::as_slice), "probe");
-        let planned = report.buses.first().and_then(|bus| bus.load).unwrap_or(0.0);
+        let planned = report.buses.first().map_or(0.0, |bus| bus.load);
         let measured = device.cycle.as_secs_f64() / seconds as f64;
         let load = planned.max(measured);
         (report.problems.is_empty() && load <= SHARE_MAX, text, load)
@@ -84,6 +84,11 @@ fn written(bus: &Bus, device: &NewDevice<'_>, folders: &[PathBuf], seconds: u64)
                 Parity::Odd => "odd",
             };
             line(&format!("baud = {}\nparity = {}\nstop_bits = {}", serial.baud, quoted(parity), serial.stop_bits));
+            match serial.rs485_rts {
+                Rts::Unused => {}
+                Rts::Talk => line("rs485_rts = true"),
+                Rts::Inverted => line("rs485_rts = \"inverted\""),
+            }
         }
     }
     let profile = device.profile;
@@ -133,7 +138,7 @@ mod tests {
             baud: 9_600,
             parity: Parity::Even,
             stop_bits: 1,
-            rs485_rts: false,
+            rs485_rts: Rts::Inverted,
         });
         for link in [Link::Tcp { address: "10.0.0.7:502".to_owned() }, rtu] {
             for name in builtin_names() {

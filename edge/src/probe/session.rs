@@ -9,10 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::target::Target;
 use crate::bus::frame::Request;
-use crate::bus::wire::{Failure, Pace, RECONNECT, Wire};
+use crate::bus::wire::{Failure, Pace, Wire};
 
 /// Connections lost in a row after which the link counts as gone.
 const LOST_MAX: u32 = 3;
+/// Pause before a connection that was lost is opened again.
+const RECONNECT: Duration = Duration::from_secs(1);
 /// Most answer times that are remembered.
 const TIMES_MAX: usize = 10_000;
 
@@ -134,14 +136,13 @@ impl Session {
         let pace = self.pace();
         let request = Request { unit, function, start, count };
         let stop = self.stop.clone();
-        let started = Instant::now();
         let answer = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(Ended::Stopped),
             answer = self.wire.read(&request, pace) => answer,
         };
         let answer = answer.map(|()| self.wire.words().to_vec());
-        self.count(started, answer.as_ref().err()).await?;
+        self.count(answer.as_ref().err()).await?;
         Ok(answer)
     }
 
@@ -158,15 +159,14 @@ impl Session {
         self.wait().await?;
         let pace = self.pace();
         let stop = self.stop.clone();
-        let started = Instant::now();
         let answer = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(Ended::Stopped),
             answer = self.wire.ask(unit, pdu, pace, length) => answer,
         };
         self.last = Instant::now();
-        if let Err(Failure::Lost(_)) = &answer {
-            self.count(started, answer.as_ref().err()).await?;
+        if let Err(Failure::Lost(_) | Failure::Unreachable(_)) = &answer {
+            self.count(answer.as_ref().err()).await?;
         }
         Ok(answer)
     }
@@ -191,7 +191,7 @@ impl Session {
         }
     }
 
-    async fn count(&mut self, started: Instant, failure: Option<&Failure>) -> Result<(), Ended> {
+    async fn count(&mut self, failure: Option<&Failure>) -> Result<(), Ended> {
         self.last = Instant::now();
         match failure {
             None | Some(Failure::Exception(_)) => {
@@ -199,19 +199,19 @@ impl Session {
                 self.heard |= !matches!(failure, Some(Failure::Exception(10 | 11)));
                 self.tally.exceptions += u32::from(failure.is_some());
                 if self.tally.times.len() < TIMES_MAX {
-                    self.tally.times.push(started.elapsed());
+                    self.tally.times.push(self.wire.took());
                 }
                 self.lost_in_a_row = 0;
             }
             Some(Failure::Silent(_)) => self.tally.silent += 1,
             Some(Failure::Bad(_)) => self.tally.bad += 1,
-            Some(Failure::Lost(words)) => {
+            Some(Failure::Lost(words) | Failure::Unreachable(words)) => {
                 self.tally.lost += 1;
                 self.lost_in_a_row += 1;
-                if self.wire.connections() == 0 || self.lost_in_a_row >= LOST_MAX {
+                if self.wire.attempts().connections == 0 || self.lost_in_a_row >= LOST_MAX {
                     return Err(Ended::Lost(words.clone()));
                 }
-                sleep(RECONNECT[0]).await;
+                sleep(RECONNECT).await;
             }
         }
         Ok(())

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use self::compare::{Compared, MeterValues, Tolerance};
 use self::phases::{Check, Measured};
 use super::device::Device;
-use super::look::{blocks, find};
+use super::look::{fast_blocks, find};
 use super::memory::Memory;
 use super::session::{Ended, Margins, Session};
 use super::target::Target;
@@ -204,7 +204,7 @@ async fn measure(session: &mut Session, unit: u8, profile: &Profile) -> Result<M
     let layout = find(session, &mut Memory::default(), unit, profile).await?;
     session.take_tally();
     if let Ok(layout) = layout {
-        let blocks = blocks(&layout);
+        let blocks = fast_blocks(&layout);
         for block in blocks.iter().cycle().take(if blocks.is_empty() { 0 } else { MARGIN_REQUESTS }) {
             let _ = session.read(block.unit.unwrap_or(unit), block.function, block.start, block.count).await?;
         }

@@ -29,8 +29,8 @@ fn write(text: &mut String, record: &Record) -> fmt::Result {
     writeln!(text, "| gateway | {gateway}, machine {} |", cell(host))?;
     writeln!(text, "| program | riverwatts-edge {version} |")?;
     writeln!(text, "| bus | {} |", cell(&bus.to_string()))?;
-    if let Some(load) = plan.as_ref().and_then(|plan| plan.load) {
-        writeln!(text, "| planned load of the line | {:.0} % |", load * 100.0)?;
+    if let Some(plan) = plan {
+        writeln!(text, "| planned load of the bus | {:.0} % |", plan.load * 100.0)?;
     }
     if !record.complete {
         writeln!(text, "| **not complete** | it was stopped, or the time was over |")?;
