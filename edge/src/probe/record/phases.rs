@@ -12,6 +12,8 @@ const APART_MAX: f64 = 0.1;
 const DEAD: f64 = 0.2;
 /// Current below which a phase says nothing about its transformer, A.
 const CURRENT_MIN_A: f64 = 0.1;
+/// Power factors beyond are none.
+const FACTOR_MAX: f64 = 1.1;
 /// Power factors count as equal up to this difference.
 const NEAR: f64 = 0.15;
 /// Angle between two phases, rad.
@@ -149,6 +151,15 @@ fn clamps(measured: &Measured) -> Option<Check> {
         return Some(unknown(CHECK, format!("{} carries no current; {shown}", phases(idle)), remedy));
     }
     let factors = [loaded[0].1, loaded[1].1, loaded[2].1];
+    let beyond: Vec<usize> = (0..3).filter(|&place| factors[place].abs() > FACTOR_MAX).collect();
+    if !beyond.is_empty() {
+        let words = format!("{} shows more power than voltage times current: {shown}", phases(beyond));
+        return Some(wrong(
+            CHECK,
+            words,
+            "check the ratio of the current transformers, set at the meter, and the profile",
+        ));
+    }
     if let Some((pair, turned)) = exchanged(factors) {
         let also = match turned {
             Some(place) => format!(", and that of {} is turned round as well", phases([place])),
@@ -263,6 +274,7 @@ mod tests {
             ([0.99, -0.5, -0.49], Wrong, "those of L2 and L3 are exchanged:"),
             ([-0.52, 1.0, 0.5], Wrong, "those of L1 and L3 are exchanged, and that of L3 is turned round as well"),
             ([0.9, -0.07, -0.83], Wrong, "those of L2 and L3 are exchanged:"),
+            ([0.99, 2.2, 1.0], Wrong, "L2 shows more power than voltage times current"),
             ([-0.5, -0.5, -0.5], Wrong, "all are one phase further"),
         ] {
             let checks = checks(&meter(factors));
