@@ -7,6 +7,7 @@ use riverwatts_shared::profile::sunspec::{END, MARKER, MODELS_MAX, Model};
 use riverwatts_shared::profile::{Function, Identity};
 use serde::Serialize;
 
+use super::said;
 use super::session::{Answer, Ended, Session};
 
 /// Addresses at which the list may begin, in the order to try them.
@@ -251,8 +252,7 @@ impl fmt::Display for Chain {
             writeln!(f, "  at {address:5}: {found}")?;
         }
         if !self.identity.is_empty() {
-            let texts: Vec<_> = self.identity.values().map(String::as_str).collect();
-            writeln!(f, "  {}", texts.join(" · "))?;
+            writeln!(f, "  {}", said(&self.identity))?;
         }
         if !self.models.is_empty() {
             writeln!(f, "\n  {:>7} {:>7} {:>6} {:>6}  name", "address", "last", "model", "length")?;

@@ -193,7 +193,7 @@ impl Device {
 
 /// The registers that feed a metric, directly or as parts of a computed value, with what they stand on.
 fn sources(look: &Look, metric: Metric) -> Vec<Source> {
-    let mut found = Vec::new();
+    let mut found: Vec<Source> = Vec::new();
     for placed in look.layout.areas() {
         let registers = &placed.area.registers;
         let direct = registers.iter().enumerate().filter(|(index, _)| placed.is_present(*index));
@@ -204,9 +204,12 @@ fn sources(look: &Look, metric: Metric) -> Vec<Source> {
             computed.flat_map(|computed| computed.from.iter().copied()).filter(|&index| placed.is_present(index));
         let all: Vec<usize> = direct.map(|(index, _)| index).chain(parts).collect();
         for index in all {
-            found.extend(source(look, placed, &registers[index]));
             let others = registers[index].depends_on().filter(|&other| placed.is_present(other));
-            found.extend(others.filter_map(|other| source(look, placed, &registers[other])));
+            for source in [index].into_iter().chain(others).filter_map(|at| source(look, placed, &registers[at])) {
+                if !found.contains(&source) {
+                    found.push(source);
+                }
+            }
         }
     }
     found

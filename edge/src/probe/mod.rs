@@ -25,10 +25,11 @@ mod units;
 mod usual;
 mod words;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use riverwatts_shared::problem::Problem;
-use riverwatts_shared::profile::Parity;
+use riverwatts_shared::profile::{Identity, Parity};
 use serde::Serialize;
 
 use self::session::Ended;
@@ -209,4 +210,15 @@ impl fmt::Display for Document {
         };
         write!(f, "\n{remark}not complete: {why}")
     }
+}
+
+/// What a device says about itself, in one line.
+fn said(identity: &BTreeMap<Identity, String>) -> String {
+    let texts = identity.iter().map(|(field, text)| match field {
+        Identity::Manufacturer | Identity::Model => text.clone(),
+        Identity::SerialNumber => format!("serial {text}"),
+        Identity::FirmwareVersion => format!("firmware {text}"),
+        Identity::HardwareVersion => format!("hardware {text}"),
+    });
+    texts.collect::<Vec<_>>().join(" · ")
 }

@@ -14,8 +14,8 @@ use super::words::{Arrangement, Number, Type};
 const FEW: usize = 4;
 /// Wide columns that are shown without `--as`.
 const WIDE_MAX: usize = 3;
-/// Shortest text that is told, in characters.
-const TEXT_MIN: usize = 4;
+/// Shortest text that is told, in characters, unless nothing else stands there.
+const TEXT_MIN: usize = 6;
 /// Mean plausibility from which a column is marked.
 const PLAUSIBLE: f64 = 0.9;
 
@@ -153,7 +153,7 @@ fn text(read: &[Read]) -> Option<String> {
             bytes.map(|byte| if matches!(byte, 0x20..=0x7E) { char::from(byte) } else { '\0' }).collect();
         let word = |run: &&str| {
             let letters = run.bytes().filter(|byte| byte.is_ascii_alphanumeric() || b" -_.".contains(byte)).count();
-            run.len() >= TEXT_MIN && letters * 10 >= run.len() * 9
+            (run.len() >= TEXT_MIN || run.len() == 2 * read.len()) && letters * 10 >= run.len() * 9
         };
         let runs = text.split('\0').map(str::trim).filter(word);
         runs.map(str::to_owned).collect::<Vec<_>>().join(" | ")

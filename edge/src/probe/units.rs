@@ -11,6 +11,7 @@ use super::guess::{Guess, Verdict, guess};
 use super::identification::identify;
 use super::look::{blocks, find};
 use super::memory::Memory;
+use super::said;
 use super::session::{Answer, Ended, Margins, Session};
 use crate::bus::wire::Failure;
 use crate::plan::Layout;
@@ -234,8 +235,7 @@ impl fmt::Display for Scan {
                 writeln!(f, "       answers by {answer}")?;
             }
             if !identity.is_empty() {
-                let texts: Vec<_> = identity.values().map(String::as_str).collect();
-                writeln!(f, "       {}", texts.join(" · "))?;
+                writeln!(f, "       {}", said(identity))?;
             }
             if let Some(guess) = guess {
                 writeln!(f, "       {guess}")?;

@@ -1,5 +1,6 @@
 //! The technician's `probe` on virtual devices, with no gateway running and beside one that runs.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use riverwatts_tests::virtual_devices::VirtualDevices;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+/// Function codes that only read.
+const READING: [&str; 5] = ["01", "02", "03", "04", "2b"];
 /// Wrong arguments.
 const USAGE: i32 = 64;
 /// A needed thing is missing.
@@ -43,8 +46,9 @@ fn place(devices: &VirtualDevices, id: &str) -> [String; 2] {
 
 #[tokio::test]
 async fn a_site_is_probed_from_its_units_to_lines_that_check_takes() {
-    let devices = VirtualDevices::start(&[]).await;
     let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("requests.jsonl");
+    let devices = VirtualDevices::start(&["--log", log.to_str().unwrap()]).await;
     for (id, profile) in
         [("turbine-1", "sunspec-inverter"), ("meter-1", "eastron-sdm630"), ("vibration-1", "banner-qm42vt2")]
     {
@@ -68,6 +72,12 @@ async fn a_site_is_probed_from_its_units_to_lines_that_check_takes() {
         let checked: Value = serde_json::from_slice(&checked.stdout).unwrap();
         assert_eq!(checked["buses"][0]["devices"][0]["profile"], profile);
     }
+    let asked = std::fs::read_to_string(&log).unwrap();
+    let asked: BTreeSet<String> = asked
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["request"].as_str().unwrap()[..2].to_owned())
+        .collect();
+    assert!(asked.len() > 2 && asked.is_subset(&READING.map(str::to_owned).into()), "{asked:?}");
 }
 
 #[tokio::test]
