@@ -200,7 +200,7 @@ fn device() -> Value {
             ),
             (
                 "priority",
-                word("Which of several devices that wait for the bus goes first; normal unless set", &PRIORITIES),
+                word("Which of several devices that wait for the bus goes first; normal unless set", PRIORITIES),
             ),
             ("timeout", duration("How long an answer may take; as the bus or the profile says unless set", TIMEOUT)),
             (

@@ -116,3 +116,8 @@ async fn follow(document: &str) -> usize {
 async fn the_guide_to_profiles_can_be_followed() {
     assert!(follow("docs/device-profiles.md").await >= 16, "there are steps");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guide_to_commissioning_can_be_followed() {
+    assert!(follow("docs/commissioning.md").await >= 11, "there are steps");
+}

@@ -253,3 +253,24 @@ async fn rtu_frames_go_through_a_socket_too() {
     assert_eq!(wire.read(&ask(5, 0, 1), PACE).await, Ok(()));
     assert_eq!(wire.words(), [42]);
 }
+
+#[tokio::test]
+async fn a_device_server_that_hung_up_before_the_request_is_asked_again_at_once() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut frame = [0; 8];
+            stream.read_exact(&mut frame).await.unwrap();
+            let mut bytes = vec![frame[0], frame[1], 2, 0, 42];
+            bytes.extend(crc(&bytes).to_le_bytes());
+            stream.write_all(&bytes).await.unwrap();
+        }
+    });
+    let mut wire = Wire::new(Link::RtuTcp { address }, Duration::ZERO);
+    let begun = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(wire.read(&ask(5, 0, 1), Pace { timeout: PATIENCE, ..PACE }).await, Ok(()));
+    }
+    assert!(begun.elapsed() < PATIENCE, "it owed no answer to what it was never asked");
+}
