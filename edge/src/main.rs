@@ -17,7 +17,7 @@ use riverwatts_edge::enroll::{self, Credential};
 use riverwatts_edge::probe::{self, End, ProbeError};
 use riverwatts_edge::run::{Listeners, RunError};
 use riverwatts_edge::upload::tls;
-use riverwatts_edge::{export, log, status};
+use riverwatts_edge::{export, log, samples, status};
 use riverwatts_shared::problem::Problem;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -207,7 +207,8 @@ impl Source {
 
 fn check(source: &Source, json: bool) -> Result<ExitCode, Failure> {
     let config = config::load(&source.config, &source.overrides());
-    let report = Report::new(config.as_ref().map_err(Vec::as_slice), &source.config.display().to_string());
+    let mut report = Report::new(config.as_ref().map_err(Vec::as_slice), &source.config.display().to_string());
+    report.problems.extend(config.iter().flat_map(samples::beside_profiles));
     if json {
         print(&serde_json::to_string_pretty(&report).context("a report is always JSON")?)?;
     } else {

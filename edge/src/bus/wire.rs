@@ -79,6 +79,8 @@ pub struct Wire {
     gap: Duration,
     transaction: u16,
     silences: u32,
+    /// Whether the request that is under way went out.
+    sent: bool,
     last: Option<Request>,
     /// Devices that may still answer an old request, and until when.
     owing: Vec<(u8, Instant)>,
@@ -100,6 +102,7 @@ impl Wire {
             gap,
             transaction: 0,
             silences: 0,
+            sent: false,
             last: None,
             owing: Vec::new(),
             last_byte: Instant::now(),
@@ -225,7 +228,9 @@ impl Wire {
             Err(error) => {
                 self.connection.close();
                 // Through a device server, the answer may come on the next connection.
-                self.owe(request.unit, pace.timeout);
+                if self.sent {
+                    self.owe(request.unit, pace.timeout);
+                }
                 // An end of file may carry the words "Success (os error 0)".
                 let cause = error.raw_os_error().filter(|&code| code != 0).map(|_| error.to_string());
                 return Err(Failure::Lost(cause.unwrap_or_else(|| "closed by the other side".to_owned())));
@@ -294,6 +299,7 @@ impl Wire {
         let rtu = self.connection.is_rtu();
         let asked = Instant::now();
         let mut deadline = asked + timeout;
+        self.sent = false;
         self.transaction = self.transaction.wrapping_add(1);
         let framing = if rtu { Framing::Rtu } else { Framing::Tcp(self.transaction) };
         if rtu {
@@ -334,6 +340,7 @@ impl Wire {
         if let Some((switch, driver)) = switch.zip(port.driver()) {
             switch.talk(driver)?;
         }
+        self.sent = true;
         timeout_at(deadline, port.write_all(frame)).await.map_err(|_| io::ErrorKind::TimedOut)??;
         if let Some((switch, driver)) = switch.zip(port.driver()) {
             switch.listen(driver)?;

@@ -182,17 +182,19 @@ impl Slips {
     }
 }
 
-/// JSON as TOML, tables of the file with heads of their own.
+/// JSON as TOML: tables of the file, and all lists of tables, with heads of their own.
 fn toml_of(whole: &Value) -> String {
+    body(whole, "")
+}
+
+fn body(table: &Value, path: &str) -> String {
     let (mut plain, mut tables) = (String::new(), String::new());
-    for (key, value) in whole.as_object().into_iter().flatten() {
-        let body = |table: &Value| -> String {
-            table.as_object().into_iter().flatten().map(|(key, value)| format!("{key} = {}\n", inline(value))).collect()
-        };
+    for (key, value) in table.as_object().into_iter().flatten() {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         match value {
-            Value::Object(_) => tables += &format!("[{key}]\n{}", body(value)),
-            Value::Array(list) if list.iter().any(Value::is_object) && list.iter().all(Value::is_object) => {
-                list.iter().for_each(|table| tables += &format!("[[{key}]]\n{}", body(table)));
+            Value::Object(_) if path == *key => tables += &format!("[{path}]\n{}", body(value, &path)),
+            Value::Array(list) if !list.is_empty() && list.iter().all(Value::is_object) => {
+                list.iter().for_each(|table| tables += &format!("[[{path}]]\n{}", body(table, &path)));
             }
             value => plain += &format!("{key} = {}\n", inline(value)),
         }
