@@ -104,7 +104,9 @@ async fn a_serial_port_is_probed_recorded_and_left_to_the_gateway_that_holds_it(
     let folder = tempfile::tempdir().unwrap();
     let line = folder.path().join("ttyUSB0");
     let port = line.to_str().unwrap();
-    let _devices = VirtualDevices::start(&["--meter-line", port]).await;
+    let meter = ["--line", port, "--profile", "eastron-sdm630", "--value", "power_output_kw=2.7"];
+    let phases = ["--value", "power_l1_kw=0.9", "--value", "power_l2_kw=0.9", "--value", "power_l3_kw=0.9"];
+    let _devices = VirtualDevices::start(&[&meter[..], &phases].concat()).await;
     let scan = json_of(&["--rtu", port, "--baud", "115200", "units", "--to", "2"]).await;
     assert_eq!((&scan["units"][0]["unit"], &scan["bus"]["baud"]), (&json!(1), &json!(115_200)), "{scan:#}");
     let swept = json_of(&["--rtu", port, "units", "--to", "1", "--sweep"]).await;
