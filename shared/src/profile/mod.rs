@@ -17,6 +17,7 @@ mod relation;
 pub mod sunspec;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use builtin::{builtin, builtin_names};
 pub use condition::*;
@@ -24,3 +25,4 @@ pub use decimal::Decimal;
 pub use kind::{Kind, Order};
 pub use model::*;
 pub use parse::parse;
+pub use write::*;

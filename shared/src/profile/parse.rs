@@ -10,6 +10,7 @@ use super::check::check;
 use super::fields::{Fields, Report, is_name};
 use super::model::*;
 use super::register::{self, KINDS, Sentinels};
+use super::write::read_writes;
 use crate::problem::{Problem, line_at};
 use crate::words::DeviceType;
 
@@ -76,6 +77,7 @@ fn read_profile(report: &mut Report<'_>, file_name: &str, top: &mut Fields<'_>) 
         None => Sentinels::new(),
     };
     let areas = read_areas(report, top, &sentinels);
+    let writes = read_writes(report, top, &areas, discovery.is_some());
     Some(Profile {
         name: name?.to_owned(),
         manufacturer: top.require(report, "manufacturer", manufacturer).unwrap_or_default(),
@@ -87,6 +89,7 @@ fn read_profile(report: &mut Report<'_>, file_name: &str, top: &mut Fields<'_>) 
         link,
         discovery,
         areas,
+        writes,
     })
 }
 

@@ -39,7 +39,7 @@ pub(super) const KINDS: &[(&str, Kind)] = &[
     ("utf16", Kind::Utf16(1)),
 ];
 
-const ORDERS: &[(&str, Order)] = &[("high_first", Order::HighFirst), ("low_first", Order::LowFirst)];
+pub(super) const ORDERS: &[(&str, Order)] = &[("high_first", Order::HighFirst), ("low_first", Order::LowFirst)];
 const REASONS: &[(&str, Reason)] = &[
     ("not_implemented", Reason::NotImplemented),
     ("unavailable", Reason::Unavailable),
