@@ -13,6 +13,7 @@ use crate::bus::SLOW_EVERY;
 use crate::config::{Bus, Config, Device};
 use crate::plan::wire::Line;
 use crate::plan::{Block, Layout};
+use crate::write;
 
 /// Where the models of a SunSpec device are taken to stand while nobody has asked it.
 const MODELS_FROM: u16 = 40_002;
@@ -83,6 +84,7 @@ impl Report {
         if config.mqtt.listen.is_some() {
             notes.push("mqtt.listen is set, but this version has no broker yet".to_owned());
         }
+        notes.extend(write::told(config));
         if config.devices.is_empty() {
             notes.push("there is no [[device]]: the gateway will run and poll nothing".to_owned());
         }

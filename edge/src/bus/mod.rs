@@ -4,8 +4,10 @@
 //! waits for anything but the wire: readings are handed on by [`mpsc::Sender::try_send`], and what
 //! does not fit is counted.
 
+mod command;
 pub mod frame;
 mod isolate;
+mod orders;
 mod port;
 mod schedule;
 pub mod status;
@@ -23,6 +25,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use self::orders::Orders;
+pub use self::orders::{ORDERS_MAX, Order};
 use self::schedule::{SICK, back_off};
 use self::status::{BusState, LOAD_WINDOW, Status};
 pub use self::unit::SLOW_EVERY;
@@ -48,6 +52,8 @@ pub struct Bus {
     clock: Arc<dyn Clock>,
     out: mpsc::Sender<FromBus>,
     serial: bool,
+    orders: Orders,
+    writer: mpsc::Sender<Order>,
 }
 
 /// A bus that is being driven; ends once its token is cancelled.
@@ -74,7 +80,14 @@ impl Bus {
         let units: Vec<Unit> = units.collect();
         let status = Arc::new(Status::new(units.iter().map(|unit| (unit.number, unit.unit))));
         let serial = bus.link.serial().is_some();
-        Bus { id: bus.id.clone(), wire: Wire::new(bus.link.clone(), bus.gap), units, status, clock, out, serial }
+        let wire = Wire::new(bus.link.clone(), bus.gap);
+        let (writer, queue) = mpsc::channel(ORDERS_MAX);
+        Bus { id: bus.id.clone(), wire, units, status, clock, out, serial, orders: Orders::new(queue), writer }
+    }
+
+    /// Where orders for its devices go; a full queue is for the caller to tell.
+    pub fn writer(&self) -> mpsc::Sender<Order> {
+        self.writer.clone()
     }
 
     /// What the bus knows of itself, also while it is driven.
@@ -99,11 +112,27 @@ impl Bus {
     /// Polls until `stop`.
     pub async fn drive(mut self, stop: CancellationToken) {
         let mut load = Load::new(Instant::now());
+        let mut wrote = false;
         while let Some(next) = (0..self.units.len()).min_by_key(|&index| self.units[index].schedule.due) {
+            let due = self.units[next].schedule.due;
+            // Between two writes, a poll that is due has its turn.
+            let polls_first = std::mem::take(&mut wrote) && due <= Instant::now();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = sleep_until(self.units[next].schedule.due) => {}
+                Some(step) = self.orders.next(), if !polls_first => {
+                    let started = Instant::now();
+                    let taken = self.orders.take(step, &self.units, &mut self.wire, self.clock.monotonic());
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return,
+                        () = taken => {}
+                    }
+                    load.add(Instant::now(), started.elapsed());
+                    wrote = true;
+                    continue;
+                }
+                () = sleep_until(due) => {}
             }
             let started = Instant::now();
             let timeout = self.timeout(next, started);

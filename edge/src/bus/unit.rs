@@ -92,6 +92,11 @@ impl Unit {
         known.flat_map(|requests| requests.excluded()).map(|block| (block.start, block.count)).collect()
     }
 
+    /// Whether it has answered, and as the device that its profile is for.
+    pub(super) fn is_recognised(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.identified)
+    }
+
     /// Reads the device once. `timeout` may be shorter than its own.
     pub(super) async fn poll(&mut self, wire: &mut Wire, timeout: Duration, clock: &dyn Clock) -> Polled {
         let mut session = Session::new(wire, self.unit, Pace { timeout, ..self.pace }, clock);

@@ -16,10 +16,12 @@ use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::command::Exchange;
 use super::frame::{FRAME_MAX, Received, Request, exception_words};
 use super::port::{Port, open};
 use crate::config::Link;
 use crate::plan::wire::Line;
+use crate::write::Command;
 
 /// Requests in a row without any answer after which a socket is taken for dead.
 pub const SILENCES_MAX: u32 = 3;
@@ -140,9 +142,15 @@ impl Wire {
         &self.words
     }
 
-    async fn attempt(&mut self, request: &Request, pace: Pace) -> Result<(), Failure> {
+    /// Writes, once. Only an exception says for sure that nothing was written; after any other failure
+    /// look before you write again.
+    pub async fn write(&mut self, command: &Command, pace: Pace) -> Result<(), Failure> {
+        self.attempt(command, pace).await
+    }
+
+    async fn attempt(&mut self, request: &impl Exchange, pace: Pace) -> Result<(), Failure> {
         self.connect().await?;
-        self.keep_quiet(request.unit, pace.quiet).await;
+        self.keep_quiet(request.unit(), pace.quiet).await;
         let outcome = match self.exchange(request, pace.timeout).await {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -153,13 +161,13 @@ impl Wire {
                 return Err(Failure::Lost(format!("connection lost: {cause}")));
             }
         };
-        self.last_unit = Some(request.unit);
+        self.last_unit = Some(request.unit());
         match &outcome {
             Err(Failure::Silent(_)) => {
                 self.silences += 1;
                 if self.framed_by_time() {
                     self.drain().await;
-                    self.owing = Some((request.unit, Instant::now() + pace.timeout));
+                    self.owing = Some((request.unit(), Instant::now() + pace.timeout));
                 }
                 if self.line.is_none() && self.silences >= SILENCES_MAX {
                     self.port = None;
@@ -229,7 +237,7 @@ impl Wire {
     }
 
     /// One request and its answer. An outer error is one of the connection.
-    async fn exchange(&mut self, request: &Request, timeout: Duration) -> std::io::Result<Result<(), Failure>> {
+    async fn exchange(&mut self, request: &impl Exchange, timeout: Duration) -> std::io::Result<Result<(), Failure>> {
         let rtu = self.framed_by_time();
         let Some(port) = self.port.as_mut() else { return Err(std::io::ErrorKind::NotConnected.into()) };
         let deadline = Instant::now() + timeout;
@@ -243,13 +251,13 @@ impl Wire {
             }
             // The time-out is the device's; the wire's own time comes on top.
             if let Some(line) = &self.line {
-                deadline += line.bytes((request.on_rtu().len() + request.rtu_answer_bytes()) as u32);
+                deadline += line.bytes((request.on_rtu().as_ref().len() + request.rtu_answer_bytes()) as u32);
             }
         }
         self.transaction = self.transaction.wrapping_add(1);
         let sent = match rtu {
-            true => timeout_at(deadline, port.write_all(&request.on_rtu())).await,
-            false => timeout_at(deadline, port.write_all(&request.on_tcp(self.transaction))).await,
+            true => timeout_at(deadline, port.write_all(request.on_rtu().as_ref())).await,
+            false => timeout_at(deadline, port.write_all(request.on_tcp(self.transaction).as_ref())).await,
         };
         let Ok(sent) = sent else { return Err(std::io::ErrorKind::TimedOut.into()) };
         sent?;

@@ -9,7 +9,7 @@ use riverwatts_shared::profile::Parity;
 use super::bus::{Draft, QUIET_MAX};
 use super::profiles::{Library, NoProfile};
 use super::read::{Section, did_you_mean, duration, id, integer, positive, up_to, wrong};
-use super::{Bus, DEVICES_MAX, Device, Link, Rated};
+use super::{Bus, DEVICES_MAX, Device, Link, Rated, writes};
 
 /// How often a device is polled unless the file says otherwise.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -24,8 +24,9 @@ pub(super) fn read(root: &mut Section<'_>, mut buses: Vec<Draft<'_>>, folders: &
     let mut ids = HashSet::new();
     let mut units = HashSet::new();
     let mut devices = Vec::new();
+    let mut drafts = Vec::new();
     for mut section in root.sections("device", DEVICES_MAX) {
-        let device = device(&mut section, &buses, &mut library);
+        let (device, draft) = device(&mut section, &buses, &mut library);
         if let Some(device) = &device {
             if !ids.insert(device.id.clone()) {
                 section.problem("id", wrong(format!("device `{}` is there twice", device.id), "give each its own id"));
@@ -35,9 +36,15 @@ pub(super) fn read(root: &mut Section<'_>, mut buses: Vec<Draft<'_>>, folders: &
                 section.problem("unit", wrong(message, "give each device its own Modbus address"));
             }
         }
-        section.finish();
-        devices.extend(device);
+        if let Some(device) = device {
+            devices.push(device);
+            drafts.push((section, draft));
+        } else {
+            draft.finish();
+            section.finish();
+        }
     }
+    writes::resolve(&mut devices, drafts);
     for (index, draft) in buses.iter_mut().enumerate() {
         complete(draft, devices.iter().filter(|device| device.bus == index));
     }
@@ -48,7 +55,11 @@ pub(super) fn read(root: &mut Section<'_>, mut buses: Vec<Draft<'_>>, folders: &
     (buses.into_iter().map(finish).collect(), devices)
 }
 
-fn device(section: &mut Section<'_>, buses: &[Draft<'_>], library: &mut Library<'_>) -> Option<Device> {
+fn device<'r>(
+    section: &mut Section<'r>,
+    buses: &[Draft<'_>],
+    library: &mut Library<'_>,
+) -> (Option<Device>, writes::Draft<'r>) {
     let name = section.required("id", "name the device, like id = \"turbine-1\"", id);
     if let Some(name) = name.as_deref().filter(|name| RESERVED.contains(name)) {
         section.problem("id", wrong(format!("`{name}` is no device id"), "topics need the name; take another"));
@@ -86,7 +97,9 @@ fn device(section: &mut Section<'_>, buses: &[Draft<'_>], library: &mut Library<
     let interval = section.take("interval", |raw| duration(raw, interval)).unwrap_or(INTERVAL);
     let quiet = section.take("quiet", |raw| up_to(raw, QUIET_MAX));
     let rated = rated(section.section("rated"));
-    Some(Device { id: name?, bus: bus?, unit: unit?, profile: profile?, interval, quiet, rated })
+    let draft = writes::read(section, profile.as_deref());
+    let (Some(id), Some(bus), Some(unit), Some(profile)) = (name, bus, unit, profile) else { return (None, draft) };
+    (Some(Device { id, bus, unit, profile, interval, quiet, rated, writes: Vec::new() }), draft)
 }
 
 fn rated(mut section: Section<'_>) -> Rated {

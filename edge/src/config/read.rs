@@ -137,12 +137,13 @@ impl<'r> Section<'r> {
         if tables.len() > max {
             self.problem(key, wrong(format!("has {} entries, more than {max}", tables.len()), "split the site"));
         }
+        let path = self.key(key);
         let section = |(index, table): (usize, &'r toml_edit::Table)| {
             let name = table.get("id").and_then(Item::as_str).map(str::to_owned);
             Section {
                 reader: self.reader,
                 table: Some(table as &dyn TableLike),
-                path: name.map_or_else(|| format!("{key}[{index}]"), |name| format!("{key}.{name}")),
+                path: name.map_or_else(|| format!("{path}[{index}]"), |name| format!("{path}.{name}")),
                 line: table.span().map(|span| line_at(self.reader.text, span.start)),
                 layered: false,
                 known: Vec::new(),
@@ -256,7 +257,7 @@ pub(super) fn filled(raw: Raw<'_>) -> Result<String, Wrong> {
     })
 }
 
-fn texts(raw: Raw<'_>) -> Result<Vec<String>, Wrong> {
+pub(super) fn texts(raw: Raw<'_>) -> Result<Vec<String>, Wrong> {
     let list = || wrong("must be a list of texts", "write it like [\"profiles\"]");
     match raw {
         Raw::Text(text) => Ok(text.split(':').filter(|part| !part.is_empty()).map(str::to_owned).collect()),

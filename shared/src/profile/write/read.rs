@@ -71,7 +71,7 @@ impl Place<'_, '_> {
         let name = table.name(self.report, "name");
         let name = table.require(self.report, "name", name)?;
         let name = Repeat::name(self.repeat, &name, self.copy.into());
-        let unit = table.integer(self.report, "unit", 0..=255);
+        let unit = table.integer(self.report, "unit", 1..=255);
         let target = self.target(table, true)?;
         let access = table.word(self.report, "access", ACCESSES).unwrap_or(Access::ReadWrite);
         let complement = table.flag(self.report, "complement").unwrap_or(false);
