@@ -11,7 +11,7 @@ use riverwatts_demo::devices::Device;
 use riverwatts_demo::modbus::station::Station;
 use riverwatts_demo::profiled::{EncodeError, ProfileError, Profiled, Script, load, names};
 use riverwatts_edge::decode::{Decoded, Image, decode};
-use riverwatts_edge::plan::Layout;
+use riverwatts_edge::plan::{Cost, Layout};
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::profile::sunspec::{Discovery, NoAnswer};
 use riverwatts_shared::profile::{Feeds, Identity, Profile, Register, parse};
@@ -60,7 +60,7 @@ fn read(profile: &Profile, device: Profiled) -> Decoded {
     };
     assert!(!layout.is_empty(), "{}", profile.name);
     let mut image = Image::new();
-    for block in layout.blocks(None) {
+    for block in layout.blocks(None, &Cost::FEWEST) {
         let words = ask(block.unit.unwrap_or(own), block.function.code(), block.start, block.count);
         image.put(&block, &words.unwrap_or_else(|| panic!("{}: {block:?} is refused", profile.name)));
     }

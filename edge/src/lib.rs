@@ -12,6 +12,7 @@ pub mod record;
 pub mod clock;
 pub mod store;
 pub mod upload;
+pub mod export;
 pub mod enroll;
 pub mod panel;
 pub mod health;

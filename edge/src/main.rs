@@ -17,7 +17,7 @@ use riverwatts_edge::enroll::{self, Credential};
 use riverwatts_edge::run::{Listeners, RunError};
 use riverwatts_edge::upload::tls;
 use riverwatts_edge::write::{self, Asked, Outcome, Proposal, Proposed};
-use riverwatts_edge::{log, status};
+use riverwatts_edge::{export, log, status};
 use riverwatts_shared::problem::Problem;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -104,6 +104,17 @@ enum Command {
         #[arg(long)]
         code: String,
     },
+    /// Write what the cloud does not have yet into a file, for a site without a link.
+    Export {
+        #[command(flatten)]
+        source: Source,
+        /// The file, or a folder for a new one, like that of a USB stick.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// Also what the cloud has confirmed and the gateway still keeps.
+        #[arg(long)]
+        all: bool,
+    },
     /// Print a commented configuration with every default.
     DefaultConfig,
 }
@@ -186,6 +197,11 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Write { source, device, name, value, yes, json } => {
             let (config, asked) = (source.load()?, Asked { device, name, value });
             if yes { carry_out(&config, &asked, json) } else { propose(&config, &asked, json) }
+        }
+        Command::Export { source, to, all } => {
+            let now = jiff::Timestamp::now().into();
+            let exported = export::export(&source.load()?, &to, all, now).map_err(unavailable)?;
+            print(&serde_json::to_string(&exported).context("an export is always JSON")?)
         }
         Command::Enroll { source, cloud, code } => enroll(&source.load()?, &cloud, &code),
         Command::Run { source } => run(source.load()?),

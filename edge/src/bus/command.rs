@@ -142,3 +142,122 @@ fn echo(command: &Command, answer: &[u8]) -> Received {
         _ => Received::Bad("answer that names another value than was written"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Overrides, parse};
+    use crate::write::{Permit, Proposal};
+
+    const PROFILE: &str = r#"
+format = 1
+manufacturer = "Nobody"
+model = "Test"
+device = "controller"
+confidence = "low"
+sources = ["made up"]
+[[area]]
+name = "main"
+function = "holding"
+registers = [{ name = "mode", at = 0, type = "u16", metric = "x_mode" }]
+[[write]]
+name = "coil"
+function = "coil"
+at = 172
+values = [{ name = "on", raw = 0xFF00 }]
+[[write]]
+name = "coils"
+function = "coils"
+at = 19
+values = [{ name = "off", raw = 0 }, { name = "on", raw = 1 }]
+[[write]]
+name = "register"
+function = "register"
+at = 1
+range = [0, 100]
+[[write]]
+name = "registers"
+function = "registers"
+at = 1
+type = "u32"
+range = [0, 1000000]
+[[write]]
+name = "pair"
+function = "registers"
+at = 4104
+complement = true
+access = "wo"
+values = [{ name = "stop", raw = 35700, reads = 0 }]
+read_back = { register = "main.mode" }
+"#;
+
+    /// The permit to write a value to unit 17.
+    fn permit(name: &str, value: &str) -> Permit {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("test.toml"), PROFILE).unwrap();
+        let text = format!(
+            "profiles = [\".\"]\n[[bus]]\nid = \"lan\"\nkind = \"tcp\"\naddress = \"10.0.0.1\"\n[[device]]\nid = \"d\"\n\
+             bus = \"lan\"\nunit = 17\nprofile = \"test\"\nwrites = [\"{name}\"]\n[[device.interlock]]\n\
+             writes = [\"{name}\"]\nalways = true\n"
+        );
+        let config = parse(&text, "edge.toml", folder.path(), &Overrides::default()).unwrap();
+        Proposal::new(&config, "d", name, value).unwrap().permit(|_, _| None, Duration::ZERO).unwrap()
+    }
+
+    /// Codes 5 and 6: the examples of the standard, sections 6.5 and 6.6.
+    #[test]
+    fn frames_look_as_the_standard_has_them() {
+        for (name, value, pdu) in [
+            ("coil", "on", &[5, 0, 0xAC, 0xFF, 0][..]),
+            ("coils", "on", &[15, 0, 0x13, 0, 1, 1, 1]),
+            ("coils", "off", &[15, 0, 0x13, 0, 1, 1, 0]),
+            ("register", "3", &[6, 0, 1, 0, 3]),
+            ("registers", "655362", &[16, 0, 1, 0, 2, 4, 0, 0x0A, 0, 2]),
+            ("pair", "stop", &[16, 0x10, 0x08, 0, 2, 4, 0x8B, 0x74, 0x74, 0x8B]),
+        ] {
+            let command = permit(name, value).command();
+            let tcp = [&[1, 2, 0, 0, 0, pdu.len() as u8 + 1, 17], pdu].concat();
+            assert_eq!(command.on_tcp(0x0102).as_ref(), tcp, "{name}");
+            let mut rtu = [&[17], pdu].concat();
+            rtu.extend(crc(&rtu).to_le_bytes());
+            assert_eq!(command.on_rtu().as_ref(), rtu, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_the_beginning_of_the_request_is_an_answer_to_it() {
+        let command = permit("registers", "3").command();
+        for (pdu, expected) in [
+            (&[16, 0, 1, 0, 2][..], Received::Words),
+            (&[0x90, 2], Received::Exception(2)),
+            (&[16, 0, 1, 0, 3], Received::Bad("answer that names another value than was written")),
+            (&[16, 0, 2, 0, 2], Received::Bad("answer that names another value than was written")),
+            (&[6, 0, 1, 0, 2], Received::Bad("answer to another function")),
+            (&[16, 0, 1], Received::Bad("answer that names another value than was written")),
+        ] {
+            let tcp = [&[0, 7, 0, 0, 0, pdu.len() as u8 + 1, 17], pdu].concat();
+            assert_eq!(command.receive_tcp(7, &tcp, &mut Vec::new()), expected, "{pdu:?}");
+            assert_eq!(command.receive_tcp(8, &tcp, &mut Vec::new()), Received::Late(tcp.len()));
+            let last = tcp.len() - 1;
+            assert_eq!(command.receive_tcp(7, &tcp[..last], &mut Vec::new()), Received::Partial);
+            if pdu.len() == 3 {
+                continue; // nothing on a line says that a frame is short
+            }
+            let mut rtu = [&[17], pdu].concat();
+            rtu.extend(crc(&rtu).to_le_bytes());
+            assert_eq!(command.receive_rtu(&rtu, &mut Vec::new()), expected, "{pdu:?}");
+        }
+        for (bytes, expected) in [
+            (&[][..], Received::Partial),
+            (&[17, 16, 0, 1, 0, 2, 0], Received::Partial),
+            (&[17, 16, 0, 1, 0, 2, 0, 0], Received::Bad("answer with a wrong check sum")),
+            (&[18, 16, 0, 1], Received::Bad("answer of another unit, or noise")),
+        ] {
+            assert_eq!(command.receive_rtu(bytes, &mut Vec::new()), expected, "{bytes:?}");
+        }
+        let foreign = [0, 7, 0, 0, 0, 6, 18, 16, 0, 1, 0, 2];
+        assert_eq!(command.receive_tcp(7, &foreign, &mut Vec::new()), Received::Bad("answer of another unit"));
+    }
+}

@@ -108,9 +108,10 @@ impl Requests {
 
 #[cfg(test)]
 mod tests {
-    use riverwatts_shared::profile::{self, Function, Poll};
+    use riverwatts_shared::profile::{self, Function};
 
     use super::*;
+    use crate::plan::{Cadence, Cost};
 
     /// A device that refuses every request over `bad`, or of more than `limit` registers.
     fn learn(requests: &mut Requests, layout: &Layout, bad: &[u16], limit: u16) -> usize {
@@ -132,7 +133,7 @@ mod tests {
     fn meter() -> (Layout, Requests) {
         let text = profile::builtin("eastron-sdm630").unwrap();
         let layout = Layout::fixed(&profile::parse("eastron-sdm630.toml", text).unwrap());
-        let requests = Requests::new(layout.blocks(Poll::Fast));
+        let requests = Requests::new(layout.blocks(Cadence::Fast, &Cost::FEWEST));
         (layout, requests)
     }
 

@@ -33,6 +33,7 @@ pub use self::unit::SLOW_EVERY;
 use self::unit::{Polled, Unit};
 use self::wire::{Pace, Wire};
 use crate::config::Config;
+use crate::plan::Cost;
 use crate::record::{self, FromBus};
 
 /// Stack of the thread of a serial bus, in bytes.
@@ -75,7 +76,7 @@ impl Bus {
         let units = own.zip(0u32..).map(|((number, device), place)| {
             let one_request = device.profile.link.one_request;
             let pace = Pace { quiet: config.quiet(device), timeout: config.timeout(device), one_request };
-            Unit::new(number as u16, device, pace, start + device.interval * place / count)
+            Unit::new(number as u16, device, pace, Cost::of(config, device), start + device.interval * place / count)
         });
         let units: Vec<Unit> = units.collect();
         let status = Arc::new(Status::new(units.iter().map(|unit| (unit.number, unit.unit))));

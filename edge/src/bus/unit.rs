@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use riverwatts_shared::profile::sunspec::{Discovery, DiscoveryError, NoAnswer};
-use riverwatts_shared::profile::{Identity, Poll, Profile};
+use riverwatts_shared::profile::{Identity, Profile};
 use riverwatts_shared::reading::Value;
 use riverwatts_shared::time::Clock;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use super::schedule::{SICK, Schedule};
 use super::status::Outcome;
 use super::wire::{Failure, Pace, Wire};
 use crate::decode::{Image, decode};
-use crate::plan::{Block, Layout};
+use crate::plan::{Block, Cadence, Cost, Layout};
 use crate::validate::Validator;
 
 /// How often slow registers are read.
@@ -35,6 +35,7 @@ pub(super) struct Unit {
     pub(super) id: String,
     pub(super) unit: u8,
     pub(super) pace: Pace,
+    cost: Cost,
     pub(super) profile: Arc<Profile>,
     /// When it is polled.
     pub(super) schedule: Schedule,
@@ -71,12 +72,13 @@ pub(super) struct Polled {
 }
 
 impl Unit {
-    pub(super) fn new(number: u16, device: &crate::config::Device, pace: Pace, due: Instant) -> Self {
+    pub(super) fn new(number: u16, device: &crate::config::Device, pace: Pace, cost: Cost, due: Instant) -> Self {
         Unit {
             number,
             id: device.id.clone(),
             unit: device.unit,
             pace,
+            cost,
             profile: Arc::clone(&device.profile),
             schedule: Schedule { interval: device.interval, due },
             failures: 0,
@@ -132,12 +134,12 @@ impl Unit {
     ) -> Result<(), Stop> {
         if self.known.is_none() {
             let layout = session.find(&self.profile).await?;
-            self.known = Some(Known::new(layout));
+            self.known = Some(Known::new(layout, &self.cost));
         }
         let Some(known) = self.known.as_mut() else { return Ok(()) };
         let now = Instant::now();
         if now >= known.retry_excluded {
-            *known = Known { identified: known.identified, ..Known::new(known.layout.clone()) };
+            *known = Known { identified: known.identified, ..Known::new(known.layout.clone(), &self.cost) };
         }
         // A device that fell silent is first asked for something else: perhaps only one block is ill.
         let first = self.failures as usize;
@@ -150,7 +152,7 @@ impl Unit {
             session.read_all(&known.layout, &mut known.slow, 0, &mut self.image).await?;
         }
         if !known.identified && session.heard {
-            let mut once = Requests::new(known.layout.blocks(Poll::Once));
+            let mut once = Requests::new(known.layout.blocks(Cadence::Once, &self.cost));
             let mut image = Image::new();
             let at = session.answered_at;
             session.read_all(&known.layout, &mut once, 0, &mut image).await?;
@@ -170,11 +172,11 @@ impl Unit {
 }
 
 impl Known {
-    fn new(layout: Layout) -> Self {
+    fn new(layout: Layout, cost: &Cost) -> Self {
         let now = Instant::now();
         Known {
-            fast: Requests::new(layout.blocks(Poll::Fast)),
-            slow: Requests::new(layout.blocks(Poll::Slow)),
+            fast: Requests::new(layout.blocks(Cadence::Fast, cost)),
+            slow: Requests::new(layout.blocks(Cadence::Slow, cost)),
             layout,
             identified: false,
             slow_due: now,

@@ -156,7 +156,10 @@ fn resolved(table: &Section<'_>, asked: &Asked, devices: &[Device]) -> Option<In
 /// The metrics that a profile brings with every poll.
 fn metrics(profile: &Profile) -> impl Iterator<Item = Metric> + '_ {
     profile.areas.iter().flat_map(|area| {
-        let fast = |index: &usize| area.registers[*index].poll == Poll::Fast;
+        let fast = |index: &usize| {
+            let register = &area.registers[*index];
+            register.poll == Poll::Fast && register.every.is_none()
+        };
         let measured = (0..area.registers.len()).filter(fast).filter_map(|index| match area.registers[index].feeds {
             Feeds::Metric { metric, .. } => Some(metric),
             _ => None,

@@ -1,9 +1,11 @@
 //! Where the registers of a profile stand on one device.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use riverwatts_shared::profile::sunspec::Model;
-use riverwatts_shared::profile::{Area, Feeds, Poll, Profile, Register};
+use riverwatts_shared::profile::{Area, Feeds, Profile, Register};
+
+use super::Cadence;
 
 /// The registers of one device at their PDU addresses.
 #[derive(Debug, Clone)]
@@ -52,6 +54,15 @@ impl Layout {
         &self.areas
     }
 
+    /// How often the device is asked for something, each cadence once.
+    pub fn cadences(&self) -> BTreeSet<Cadence> {
+        let registers = |placed: &'_ Placed| {
+            let present = (0..placed.area.registers.len()).filter(|&index| placed.is_present(index));
+            present.filter_map(|index| Cadence::of(&placed.area.registers[index])).collect::<Vec<_>>()
+        };
+        self.areas.iter().flat_map(registers).collect()
+    }
+
     /// Whether the device has nothing that the profile could measure (identity does not count):
     /// then it is the wrong profile.
     pub fn is_empty(&self) -> bool {
@@ -70,13 +81,13 @@ impl Placed {
         self.present[register]
     }
 
-    /// Indices of the registers to read for a poll class (`None`: all), together with those that
-    /// they depend on, in order of address.
-    pub(super) fn wanted(&self, poll: Option<Poll>) -> Vec<usize> {
+    /// Indices of the registers to read for a cadence (`None`: all), together with those that they
+    /// depend on, in order of address.
+    pub(super) fn wanted(&self, cadence: Option<Cadence>) -> Vec<usize> {
         let registers = &self.area.registers;
         let mut wanted = vec![false; registers.len()];
         for (index, register) in registers.iter().enumerate() {
-            if poll.is_none_or(|poll| register.poll == poll) {
+            if cadence.is_none_or(|cadence| Cadence::of(register) == Some(cadence)) {
                 wanted[index] = true;
             }
         }

@@ -87,7 +87,7 @@ impl Permit {
     }
 
     /// The command of the write.
-    pub(super) fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         Command::new(self.unit(self.write.unit), self.write.target, self.accepted.words.clone())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use toml_edit::{Item, TableLike, Value};
 
@@ -208,9 +209,34 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// A word, or a list of words.
+    pub(super) fn words<T: Clone>(
+        &mut self,
+        report: &mut Report<'_>,
+        key: &'static str,
+        words: &[(&str, T)],
+    ) -> Option<Vec<T>> {
+        if self.item(key).is_none_or(|item| item.as_array().is_none()) {
+            return self.word(report, key, words).map(|word| vec![word]);
+        }
+        let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        self.read(report, key, &format!("a list of {}", known.join(", ")), |value| {
+            let meaning = |text: &str| words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| meaning.clone());
+            value.as_array()?.iter().map(|value| meaning(value.as_str()?)).collect()
+        })
+    }
+
     /// A duration such as `50ms` or `1s`.
-    pub(super) fn duration(&mut self, report: &mut Report<'_>, key: &'static str) -> Option<std::time::Duration> {
-        self.read(report, key, "a duration such as \"50ms\" or \"1s\"", |value| parse_duration(value.as_str()?).ok())
+    pub(super) fn duration(
+        &mut self,
+        report: &mut Report<'_>,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let expected = format!("a duration from {:?} to {:?}, such as \"50ms\" or \"1s\"", range.start(), range.end());
+        self.read(report, key, &expected, |value| {
+            parse_duration(value.as_str()?).ok().filter(|duration| range.contains(duration))
+        })
     }
 
     /// A table under a key.

@@ -3,6 +3,7 @@
 mod rtu;
 mod server;
 mod tcp;
+mod writing;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -276,11 +276,7 @@ impl Write {
                 (number::told(raw, *scale, *offset), raw, reads.unwrap_or(raw))
             }
         };
-        let mut words = self.target.words(raw);
-        if self.complement {
-            words.extend(words.clone().iter().map(|word| !word));
-        }
-        Ok(Accepted { value: name, words, reads })
+        Ok(Accepted { value: name, words: self.sent(raw), reads })
     }
 
     fn step_of(
@@ -300,6 +296,29 @@ impl Write {
         }
         let (value, step) = (number::plain(decimal), number::plain(scale));
         number::raw(decimal, scale, offset).ok_or_else(|| NotAllowed::BetweenSteps { write: write(), value, step })
+    }
+
+    /// What shows after these words were written; `None` when they are none of its values.
+    pub fn shown_after(&self, words: &[u16]) -> Option<i64> {
+        match &self.allowed {
+            Allowed::Named(values) => {
+                values.iter().find(|named| self.sent(named.raw) == words).map(|named| named.reads)
+            }
+            Allowed::Range { low, high, scale, offset, reads } => {
+                let raw = self.target.form.number(words).filter(|&raw| self.sent(raw) == words)?;
+                let ends = [number::raw(*low, *scale, *offset)?, number::raw(*high, *scale, *offset)?];
+                (ends[0].min(ends[1])..=ends[0].max(ends[1])).contains(&raw).then(|| reads.unwrap_or(raw))
+            }
+        }
+    }
+
+    /// The words of a raw number, complement included.
+    fn sent(&self, raw: i64) -> Vec<u16> {
+        let mut words = self.target.words(raw);
+        if self.complement {
+            words.extend(words.clone().iter().map(|word| !word));
+        }
+        words
     }
 
     /// What a number that shows means, in the words of the write.

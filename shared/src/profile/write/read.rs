@@ -1,6 +1,7 @@
 //! Reads the `[[write]]` tables of a profile.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use super::*;
 use crate::profile::fields::{Fields, Report};
@@ -20,8 +21,8 @@ const KINDS: &[(&str, Kind)] = &[("u16", Kind::U16), ("i16", Kind::I16), ("u32",
 const ACCESSES: &[(&str, Access)] = &[("rw", Access::ReadWrite), ("wo", Access::WriteOnly)];
 /// What function code 5 sends for on and for off, and what the coil then reads.
 const COIL: [(i64, i64); 2] = [(0xFF00, 1), (0, 0)];
-/// Longest time in which a device falls back, in seconds.
-const REFRESH_MAX_S: u64 = 3_600;
+/// In what time devices fall back.
+const REFRESH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
 
 /// The writes of a profile, copies of repeated ones included. `discovers`: addresses are not fixed.
 pub(in crate::profile) fn read_writes(
@@ -79,10 +80,7 @@ impl Place<'_, '_> {
         let (shows, within, reads) = self.read_back(table, &name, unit, target, access)?;
         let elsewhere = access == Access::WriteOnly || shows.name != name;
         let allowed = self.allowed(table, target, elsewhere, reads);
-        let refresh = table.duration(self.report, "refresh");
-        if refresh.is_some_and(|every| every.is_zero() || every.as_secs() > REFRESH_MAX_S) {
-            table.wrong(self.report, "refresh", "is no time that can be kept", "write from 1s to 1h");
-        }
+        let refresh = table.duration(self.report, "refresh", REFRESH);
         let unlock = self.unlock(table, unit);
         let allowed_when = self.guards(table);
         Some(Write {
@@ -175,10 +173,7 @@ impl Place<'_, '_> {
             }
             return Some((own, WITHIN, None));
         };
-        let within = back.duration(self.report, "within").unwrap_or(WITHIN);
-        if within > WITHIN_MAX {
-            back.wrong(self.report, "within", "is too long", format!("write at most {} s", WITHIN_MAX.as_secs()));
-        }
+        let within = back.duration(self.report, "within", Duration::ZERO..=WITHIN_MAX).unwrap_or(WITHIN);
         let reads = back.integer(self.report, "reads", i64::MIN..=i64::MAX);
         let shows = match back.has("register") {
             true => self.seen(&mut back, "register", true),

@@ -181,7 +181,7 @@ fn a_mistake_names_its_write_and_key() {
         (
             "\"main.mode\", within = \"5s\"",
             "\"main.mode\", within = \"11s\"",
-            "write.start.read_back.within: is too long",
+            "write.start.read_back.within: is not a duration from 0ns to 10s, such as \"50ms\" or \"1s\"",
         ),
         (
             "register = \"main.mode\", within",
@@ -210,7 +210,11 @@ fn a_mistake_names_its_write_and_key() {
             "range = [-40, 125.5]\nvalues = [{ name = \"x\", raw = 1 }]",
             "write.limit.values: needs one of `values` and `range`",
         ),
-        ("refresh = \"60s\"", "refresh = \"2h\"", "write.limit.refresh: is no time that can be kept"),
+        (
+            "refresh = \"60s\"",
+            "refresh = \"2h\"",
+            "write.limit.refresh: is not a duration from 1s to 3600s, such as \"50ms\" or \"1s\"",
+        ),
         ("not = [7]", "is_not = [7]", "write.start.allowed_when.0.is_not: is an unknown key"),
         ("not = [7]", "", "write.start.allowed_when.0.is: needs one of `is`, `not` and limits"),
         ("raw = 7 }]", "}]", "write.start.unlock.1.raw: needs one of `raw` and `register`"),
