@@ -19,3 +19,4 @@ mod once_only;
 mod outage;
 mod pages;
 mod sight;
+mod writing;
