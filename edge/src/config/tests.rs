@@ -59,7 +59,7 @@ fn the_commented_part_of_the_example_is_valid_too() {
         .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
         .fold(String::new(), |text, line| text + line + "\n");
     let config = read(&uncommented).unwrap();
-    assert_eq!((config.buses.len(), config.devices.len()), (2, 2));
+    assert_eq!((config.buses.len(), config.devices.len()), (2, 3));
     assert_eq!(config.cloud.ca.as_deref(), Some(Path::new("/etc/riverwatts/ca.pem")));
 }
 

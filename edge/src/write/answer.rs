@@ -1,6 +1,7 @@
 //! What the command says, to people and to programs.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -18,6 +19,8 @@ pub struct Proposed {
     pub value: String,
     /// What must hold then.
     pub conditions: Vec<String>,
+    /// How soon the device falls back by itself.
+    pub refresh: Option<Duration>,
     /// What else it does.
     pub warns: Option<String>,
 }
@@ -47,16 +50,18 @@ impl Proposed {
             write: proposal.write().name.clone(),
             value: proposal.value().to_owned(),
             conditions: proposal.conditions(),
+            refresh: proposal.write().refresh,
             warns: proposal.write().warns.clone(),
         }
     }
 
     /// For programs.
     pub fn json(&self) -> Value {
-        let Proposed { device, write, value, conditions, warns } = self;
+        let Proposed { device, write, value, conditions, refresh, warns } = self;
         json!({
             "device": device, "write": write, "value": value,
-            "conditions": conditions, "warns": warns, "outcome": "proposed",
+            "conditions": conditions, "refresh_s": refresh.map(|every| every.as_secs()), "warns": warns,
+            "outcome": "proposed",
         })
     }
 }
@@ -66,6 +71,8 @@ impl fmt::Display for Proposed {
         let Proposed { device, write, value, .. } = self;
         writeln!(f, "would write {value} to {write} of {device}")?;
         self.conditions.iter().try_for_each(|condition| writeln!(f, "  only while {condition}"))?;
+        let every = self.refresh.map(|every| every.as_secs());
+        every.iter().try_for_each(|every| writeln!(f, "  falls back by itself after {every} s"))?;
         self.warns.iter().try_for_each(|warns| writeln!(f, "  note: {warns}"))?;
         f.write_str("nothing was written; add --yes to write it")
     }

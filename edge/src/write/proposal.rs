@@ -10,8 +10,10 @@ use riverwatts_shared::words::Quality;
 use super::permit::Permit;
 use crate::config::{Config, Device, Interlock, Opened};
 
-/// An interlock's value may be so many intervals of its device old.
+/// An interlock's value may be so many intervals of its device old,
 const AGE_INTERVALS: u32 = 3;
+/// and so old in any case: a busy line polls more seldom than it was asked to.
+const AGE_MIN: Duration = Duration::from_secs(2);
 
 /// Why nothing is written. Says what forbids it, and what to do.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -168,7 +170,8 @@ impl<'c> Proposal<'c> {
             let Some((Value { value: Some(stored), .. }, age)) = known else {
                 return Err(Refusal::Unknown { interlock: words() });
             };
-            if age > self.config.devices[usize::from(interlock.device)].interval * AGE_INTERVALS {
+            let interval = self.config.devices[usize::from(interlock.device)].interval;
+            if age > (interval * AGE_INTERVALS).max(AGE_MIN) {
                 return Err(Refusal::Stale { interlock: words(), age_s: age.as_secs() });
             }
             let holds =
