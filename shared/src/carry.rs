@@ -68,6 +68,19 @@ enum State {
 }
 
 impl Reader {
+    /// The gateway that a file is of, by its beginning.
+    ///
+    /// # Errors
+    /// It is no such file.
+    pub fn of(beginning: &[u8]) -> Result<Option<Uuid>, Malformed> {
+        let mut reader = Reader::default();
+        reader.feed(&beginning[..beginning.len().min(HEAD_BYTES)]);
+        match reader.read()? {
+            Some(Part::Head(gateway_id)) => Ok(gateway_id),
+            _ => Err(Malformed::Truncated("its head")),
+        }
+    }
+
     /// The next piece of the file. Before each, [`read`](Self::read) has to be called until it gives nothing.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);

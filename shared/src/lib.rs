@@ -15,6 +15,8 @@ pub mod profile;
 pub mod reading;
 pub mod receipt;
 pub mod rollup;
+#[cfg(any(test, feature = "schema"))]
+pub mod schema;
 pub mod segment;
 pub mod time;
 pub mod words;

@@ -19,15 +19,16 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// Nothing is written yet; `own` is the device's unit id.
+    /// Nothing is written yet; `own` is the device's unit id. Writes to SunSpec models are left out.
     pub(super) fn nothing(writes: &[Write], own: u8) -> Written {
+        let writes: Vec<Write> = writes.iter().filter(|write| write.models.is_empty()).cloned().collect();
         let places = writes.iter().map(|write| &write.shows).filter(|seen| !seen.name.contains('.'));
         let words = places.flat_map(|seen| {
             let key = move |offset| (seen.unit.unwrap_or(own), seen.function.code(), seen.at + offset);
             (0..seen.count).map(move |offset| (key(offset), Part { word: 0, mask: 0xFFFF }))
         });
         let shown = Mutex::new(words.collect());
-        Written { writes: writes.to_vec(), shown }
+        Written { writes, shown }
     }
 
     /// Takes a write, if it is one of the profile. `own` is the device's unit id.

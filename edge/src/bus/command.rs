@@ -6,116 +6,99 @@
 
 use riverwatts_shared::profile::WriteFunction;
 
-use super::frame::{FRAME_MAX, Received, Request, crc};
+use super::frame::{EXCEPTION, Exchange, FIXED, Received, Request, Stray, crc, is_sound, others, tcp_content};
 use crate::write::Command;
-
-/// Something that is sent, and how its answer is told.
-pub(super) trait Exchange {
-    fn unit(&self) -> u8;
-    fn on_tcp(&self, transaction: u16) -> impl AsRef<[u8]>;
-    fn on_rtu(&self) -> impl AsRef<[u8]>;
-    fn rtu_answer_bytes(&self) -> usize;
-    fn receive_tcp(&self, transaction: u16, bytes: &[u8], words: &mut Vec<u16>) -> Received;
-    fn receive_rtu(&self, bytes: &[u8], words: &mut Vec<u16>) -> Received;
-}
 
 /// Length of an answer without unit and framing: function, address, value or count.
 const ECHO_BYTES: usize = 5;
 
-impl Exchange for Request {
-    fn unit(&self) -> u8 {
-        self.unit
-    }
-
-    fn on_tcp(&self, transaction: u16) -> impl AsRef<[u8]> {
-        Request::on_tcp(self, transaction)
-    }
-
-    fn on_rtu(&self) -> impl AsRef<[u8]> {
-        Request::on_rtu(self)
-    }
-
-    fn rtu_answer_bytes(&self) -> usize {
-        Request::rtu_answer_bytes(self)
-    }
-
-    fn receive_tcp(&self, transaction: u16, bytes: &[u8], words: &mut Vec<u16>) -> Received {
-        Request::receive_tcp(self, transaction, bytes, words)
-    }
-
-    fn receive_rtu(&self, bytes: &[u8], words: &mut Vec<u16>) -> Received {
-        Request::receive_rtu(self, bytes, words)
-    }
-}
-
 impl Exchange for Command {
     fn unit(&self) -> u8 {
-        Command::unit(self)
+        self.target().0
+    }
+
+    fn as_read(&self) -> Request {
+        let (unit, function, start) = self.target();
+        Request { unit, function: function.reads(), start, count: 1 }
     }
 
     fn on_tcp(&self, transaction: u16) -> impl AsRef<[u8]> {
         let pdu = pdu(self);
         let length = 1 + pdu.len() as u16; // a handful of registers
         let mut frame = [transaction.to_be_bytes(), [0, 0], length.to_be_bytes()].concat();
-        frame.push(Command::unit(self));
+        frame.push(self.unit());
         frame.extend(pdu);
         frame
     }
 
     fn on_rtu(&self) -> impl AsRef<[u8]> {
-        let mut frame = vec![Command::unit(self)];
-        frame.extend(pdu(self));
-        frame.extend(crc(&frame).to_le_bytes());
-        frame
+        rtu_frame(self)
     }
 
     fn rtu_answer_bytes(&self) -> usize {
-        ECHO_BYTES + 3
+        FIXED
     }
 
     fn receive_tcp(&self, transaction: u16, bytes: &[u8], _: &mut Vec<u16>) -> Received {
-        let &[id_high, id_low, protocol_high, protocol_low, length_high, length_low, ref body @ ..] = bytes else {
-            return Received::Partial;
-        };
-        let length = usize::from(u16::from_be_bytes([length_high, length_low]));
-        if (protocol_high, protocol_low) != (0, 0) || !(3..=FRAME_MAX - 6).contains(&length) {
-            return Received::Bad("answer that is not Modbus TCP");
-        }
-        let Some(frame) = body.get(..length) else { return Received::Partial };
-        if u16::from_be_bytes([id_high, id_low]) != transaction {
-            return Received::Late(6 + length);
-        }
-        match frame {
-            [unit, pdu @ ..] if *unit == Command::unit(self) => echo(self, pdu),
-            _ => Received::Bad("answer of another unit"),
+        match tcp_content(transaction, self.unit(), bytes) {
+            Ok((whole, answer)) => echo(self, whole, answer),
+            Err(received) => received,
         }
     }
 
     fn receive_rtu(&self, bytes: &[u8], _: &mut Vec<u16>) -> Received {
-        let code = self.function().code();
-        let length = match *bytes {
-            [] => return Received::Partial,
-            [unit, ..] if unit != Command::unit(self) => return Received::Bad("answer of another unit, or noise"),
-            [_] => return Received::Partial,
-            [_, function, ..] if function == code => 1 + ECHO_BYTES,
-            [_, function, ..] if function == code | 0x80 => 3,
-            _ => return Received::Bad("answer to another function"),
-        };
-        let Some(frame) = bytes.get(..length + 2) else { return Received::Partial };
-        let (content, check) = frame.split_at(length);
-        if crc(content).to_le_bytes() != *check {
-            return Received::Bad("answer with a wrong check sum");
+        // What an adapter hears of itself is told from the answer where it is longer; what looks the
+        // same is taken for it, and what shows decides.
+        let request = rtu_frame(self);
+        if request.len() > FIXED && bytes.starts_with(&request) {
+            return Received::Stray(request.len(), Stray::Echo);
         }
-        echo(self, &content[1..])
+        let Some(length) = rtu_length(self, bytes) else {
+            return others(bytes, [self.unit(), code(self)], |rest| rtu_length(self, rest));
+        };
+        match bytes.get(..length).map(is_sound) {
+            None => Received::Partial,
+            Some(false) if request.starts_with(bytes) => Received::Partial,
+            Some(false) if length == EXCEPTION => Received::Stray(1, Stray::Noise),
+            Some(false) => Received::Bad("answer with a wrong check sum"),
+            Some(true) => echo(self, length, &bytes[1..length - 2]),
+        }
     }
+
+    fn is_answered_by(&self, bytes: &[u8]) -> bool {
+        rtu_length(self, bytes).is_some()
+    }
+}
+
+fn code(command: &Command) -> u8 {
+    command.target().1.code()
+}
+
+/// How long the frame is that these bytes begin, if it is the answer.
+fn rtu_length(command: &Command, bytes: &[u8]) -> Option<usize> {
+    let [unit, function, ..] = *bytes else { return None };
+    match function {
+        _ if unit != command.unit() => None,
+        _ if function == code(command) => Some(FIXED),
+        _ if function == code(command) | 0x80 => Some(EXCEPTION),
+        _ => None,
+    }
+}
+
+fn rtu_frame(command: &Command) -> Vec<u8> {
+    let mut frame = vec![command.unit()];
+    frame.extend(pdu(command));
+    frame.extend(crc(&frame).to_le_bytes());
+    frame
 }
 
 /// Function code and what follows.
 fn pdu(command: &Command) -> Vec<u8> {
+    let (_, function, at) = command.target();
     let words = command.words();
-    let mut pdu = vec![command.function().code()];
-    pdu.extend(command.at().to_be_bytes());
-    match command.function() {
+    let mut pdu = vec![function.code()];
+    pdu.extend(at.to_be_bytes());
+    match function {
         WriteFunction::Coil | WriteFunction::Register => {
             pdu.extend(words.iter().take(1).flat_map(|word| word.to_be_bytes()));
         }
@@ -132,13 +115,14 @@ fn pdu(command: &Command) -> Vec<u8> {
     pdu
 }
 
-/// What an answer says: the beginning of the request again, or an exception.
-fn echo(command: &Command, answer: &[u8]) -> Received {
-    let code = command.function().code();
+/// What the content of a frame of `whole` bytes says: the beginning of the request again, or an
+/// exception.
+fn echo(command: &Command, whole: usize, answer: &[u8]) -> Received {
+    let code = code(command);
     match *answer {
-        [function, exception] if function == code | 0x80 => Received::Exception(exception),
+        [function, exception] if function == code | 0x80 => Received::Exception(whole, exception),
         [function, ..] if function != code => Received::Bad("answer to another function"),
-        _ if *answer == pdu(command)[..ECHO_BYTES] => Received::Words,
+        _ if *answer == pdu(command)[..ECHO_BYTES] => Received::Words(whole),
         _ => Received::Bad("answer that names another value than was written"),
     }
 }
@@ -146,6 +130,8 @@ fn echo(command: &Command, answer: &[u8]) -> Received {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use proptest::prelude::*;
 
     use super::*;
     use crate::config::{Overrides, parse};
@@ -217,7 +203,7 @@ read_back = { register = "main.mode" }
             ("registers", "655362", &[16, 0, 1, 0, 2, 4, 0, 0x0A, 0, 2]),
             ("pair", "stop", &[16, 0x10, 0x08, 0, 2, 4, 0x8B, 0x74, 0x74, 0x8B]),
         ] {
-            let command = permit(name, value).command();
+            let command = permit(name, value).command(&[]).unwrap();
             let tcp = [&[1, 2, 0, 0, 0, pdu.len() as u8 + 1, 17], pdu].concat();
             assert_eq!(command.on_tcp(0x0102).as_ref(), tcp, "{name}");
             let mut rtu = [&[17], pdu].concat();
@@ -228,36 +214,53 @@ read_back = { register = "main.mode" }
 
     #[test]
     fn only_the_beginning_of_the_request_is_an_answer_to_it() {
-        let command = permit("registers", "3").command();
+        let command = permit("registers", "3").command(&[]).unwrap();
         for (pdu, expected) in [
-            (&[16, 0, 1, 0, 2][..], Received::Words),
-            (&[0x90, 2], Received::Exception(2)),
-            (&[16, 0, 1, 0, 3], Received::Bad("answer that names another value than was written")),
-            (&[16, 0, 2, 0, 2], Received::Bad("answer that names another value than was written")),
-            (&[6, 0, 1, 0, 2], Received::Bad("answer to another function")),
-            (&[16, 0, 1], Received::Bad("answer that names another value than was written")),
+            (&[16, 0, 1, 0, 2][..], Ok(())),
+            (&[0x90, 2], Err(Some(2))),
+            (&[16, 0, 1, 0, 3], Err(None)),
+            (&[16, 0, 2, 0, 2], Err(None)),
         ] {
+            let wrong = || Received::Bad("answer that names another value than was written");
+            let expected = |whole: usize| match expected {
+                Ok(()) => Received::Words(whole),
+                Err(Some(code)) => Received::Exception(whole, code),
+                Err(None) => wrong(),
+            };
             let tcp = [&[0, 7, 0, 0, 0, pdu.len() as u8 + 1, 17], pdu].concat();
-            assert_eq!(command.receive_tcp(7, &tcp, &mut Vec::new()), expected, "{pdu:?}");
-            assert_eq!(command.receive_tcp(8, &tcp, &mut Vec::new()), Received::Late(tcp.len()));
-            let last = tcp.len() - 1;
-            assert_eq!(command.receive_tcp(7, &tcp[..last], &mut Vec::new()), Received::Partial);
-            if pdu.len() == 3 {
-                continue; // nothing on a line says that a frame is short
-            }
+            let receive = |transaction, bytes: &[u8]| command.receive_tcp(transaction, bytes, &mut Vec::new());
+            assert_eq!(receive(7, &tcp), expected(tcp.len()), "{pdu:?}");
+            assert_eq!(receive(8, &tcp), Received::Stray(tcp.len(), Stray::Late));
+            assert_eq!(receive(7, &tcp[..tcp.len() - 1]), Received::Partial);
             let mut rtu = [&[17], pdu].concat();
             rtu.extend(crc(&rtu).to_le_bytes());
-            assert_eq!(command.receive_rtu(&rtu, &mut Vec::new()), expected, "{pdu:?}");
+            assert_eq!(command.receive_rtu(&rtu, &mut Vec::new()), expected(rtu.len()), "{pdu:?}");
+            assert_eq!(command.receive_rtu(&rtu[..4], &mut Vec::new()), Received::Partial, "{pdu:?}");
         }
-        for (bytes, expected) in [
-            (&[][..], Received::Partial),
-            (&[17, 16, 0, 1, 0, 2, 0], Received::Partial),
-            (&[17, 16, 0, 1, 0, 2, 0, 0], Received::Bad("answer with a wrong check sum")),
-            (&[18, 16, 0, 1], Received::Bad("answer of another unit, or noise")),
-        ] {
-            assert_eq!(command.receive_rtu(bytes, &mut Vec::new()), expected, "{bytes:?}");
-        }
+        let short = [0, 7, 0, 0, 0, 4, 17, 16, 0, 1];
+        let received = command.receive_tcp(7, &short, &mut Vec::new());
+        assert_eq!(received, Received::Bad("answer that names another value than was written"));
         let foreign = [0, 7, 0, 0, 0, 6, 18, 16, 0, 1, 0, 2];
-        assert_eq!(command.receive_tcp(7, &foreign, &mut Vec::new()), Received::Bad("answer of another unit"));
+        assert_eq!(command.receive_tcp(7, &foreign, &mut Vec::new()), Received::Stray(12, Stray::Foreign));
+        let torn = [17, 16, 0, 1, 0, 2, 0, 0];
+        assert_eq!(command.receive_rtu(&torn, &mut Vec::new()), Received::Bad("answer with a wrong check sum"));
+    }
+
+    #[test]
+    fn what_an_adapter_hears_of_itself_is_no_answer_where_it_is_longer() {
+        let command = permit("registers", "655362").command(&[]).unwrap();
+        let sent = rtu_frame(&command);
+        assert_eq!(command.receive_rtu(&sent, &mut Vec::new()), Received::Stray(sent.len(), Stray::Echo));
+        assert_eq!(command.receive_rtu(&sent[..10], &mut Vec::new()), Received::Partial);
+        assert_eq!(command.receive_rtu(&[], &mut Vec::new()), Received::Partial);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_panic(bytes: Vec<u8>, transaction: u16) {
+            let command = permit("coil", "on").command(&[]).unwrap();
+            let _ = command.receive_tcp(transaction, &bytes, &mut Vec::new());
+            let _ = command.receive_rtu(&bytes, &mut Vec::new());
+        }
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::unit::Unit;
 use super::wire::Wire;
-use crate::write::{self, Begun, Outcome, Permit, Report};
+use crate::write::{self, Begun, Outcome, Permit, Reached, Report};
 
 /// Writes that may wait for a bus.
 pub const ORDERS_MAX: usize = 8;
@@ -55,12 +55,26 @@ impl Orders {
     }
 
     /// The next step, when it is time for it; nothing is lost when the wait is given up.
-    pub(super) async fn next(&mut self) -> Option<Step> {
+    pub(super) async fn next(&mut self) -> Step {
         if let Some(showing) = &self.showing {
             sleep_until(showing.next).await;
-            return self.showing.take().map(Step::Look);
         }
-        self.queue.recv().await.map(Step::Begin)
+        match self.showing.take() {
+            Some(showing) => Step::Look(showing),
+            None => match self.queue.recv().await {
+                Some(order) => Step::Begin(order),
+                // Nobody can order any more.
+                None => std::future::pending().await,
+            },
+        }
+    }
+
+    /// The next step, if it is time for it.
+    pub(super) fn ready(&mut self) -> Option<Step> {
+        if self.showing.is_none() {
+            return self.queue.try_recv().ok().map(Step::Begin);
+        }
+        self.showing.take_if(|showing| showing.next <= Instant::now()).map(Step::Look)
     }
 
     /// Takes the step on the wire of the order's device, one of `units`. `now` is monotonic.
@@ -76,7 +90,8 @@ impl Orders {
             Step::Look(showing) => showing,
         };
         let Some(unit) = device(&showing.order.permit, units) else { return };
-        let seen = write::look(&showing.order.permit, wire, unit.pace).await;
+        let mut reached = Reached { wire, pace: unit.pace, models: unit.models() };
+        let seen = write::look(&showing.order.permit, &mut reached).await;
         let (permit, begun) = (&showing.order.permit, &showing.begun);
         let outcome = match seen {
             Ok(()) => Outcome::Done,
@@ -104,7 +119,7 @@ async fn begin(permit: &Permit, units: &[Unit], wire: &mut Wire, now: Duration) 
     if !unit.is_recognised() {
         return refused("the device has not shown yet that it is the one its profile is for: ask again");
     }
-    write::begin(permit, wire, unit.pace).await
+    write::begin(permit, &mut Reached { wire, pace: unit.pace, models: unit.models() }).await
 }
 
 fn device<'u>(permit: &Permit, units: &'u [Unit]) -> Option<&'u Unit> {

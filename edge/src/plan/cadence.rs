@@ -18,14 +18,14 @@ pub enum Cadence {
 }
 
 impl Cadence {
-    /// The cadence of a register; `None`: polling never reads it.
+    /// The cadence of a register; `None` when polling never reads it.
     pub const fn of(register: &Register) -> Option<Cadence> {
-        match (register.every, register.poll) {
-            (Some(every), _) => Some(Cadence::Every(every)),
-            (None, Poll::Fast) => Some(Cadence::Fast),
-            (None, Poll::Slow) => Some(Cadence::Slow),
-            (None, Poll::Once) => Some(Cadence::Once),
-            (None, Poll::Demand) => None,
+        match (register.poll, register.every) {
+            (Poll::Demand, _) => None,
+            (_, Some(pace)) => Some(Cadence::Every(pace)),
+            (Poll::Fast, _) => Some(Cadence::Fast),
+            (Poll::Slow, _) => Some(Cadence::Slow),
+            (Poll::Once, _) => Some(Cadence::Once),
         }
     }
 }

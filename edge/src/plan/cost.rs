@@ -33,18 +33,23 @@ impl Cost {
 
     /// The cost of asking a device on its bus.
     pub fn of(config: &Config, device: &Device) -> Cost {
+        if let Some(line) = Line::of(config, device) {
+            return Cost::serial(&line);
+        }
         let bus = &config.buses[device.bus];
         let quiet = config.quiet(device).max(bus.gap);
-        let line = match &bus.link {
-            Link::Tcp { .. } => return Cost { request: ROUND_TRIP + quiet, register: SOCKET_REGISTER },
+        match &bus.link {
             Link::RtuTcp { .. } => {
                 let baud = device.profile.link.baud.unwrap_or(BAUD);
-                Line { baud, parity: Parity::None, stop_bits: 1, quiet }
+                Cost::serial(&Line { baud, parity: Parity::None, stop_bits: 1, quiet })
             }
-            Link::Rtu(serial) => Line::new(serial, quiet),
-        };
-        let request = line.request(Function::Holding, 0) + THINKING;
-        Cost { request, register: line.request(Function::Holding, 1) - line.request(Function::Holding, 0) }
+            Link::Tcp { .. } | Link::Rtu(_) => Cost { request: ROUND_TRIP + quiet, register: SOCKET_REGISTER },
+        }
+    }
+
+    /// The cost of asking any device on a serial line.
+    pub fn serial(line: &Line) -> Cost {
+        Cost { request: line.request(Function::Holding, 0) + THINKING, register: line.bytes(2) }
     }
 
     /// The cost of a plan.

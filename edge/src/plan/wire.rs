@@ -8,7 +8,7 @@ use std::time::Duration;
 use riverwatts_shared::profile::{Function, Parity};
 
 use super::Block;
-use crate::config::Serial;
+use crate::config::{Config, Device, Serial};
 
 /// Bytes of a read request: unit, function, address, count, checksum.
 const REQUEST_BYTES: u32 = 8;
@@ -32,6 +32,14 @@ impl Line {
     /// The line of a port.
     pub const fn new(serial: &Serial, quiet: Duration) -> Line {
         Line { baud: serial.baud, parity: serial.parity, stop_bits: serial.stop_bits, quiet }
+    }
+
+    /// The line that a device hangs on; `None` when that is a socket.
+    pub fn of(config: &Config, device: &Device) -> Option<Line> {
+        let bus = &config.buses[device.bus];
+        let serial = bus.link.serial()?;
+        let quiet = config.quiet(device).max(bus.gap);
+        Some(Line::new(serial, quiet))
     }
 
     /// How long so many bytes take.

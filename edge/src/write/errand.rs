@@ -135,20 +135,15 @@ async fn recorded(
 async fn carried_out(config: &Config, asked: &Asked, clock: &Arc<dyn Clock>) -> io::Result<Report> {
     let (out, mut from_buses) = mpsc::channel(WAITING_MAX);
     let stop = CancellationToken::new();
-    let mut buses = Vec::new();
-    for index in 0..config.buses.len() {
-        if config.devices.iter().any(|device| device.bus == index) {
-            let bus = Bus::new(config, index, Arc::clone(clock), out.clone());
-            buses.push((index, bus.status(), bus.writer(), bus));
-        }
-    }
     let mut statuses: HashMap<usize, Arc<Status>> = HashMap::new();
-    let mut driven: Vec<Driven> = Vec::new();
     let mut writers = HashMap::new();
-    for (index, status, writer, bus) in buses {
-        statuses.insert(index, status);
-        writers.insert(index, writer);
-        driven.push(bus.start(stop.clone())?);
+    let mut driven: Vec<Driven> = Vec::new();
+    for (index, bus) in Bus::all(config, clock, &out).into_iter().enumerate() {
+        if config.devices.iter().any(|device| device.bus == index) {
+            statuses.insert(index, bus.status());
+            writers.insert(index, bus.writer());
+            driven.push(bus.start(stop.clone())?);
+        }
     }
     drop(out);
     let report = match Proposal::new(config, &asked.device, &asked.name, &asked.value) {

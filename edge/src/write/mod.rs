@@ -13,7 +13,7 @@ mod tests;
 
 pub use answer::{Answer, Proposed};
 pub use errand::{Asked, ErrandError, write};
-pub(crate) use perform::{Begun, begin, look};
+pub(crate) use perform::{Begun, Reached, begin, look};
 pub use perform::{Outcome, Report};
 pub use permit::{Command, HOLDS, Permit};
 pub use proposal::{Proposal, Refusal, told};

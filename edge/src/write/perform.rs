@@ -1,12 +1,16 @@
 //! Carrying out a permit on the wire: conditions, the old value, what unlocks, the write, and then
 //! what shows. A write whose answer is missing is looked after, never sent again.
 
-use riverwatts_shared::profile::{Key, Seen};
+use riverwatts_shared::profile::sunspec::Model;
+use riverwatts_shared::profile::{Key, Seen, address};
 
 use super::permit::Permit;
 use super::proposal::guard;
 use crate::bus::frame::Request;
 use crate::bus::wire::{Failure, Pace, Wire};
+
+/// A device without what the profile writes to.
+const NO_MODEL: &str = "the device does not have its SunSpec model";
 
 /// How a write ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,14 +63,23 @@ pub(crate) struct Begun {
     pub(crate) unclear: Option<Failure>,
 }
 
+/// The device as it is reached.
+#[derive(Debug)]
+pub(crate) struct Reached<'a> {
+    pub(crate) wire: &'a mut Wire,
+    pub(crate) pace: Pace,
+    /// Its SunSpec models.
+    pub(crate) models: &'a [Model],
+}
+
 /// Writes. Where nothing was written, says why.
-pub(crate) async fn begin(permit: &Permit, wire: &mut Wire, pace: Pace) -> Result<Begun, Report> {
+pub(crate) async fn begin(permit: &Permit, device: &mut Reached<'_>) -> Result<Begun, Report> {
     let write = permit.write();
     let mut old = None;
     let ended = |outcome: Outcome, old: Option<i64>| Report { old: old.map(|shown| write.told(shown)), outcome };
     for condition in &write.allowed_when {
         let words = guard(condition);
-        match number(permit, wire, pace, &condition.seen).await {
+        match device.number(permit, &condition.seen).await {
             Ok(number) if condition.test.passes(number.into()) => {}
             Ok(number) => return Err(ended(Outcome::Refused(format!("only while {words}, and it is {number}")), old)),
             Err(cause) => {
@@ -75,31 +88,23 @@ pub(crate) async fn begin(permit: &Permit, wire: &mut Wire, pace: Pace) -> Resul
             }
         }
     }
-    match number(permit, wire, pace, &write.shows).await {
+    match device.number(permit, &write.shows).await {
         Ok(shown) => old = Some(shown),
         Err(cause) => {
-            let words =
-                format!("{} cannot be read, so that nobody would see what was written: {cause}", write.shows.name);
+            let name = &write.shows.name;
+            let words = format!("{name} cannot be read, so that nobody would see what was written: {cause}");
             return Err(ended(Outcome::Failed(words), old));
         }
     }
-    for (step, unlock) in write.unlock.iter().enumerate() {
-        let copied = match &unlock.with {
-            Key::Raw(_) => Ok(Vec::new()),
-            Key::Copy(seen) => words(permit, wire, pace, seen).await,
-        };
-        let unlocked = match copied {
-            Ok(copied) => match permit.unlock(step, &copied) {
-                Some(command) => wire.write(&command, pace).await.map_err(|failure| failure.to_string()),
-                None => Ok(()),
-            },
-            Err(cause) => Err(cause),
-        };
-        if let Err(cause) = unlocked {
+    for step in 0..write.unlock.len() {
+        if let Err(cause) = device.unlock(permit, step).await {
             return Err(ended(Outcome::Failed(format!("step {} of unlocking it: {cause}", step + 1)), old));
         }
     }
-    let unclear = match wire.write(&permit.command(), pace).await {
+    let Some(command) = permit.command(device.models) else {
+        return Err(ended(Outcome::Failed(NO_MODEL.to_owned()), old));
+    };
+    let unclear = match device.wire.write(&command, device.pace).await {
         Ok(()) => None,
         Err(refused @ Failure::Exception(_)) => {
             return Err(ended(Outcome::Failed(format!("the device refuses it: {refused}")), old));
@@ -109,24 +114,35 @@ pub(crate) async fn begin(permit: &Permit, wire: &mut Wire, pace: Pace) -> Resul
     Ok(Begun { old: old.unwrap_or_default(), unclear })
 }
 
-/// What shows now: nothing while the device shows another value than it was written.
-pub(crate) async fn look(permit: &Permit, wire: &mut Wire, pace: Pace) -> Result<(), String> {
+/// Whether what was written shows; else what does.
+pub(crate) async fn look(permit: &Permit, device: &mut Reached<'_>) -> Result<(), String> {
     let write = permit.write();
-    match number(permit, wire, pace, &write.shows).await {
+    match device.number(permit, &write.shows).await {
         Ok(shown) if shown == permit.accepted().reads => Ok(()),
         Ok(shown) => Err(format!("{} shows {}", write.shows.name, write.told(shown))),
         Err(cause) => Err(format!("{} cannot be read: {cause}", write.shows.name)),
     }
 }
 
-async fn number(permit: &Permit, wire: &mut Wire, pace: Pace, seen: &Seen) -> Result<i64, String> {
-    let words = words(permit, wire, pace, seen).await?;
-    seen.form.and_then(|form| form.number(&words)).ok_or_else(|| "it holds no number".to_owned())
-}
+impl Reached<'_> {
+    async fn unlock(&mut self, permit: &Permit, step: usize) -> Result<(), String> {
+        let copied = match &permit.write().unlock[step].with {
+            Key::Raw(_) => Vec::new(),
+            Key::Copy(seen) => self.words(permit, seen).await?,
+        };
+        let command = permit.unlock(step, &copied);
+        self.wire.write(&command, self.pace).await.map_err(|failure| failure.to_string())
+    }
 
-async fn words(permit: &Permit, wire: &mut Wire, pace: Pace, seen: &Seen) -> Result<Vec<u16>, String> {
-    let unit = permit.unit(seen.unit);
-    let request = Request { unit, function: seen.function, start: seen.at, count: seen.count };
-    wire.read(&request, pace).await.map_err(|failure| failure.to_string())?;
-    Ok(wire.words().to_vec())
+    async fn number(&mut self, permit: &Permit, seen: &Seen) -> Result<i64, String> {
+        let words = self.words(permit, seen).await?;
+        seen.form.and_then(|form| form.number(&words)).ok_or_else(|| "it holds no number".to_owned())
+    }
+
+    async fn words(&mut self, permit: &Permit, seen: &Seen) -> Result<Vec<u16>, String> {
+        let start = address(&seen.models, seen.at, seen.count, self.models).ok_or(NO_MODEL)?;
+        let request = Request { unit: permit.unit(seen.unit), function: seen.function, start, count: seen.count };
+        self.wire.read(&request, self.pace).await.map_err(|failure| failure.to_string())?;
+        Ok(self.wire.words().to_vec())
+    }
 }

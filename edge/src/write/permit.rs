@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use riverwatts_shared::profile::{Accepted, Key, Target, Write, WriteFunction};
+use riverwatts_shared::profile::sunspec::Model;
+use riverwatts_shared::profile::{Accepted, Key, Target, Write, WriteFunction, address};
 
 /// How long a permit holds: what it was given on may be another thing later.
 pub const HOLDS: Duration = Duration::from_secs(5);
@@ -77,18 +78,22 @@ impl Permit {
 
     /// The command of the step number `step` before the write; `copied` are the words of the
     /// register that it copies, if it copies one.
-    pub(super) fn unlock(&self, step: usize, copied: &[u16]) -> Option<Command> {
-        let unlock = self.write.unlock.get(step)?;
+    pub(super) fn unlock(&self, step: usize, copied: &[u16]) -> Command {
+        let unlock = &self.write.unlock[step];
         let words = match &unlock.with {
             Key::Raw(raw) => unlock.target.words(*raw),
             Key::Copy(_) => copied.to_vec(),
         };
-        Some(Command::new(self.unit(unlock.unit), unlock.target, words))
+        Command::new(self.unit(unlock.unit), unlock.target, words)
     }
 
-    /// The command of the write.
-    pub(crate) fn command(&self) -> Command {
-        Command::new(self.unit(self.write.unit), self.write.target, self.accepted.words.clone())
+    /// The command of the write, on a device with these SunSpec models; `None` when it does not have
+    /// the one that is written to.
+    pub(crate) fn command(&self, models: &[Model]) -> Option<Command> {
+        let Write { unit, models: wanted, target, .. } = &self.write;
+        let words = self.accepted.words.clone();
+        let at = address(wanted, target.at, words.len() as u16, models)?;
+        Some(Command::new(self.unit(*unit), Target { at, ..*target }, words))
     }
 }
 
@@ -97,19 +102,9 @@ impl Command {
         Command { unit, function: target.function, at: target.at, words }
     }
 
-    /// Modbus address of the device.
-    pub const fn unit(&self) -> u8 {
-        self.unit
-    }
-
-    /// Which function code.
-    pub const fn function(&self) -> WriteFunction {
-        self.function
-    }
-
-    /// PDU address of the first coil or register.
-    pub const fn at(&self) -> u16 {
-        self.at
+    /// Modbus address of the device, function, and PDU address of the first coil or register.
+    pub const fn target(&self) -> (u8, WriteFunction, u16) {
+        (self.unit, self.function, self.at)
     }
 
     /// What is written.

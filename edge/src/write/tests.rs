@@ -71,8 +71,8 @@ fn with_all_gates_open_there_is_a_permit_for_that_value_and_a_short_time() {
     let permit = proposal.permit(latest(5.0, 2.5, Quality::Ok, 6), NOW).unwrap();
     assert_eq!((permit.device(), permit.accepted().words.as_slice(), permit.accepted().reads), (1, &[0xFF00][..], 1));
     assert!(permit.holds(NOW + HOLDS) && !permit.holds(NOW + HOLDS + Duration::from_millis(1)));
-    let command = permit.command();
-    assert_eq!((command.unit(), command.function(), command.at()), (1, WriteFunction::Coil, 0));
+    let command = permit.command(&[]).unwrap();
+    assert_eq!(command.target(), (1, WriteFunction::Coil, 0));
     let always = Proposal::new(&config, "relay-1", "relay_2", "off").unwrap();
     assert!(always.permit(|_, _| None, NOW).is_ok());
 }

@@ -15,16 +15,16 @@ use super::write::read_writes;
 use crate::problem::{Problem, line_at};
 use crate::words::DeviceType;
 
-const CONFIDENCES: &[(&str, Confidence)] =
+pub(super) const CONFIDENCES: &[(&str, Confidence)] =
     &[("high", Confidence::High), ("medium", Confidence::Medium), ("low", Confidence::Low)];
-const PARITIES: &[(&str, Parity)] = &[("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
-const FUNCTIONS: &[(&str, Function)] = &[
+pub(super) const PARITIES: &[(&str, Parity)] = &[("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
+pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("holding", Function::Holding),
     ("input", Function::Input),
     ("coil", Function::Coil),
     ("discrete", Function::Discrete),
 ];
-const POLLS: &[(&str, Poll)] =
+pub(super) const POLLS: &[(&str, Poll)] =
     &[("fast", Poll::Fast), ("slow", Poll::Slow), ("once", Poll::Once), ("demand", Poll::Demand)];
 
 /// How often registers are read: their class, and a pace of their own.
@@ -223,7 +223,7 @@ pub(super) fn read_cadence(report: &mut Report<'_>, table: &mut Fields<'_>) -> O
     every.map(|every| (Poll::Slow, Some(every))).or(poll.map(|poll| (poll, None)))
 }
 
-fn read_models(report: &mut Report<'_>, table: &Fields<'_>, numbers: &[i64]) -> Vec<u16> {
+pub(super) fn read_models(report: &mut Report<'_>, table: &Fields<'_>, numbers: &[i64]) -> Vec<u16> {
     let models: Vec<u16> =
         numbers.iter().filter_map(|&id| u16::try_from(id).ok()).filter(|&id| id != super::sunspec::END).collect();
     if models.len() != numbers.len() {

@@ -40,21 +40,21 @@ pub(super) const KINDS: &[(&str, Kind)] = &[
 ];
 
 pub(super) const ORDERS: &[(&str, Order)] = &[("high_first", Order::HighFirst), ("low_first", Order::LowFirst)];
-const REASONS: &[(&str, Reason)] = &[
+pub(super) const REASONS: &[(&str, Reason)] = &[
     ("not_implemented", Reason::NotImplemented),
     ("unavailable", Reason::Unavailable),
     ("over_range", Reason::OverRange),
     ("under_range", Reason::UnderRange),
     ("sensor_fault", Reason::SensorFault),
 ];
-const IDENTITIES: &[(&str, Identity)] = &[
+pub(super) const IDENTITIES: &[(&str, Identity)] = &[
     ("manufacturer", Identity::Manufacturer),
     ("model", Identity::Model),
     ("serial_number", Identity::SerialNumber),
     ("firmware_version", Identity::FirmwareVersion),
     ("hardware_version", Identity::HardwareVersion),
 ];
-const OPERATIONS: &[(&str, Operation)] =
+pub(super) const OPERATIONS: &[(&str, Operation)] =
     &[("sum", Operation::Sum), ("mean", Operation::Mean), ("max", Operation::Max), ("min", Operation::Min)];
 
 /// The registers of an area by name, so that references become indices.

@@ -6,6 +6,7 @@
 mod bad_configuration;
 mod bad_input;
 mod bus_to_answer;
+mod carried;
 mod cloned;
 mod clockless;
 mod dead_device;

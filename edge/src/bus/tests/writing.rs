@@ -36,7 +36,7 @@ struct Seen {
 
 struct Relays {
     config: Config,
-    clock: Arc<SystemClock>,
+    clock: Arc<dyn Clock>,
     seen: Arc<Mutex<Seen>>,
     writer: mpsc::Sender<Order>,
     _stop: DropGuard,
@@ -60,9 +60,9 @@ impl Relays {
              writes = [\"relay_3\"]\n[[device.interlock]]\nwrites = [\"relay_3\"]\nalways = true\n"
         );
         let config = read(&text, Path::new(""));
-        let clock = Arc::new(SystemClock::default());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let (out, mut readings) = mpsc::channel(1_024);
-        let bus = Bus::new(&config, 0, Arc::clone(&clock) as Arc<dyn Clock>, out);
+        let bus = Bus::all(&config, &clock, &out).remove(0);
         let writer = bus.writer();
         let stop = CancellationToken::new();
         bus.start(stop.clone()).unwrap();
@@ -197,9 +197,9 @@ async fn a_device_that_has_not_shown_who_it_is_is_not_written_to() {
          [[device]]\nid = \"relay-1\"\nbus = \"lan\"\nprofile = \"waveshare-relay-8ch\"\ninterval = \"100ms\"\n\
          writes = [\"relay_3\"]\n[[device.interlock]]\nwrites = [\"relay_3\"]\nalways = true\n";
     let config = read(text, Path::new(""));
-    let clock = Arc::new(SystemClock::default());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let (out, _readings) = mpsc::channel(64);
-    let bus = Bus::new(&config, 0, Arc::clone(&clock) as Arc<dyn Clock>, out);
+    let bus = Bus::all(&config, &clock, &out).remove(0);
     let writer = bus.writer();
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();

@@ -14,8 +14,11 @@ use super::condition::Test;
 use super::decimal::Decimal;
 use super::kind::{Kind, Order};
 use super::model::Function;
+use super::sunspec::Model;
 
 pub(super) use read::read_writes;
+#[cfg(test)]
+pub(super) use read::{ACCESSES, FUNCTIONS, KINDS, REFRESH};
 
 /// Most writes of a profile, repeated ones counted.
 pub const WRITES_MAX: usize = 64;
@@ -33,6 +36,8 @@ pub struct Write {
     pub name: String,
     /// Unit id where it is not the device's own.
     pub unit: Option<u8>,
+    /// SunSpec models of which one has it; addresses are then offsets from the model's id word.
+    pub models: Vec<u16>,
     /// Where it is written.
     pub target: Target,
     /// Whether it can be read itself.
@@ -94,7 +99,7 @@ impl WriteFunction {
 pub struct Target {
     /// With which function code.
     pub function: WriteFunction,
-    /// PDU address of the first register or coil.
+    /// PDU address of the first register or coil, or the offset from the model's id word.
     pub at: u16,
     /// The type of the number.
     pub form: Form,
@@ -162,7 +167,9 @@ pub struct Seen {
     pub unit: Option<u8>,
     /// Function to read with.
     pub function: Function,
-    /// PDU address.
+    /// SunSpec models of which one has it.
+    pub models: Vec<u16>,
+    /// PDU address, or the offset from the model's id word.
     pub at: u16,
     /// How many registers.
     pub count: u16,
@@ -341,6 +348,17 @@ impl Write {
         });
         self.allowed_when.iter().map(|guard| &guard.seen).chain(keys).chain([&self.shows])
     }
+}
+
+/// The PDU address of something on a device with these SunSpec models; `wanted` are those of which
+/// one has it, none where addresses are fixed. `None` when the device does not have it.
+pub fn address(wanted: &[u16], at: u16, count: u16, models: &[Model]) -> Option<u16> {
+    if wanted.is_empty() {
+        return Some(at);
+    }
+    let model = models.iter().find(|model| wanted.contains(&model.id))?;
+    let fits = u32::from(at) + u32::from(count) <= u32::from(model.length) + 2;
+    model.start.checked_add(at).filter(|_| fits)
 }
 
 impl Target {

@@ -7,24 +7,26 @@ use super::*;
 use crate::profile::fields::{Fields, Report};
 use crate::profile::kind::{Kind, Order};
 use crate::profile::model::Area;
+use crate::profile::parse::read_models;
 use crate::profile::register::ORDERS;
 use crate::profile::relation::{Repeat, read_repeat, read_test};
 
-const FUNCTIONS: &[(&str, WriteFunction)] = &[
+pub(in crate::profile) const FUNCTIONS: &[(&str, WriteFunction)] = &[
     ("coil", WriteFunction::Coil),
     ("coils", WriteFunction::Coils),
     ("register", WriteFunction::Register),
     ("registers", WriteFunction::Registers),
 ];
 /// The types that can be written.
-const KINDS: &[(&str, Kind)] = &[("u16", Kind::U16), ("i16", Kind::I16), ("u32", Kind::U32), ("i32", Kind::I32)];
-const ACCESSES: &[(&str, Access)] = &[("rw", Access::ReadWrite), ("wo", Access::WriteOnly)];
+pub(in crate::profile) const KINDS: &[(&str, Kind)] =
+    &[("u16", Kind::U16), ("i16", Kind::I16), ("u32", Kind::U32), ("i32", Kind::I32)];
+pub(in crate::profile) const ACCESSES: &[(&str, Access)] = &[("rw", Access::ReadWrite), ("wo", Access::WriteOnly)];
 /// What function code 5 sends for on and for off, and what the coil then reads.
 const COIL: [(i64, i64); 2] = [(0xFF00, 1), (0, 0)];
 /// In what time devices fall back.
-const REFRESH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
+pub(in crate::profile) const REFRESH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
 
-/// The writes of a profile, copies of repeated ones included. `discovers`: addresses are not fixed.
+/// The writes of a profile, copies of repeated ones included. `discovers`: models are found.
 pub(in crate::profile) fn read_writes(
     report: &mut Report<'_>,
     top: &mut Fields<'_>,
@@ -32,17 +34,12 @@ pub(in crate::profile) fn read_writes(
     discovers: bool,
 ) -> Vec<Write> {
     let tables = top.tables(report, "write");
-    if discovers && !tables.is_empty() {
-        let message = "needs fixed addresses, and this profile discovers them";
-        top.wrong(report, "write", message, "remove it: what is discovered is not written");
-        return Vec::new();
-    }
     let mut writes = Vec::new();
     let mut lines = HashMap::new();
     for mut table in tables {
         let repeat = read_repeat(report, &mut table, Some(&HashMap::new()));
         for copy in 0..repeat.as_ref().map_or(1, |repeat| repeat.count) {
-            let mut place = Place { report: &mut *report, areas, repeat: repeat.as_ref(), copy };
+            let mut place = Place { report: &mut *report, areas, discovers, repeat: repeat.as_ref(), copy };
             let write = place.write(&mut table);
             if let Some(first) = write.as_ref().and_then(|write| lines.insert(write.name.clone(), table.line)) {
                 let message = format!("is also the name of the write in line {first}");
@@ -63,6 +60,7 @@ pub(in crate::profile) fn read_writes(
 struct Place<'p, 'r> {
     report: &'p mut Report<'r>,
     areas: &'p [Area],
+    discovers: bool,
     repeat: Option<&'p Repeat>,
     copy: u16,
 }
@@ -73,11 +71,18 @@ impl Place<'_, '_> {
         let name = table.require(self.report, "name", name)?;
         let name = Repeat::name(self.repeat, &name, self.copy.into());
         let unit = table.integer(self.report, "unit", 1..=255);
+        let models = match table.integers(self.report, "models") {
+            Some(models) => read_models(self.report, table, &models),
+            None => Vec::new(),
+        };
+        if !models.is_empty() && !self.discovers {
+            table.wrong(self.report, "models", "needs `[discovery]`", "add `[discovery]`, or remove `models`");
+        }
         let target = self.target(table, true)?;
         let access = table.word(self.report, "access", ACCESSES).unwrap_or(Access::ReadWrite);
         let complement = table.flag(self.report, "complement").unwrap_or(false);
         self.check_complement(table, complement, access, target);
-        let (shows, within, reads) = self.read_back(table, &name, unit, target, access)?;
+        let (shows, within, reads) = self.read_back(table, (&name, unit, &models), target, access)?;
         let elsewhere = access == Access::WriteOnly || shows.name != name;
         let allowed = self.allowed(table, target, elsewhere, reads);
         let refresh = table.duration(self.report, "refresh", REFRESH);
@@ -86,6 +91,7 @@ impl Place<'_, '_> {
         Some(Write {
             name,
             unit,
+            models,
             target,
             access,
             allowed: allowed?,
@@ -132,7 +138,8 @@ impl Place<'_, '_> {
             return None;
         };
         if first.checked_add(kind.width() - 1).is_none() {
-            table.wrong(self.report, "at", "ends beyond 65535", "correct `at` or the type");
+            let line = table.line_of(self.report, "at");
+            self.report.add(line, &table.path, "ends beyond address 65535", "correct `at` or the type");
         }
         Some(Target { function, at: first, form })
     }
@@ -150,8 +157,7 @@ impl Place<'_, '_> {
     fn read_back(
         &mut self,
         table: &mut Fields<'_>,
-        name: &str,
-        unit: Option<u8>,
+        (name, unit, models): (&str, Option<u8>, &[u16]),
         target: Target,
         access: Access,
     ) -> Option<(Seen, Duration, Option<i64>)> {
@@ -159,6 +165,7 @@ impl Place<'_, '_> {
             name: name.to_owned(),
             unit,
             function: target.function.reads(),
+            models: models.to_vec(),
             at: target.at,
             count: target.form.kind.width(),
             form: Some(match target.function {
@@ -209,6 +216,7 @@ impl Place<'_, '_> {
         Some(Seen {
             unit: area.unit,
             function: area.function,
+            models: area.models.clone(),
             at: register.at,
             count: register.width(),
             form: whole.then_some(form),

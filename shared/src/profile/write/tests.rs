@@ -155,7 +155,7 @@ fn a_mistake_names_its_write_and_key() {
         ),
         ("at = 8\n", "", "write.lamp.at: is missing"),
         ("step = 16", "step = 65530", "write.lamp.repeat: leaves the addresses"),
-        ("at = 1\n", "at = 65535\n", "write.limit.at: ends beyond 65535"),
+        ("at = 1\n", "at = 65535\n", "write.limit: ends beyond address 65535"),
         ("type = \"i32\"", "type = \"f32\"", "write.limit.type: is not one of \"u16\", \"i16\", \"u32\", \"i32\""),
         (
             "function = \"registers\"\nat = 1\n",
@@ -233,10 +233,15 @@ fn a_mistake_names_its_write_and_key() {
 }
 
 #[test]
-fn what_is_discovered_is_not_written() {
-    let text = format!(
-        "{HEAD}[discovery]\nkind = \"sunspec\"\nfunction = \"holding\"\nbases = [0]\n[[area]]\nname = \"m\"\nfunction = \"holding\"\nmodels = [1]\nregisters = [{{ name = \"r\", at = 2, type = \"u16\", metric = \"x_r\" }}]\n[[write]]\nname = \"w\"\nfunction = \"register\"\nat = 0\nrange = [0, 1]\n"
-    );
-    let problems = parse("m-x.toml", &text).unwrap_err();
-    assert_eq!(problems[0].message, "needs fixed addresses, and this profile discovers them");
+fn in_a_model_addresses_count_from_its_id_word() {
+    let write = "[[write]]\nname = \"connect\"\nfunction = \"register\"\nmodels = [123]\nat = 4\nrange = [0, 1]\n";
+    let area = "[discovery]\nkind = \"sunspec\"\nfunction = \"holding\"\nbases = [0]\n[[area]]\nname = \"m\"\nfunction = \"holding\"\nmodels = [1]\nregisters = [{ name = \"r\", at = 2, type = \"u16\", metric = \"x_r\" }]\n";
+    let write = &profile(&[HEAD, area, write].concat()).writes[0];
+    let models = [Model { id: 1, start: 2, length: 66 }, Model { id: 123, start: 70, length: 24 }];
+    assert_eq!(address(&write.models, write.target.at, 1, &models), Some(74));
+    assert_eq!(address(&write.shows.models, write.shows.at, 1, &models), Some(74));
+    assert_eq!(address(&write.models, 25, 2, &models), None);
+    assert_eq!(address(&write.models, 4, 1, &models[..1]), None);
+    assert_eq!(address(&[], 4, 1, &[]), Some(4));
+    assert!(problems("name = \"limit\"\n", "name = \"limit\"\nmodels = [1]\n")[0].contains("needs `[discovery]`"));
 }
