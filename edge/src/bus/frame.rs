@@ -91,13 +91,15 @@ impl Request {
         [self.function.code(), start_high, start_low, count_high, count_low]
     }
 
-    fn tcp_frame(&self, transaction: u16) -> [u8; TCP_REQUEST] {
+    /// The frame on TCP.
+    pub fn tcp_frame(&self, transaction: u16) -> [u8; TCP_REQUEST] {
         let [high, low] = transaction.to_be_bytes();
         let [function, a, b, c, d] = self.pdu();
         [high, low, 0, 0, 0, 6, self.unit, function, a, b, c, d]
     }
 
-    fn rtu_frame(&self) -> [u8; RTU_REQUEST] {
+    /// The frame on RTU.
+    pub fn rtu_frame(&self) -> [u8; RTU_REQUEST] {
         let [function, a, b, c, d] = self.pdu();
         let [low, high] = crc(&[self.unit, function, a, b, c, d]).to_le_bytes();
         [self.unit, function, a, b, c, d, low, high]
@@ -361,7 +363,7 @@ mod tests {
             (sealed(&[16, 0x83, 2]), Received::Stray(5, Stray::Foreign)),
             (sealed(&[16, 6, 0, 1, 0, 2]), Received::Stray(8, Stray::Foreign)),
             (sealed(&[16, 3, 0, 0, 0, 2]), Received::Stray(8, Stray::Foreign)),
-            (READ.on_rtu().to_vec(), Received::Stray(8, Stray::Echo)),
+            (READ.rtu_frame().to_vec(), Received::Stray(8, Stray::Echo)),
             (vec![0], Received::Stray(1, Stray::Noise)),
             (vec![0xFF, 17, 3], Received::Stray(1, Stray::Noise)),
             (vec![16, 0x2B, 14, 1], Received::Stray(1, Stray::Noise)),

@@ -197,7 +197,7 @@ fn device() -> Value {
             ),
             ("rated", rated),
             ("writes", any_list("What of its profile may be written; each needs an interlock", any_text("Its name"))),
-            ("interlock", any_list("What must hold while something is written", interlock())),
+            ("interlock", list("What must hold while something is written", interlock())),
         ],
         &["id", "bus", "profile"],
     )

@@ -8,7 +8,7 @@ pub(super) fn tables_of(item: &Item) -> Option<Vec<(&dyn TableLike, Option<usize
         let table = |table| (table as &dyn TableLike, Table::span(table).map(|span| span.start));
         return Some(tables.iter().map(table).collect());
     }
-    let tables = item.as_array()?.iter().map(|value| {
+    let tables = item.as_array().filter(|list| !list.is_empty())?.iter().map(|value| {
         let table = value.as_inline_table()?;
         Some((table as &dyn TableLike, value.span().map(|span| span.start)))
     });
