@@ -35,7 +35,15 @@ fn beside(profile: &Profile, folders: &[PathBuf]) -> Vec<Problem> {
     let path = folder.join(format!("{}.samples.toml", profile.name));
     match std::fs::read_to_string(&path) {
         Ok(text) => problems(profile, &path.display().to_string(), &text),
-        Err(_) => Vec::new(), // a profile without samples is none the worse
+        // A profile without samples is none the worse.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => vec![Problem {
+            file: path.display().to_string(),
+            line: None,
+            key: String::new(),
+            message: format!("cannot be read: {error}"),
+            remedy: "give the gateway the right to read it, or remove it".to_owned(),
+        }],
     }
 }
 
@@ -300,5 +308,7 @@ water_distance_m = 3.456
         assert_eq!(check(folder.path(), other.path(), "own"), 1, "once, though two devices have the profile");
         assert_eq!(check(other.path(), folder.path(), "own"), 0, "those beside the profile that is used");
         assert_eq!(check(folder.path(), other.path(), "eastron-sdm630"), 0);
+        std::fs::create_dir(other.path().join("own.samples.toml")).unwrap();
+        assert_eq!(check(other.path(), folder.path(), "own"), 1, "what cannot be read is told");
     }
 }
