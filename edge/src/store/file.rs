@@ -34,6 +34,8 @@ pub(super) struct StoreFile {
     pub(super) places: Vec<i64>,
     /// What is not sealed yet, by number of the flush.
     pub(super) journal: BTreeMap<i64, Entry>,
+    /// Rows of the journal that wait to be used again.
+    pub(super) free_slots: BTreeSet<i64>,
     pub(super) next_flush: i64,
     /// Boots that have undated rows.
     pub(super) undated: BTreeSet<i64>,

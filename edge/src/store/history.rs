@@ -45,7 +45,7 @@ impl History {
         // Both tables as of one moment: sealing moves readings from one to the other.
         connection.execute_batch("begin")?;
         let mut flushes = connection
-            .prepare("select readings from flushes where boot is null and from_ms < ?1 order by number desc")?;
+            .prepare("select readings from journal where boot is null and from_ms < ?1 order by number desc")?;
         let device =
             connection.query_row("select number from devices where key = ?1", [key], |row| row.get::<_, i64>(0));
         let Some(number) = device.optional()? else { return Ok(()) };

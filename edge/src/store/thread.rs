@@ -231,7 +231,7 @@ impl Keeper {
     }
 
     fn flush(&mut self, flush: &Flush) -> Result<(), StoreError> {
-        let done = self.guarded(|file, _| file.commit(Some(flush)));
+        let done = self.guarded(|file, now| file.commit_flush(flush, now));
         match &done {
             Ok(()) => {
                 if self.error.take().is_some() {

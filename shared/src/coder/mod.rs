@@ -81,7 +81,7 @@ fn decode_with(model: Model, first: i64, k: u32, reader: &mut Reader<'_>, count:
     }
     // Each value takes a bit at least: what is not there takes no memory either.
     if count - given.len() > reader.rest().len().saturating_mul(8) {
-        return Err(Malformed::Truncated("Rice bits"));
+        return Err(Malformed::Truncated("coded integers"));
     }
     let mut values = Vec::with_capacity(count);
     values.extend_from_slice(given.as_slice());

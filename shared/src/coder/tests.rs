@@ -100,7 +100,7 @@ fn regular_times_cost_almost_nothing() {
 #[test]
 fn what_is_not_there_takes_no_memory() {
     let bytes = bytes_of(&[1, 2, 4, 8]);
-    assert_eq!(decode(&mut Reader::new(&bytes), 65_536), Err(Malformed::Truncated("Rice bits")));
+    assert_eq!(decode(&mut Reader::new(&bytes), 65_536), Err(Malformed::Truncated("coded integers")));
 }
 
 #[test]
