@@ -22,6 +22,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod wear;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ pub use history::History;
 pub use open::OpenError;
 pub use take::{Cargo, Lane, Limits, Outgoing};
 pub use thread::{Figures, Oldest, Store, start};
+pub use wear::Written;
 
 /// What a store is opened with.
 #[derive(Debug, Clone)]

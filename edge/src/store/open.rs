@@ -14,6 +14,7 @@ use super::damage::{self, Lost};
 use super::file::{Device, Stamp, StoreFile};
 use super::gaps::OpenGap;
 use super::journal::{Entry, Open};
+use super::wear::Wear;
 use super::{Left, Settings, StoreError, schema};
 use crate::clock::Anchor;
 
@@ -115,6 +116,7 @@ struct Loaded {
     undated: BTreeSet<i64>,
     open_gaps: Vec<OpenGap>,
     dead_letters: u64,
+    wear: Wear,
     now: Duration,
 }
 
@@ -165,6 +167,7 @@ fn load(settings: &Settings, path: &Path, now: Duration) -> Result<Loaded, Store
         undated,
         open_gaps,
         dead_letters: dead_letters.unsigned_abs(),
+        wear: Wear::load(&connection)?,
         connection,
         now,
     })
@@ -200,6 +203,7 @@ impl Loaded {
             backlog: 0,
             dead_letters: self.dead_letters,
             commits: 0,
+            wear: self.wear,
         };
         file.mending(StoreFile::find_last)?;
         file.begin(self.was_running, lost)?;

@@ -142,10 +142,14 @@ impl StoreFile {
         Ok(restored)
     }
 
-    /// Commits the flush, with the receipts once they have waited for some.
+    /// Commits the flush, with the receipts once they have waited for some, or when one tells more than
+    /// what is settled.
     pub(super) fn commit_flush(&mut self, flush: &Flush, now: Duration) -> Result<(), StoreError> {
         let since = self.first_receipt_at.filter(|&since| now.saturating_sub(since) < WRITE_AFTER);
-        if since.is_none() || self.receipts.len() >= RECEIPTS_MAX {
+        let tells_more =
+            |settlement: &Settlement| !settlement.dead_letters.is_empty() || !settlement.announced.is_empty();
+        let more = self.receipts.iter().any(|receipt| tells_more(&receipt.settlement));
+        if since.is_none() || more || self.receipts.len() >= RECEIPTS_MAX {
             return self.commit(Some(flush));
         }
         let receipts = std::mem::take(&mut self.receipts);

@@ -11,13 +11,14 @@ mod live;
 mod process;
 mod report;
 mod socket;
+mod store;
 mod web;
 mod wire;
 
 use report::Report;
 
 /// The suites, in the order in which they run.
-const SUITES: [&str; 3] = ["spine", "live", "web"];
+const SUITES: [&str; 4] = ["spine", "live", "web", "store"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -25,6 +26,9 @@ async fn main() -> anyhow::Result<()> {
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     if let [live::BARE, port] = Vec::from_iter(named.iter().map(String::as_str))[..] {
         return live::serve_bare(port.parse()?).await;
+    }
+    if let [store::STORE, feed, folder, days] = Vec::from_iter(named.iter().map(String::as_str))[..] {
+        return store::store(feed.as_ref(), folder.as_ref(), days.parse()?).await;
     }
     if let Some(unknown) = named.iter().find(|name| !SUITES.contains(&name.as_str())) {
         anyhow::bail!("no suite `{unknown}`; one of: {}", SUITES.join(", "));
@@ -35,6 +39,7 @@ async fn main() -> anyhow::Result<()> {
             "spine" => spine(&mut report).await,
             "live" => live::measure(&mut report).await,
             "web" => web::measure(&mut report).await,
+            "store" => store::measure(&mut report).await,
             _ => unreachable!("every suite stands above"),
         }
         report.print();
@@ -44,7 +49,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn spine(report: &mut Report) {
-    wire::measure(report);
+    wire::measure(report, ["wire.bytes_per_reading_60s", "wire.bytes_per_reading_600s"]);
     socket::measure(report).await;
     ingest::measure(report).await;
     edge::measure(report).await;

@@ -63,11 +63,11 @@ fn a_file_of_version_1_is_brought_to_this_one() {
             "create table old (number integer primary key, boot integer, from_ms integer not null, rows integer not null, \
              readings blob not null) strict;
              insert into old select number, boot, from_ms, rows, readings from journal;
-             drop view journal; drop table sealed; drop table flushes; alter table old rename to flushes;
+             drop view journal; drop table sealed; drop table written; drop table flushes; alter table old rename to flushes;
              pragma user_version = 1;",
         )
         .unwrap();
-    file.close().unwrap();
+    drop(file);
     let mut file = open(folder.path());
     commit(&mut file, 12..14);
     file.seal(Duration::ZERO).unwrap();
