@@ -49,7 +49,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn spine(report: &mut Report) {
-    wire::measure(report, ["wire.bytes_per_reading_60s", "wire.bytes_per_reading_600s"]);
+    wire::measure(report);
     socket::measure(report).await;
     ingest::measure(report).await;
     edge::measure(report).await;
