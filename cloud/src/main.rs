@@ -2,8 +2,9 @@
 //!
 //! Exit codes: 0 done, 64 wrong arguments, 69 a needed thing is missing, 70 a bug, 78 wrong settings.
 
-use std::io::{IsTerminal as _, Read as _};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -16,18 +17,23 @@ use riverwatts_cloud::http::check::Check;
 use riverwatts_cloud::http::frame::REQUEST;
 use riverwatts_cloud::http::health;
 use riverwatts_cloud::serve::{ServeError, open, open_db, serve};
+use riverwatts_cloud::store::gateways;
 use riverwatts_cloud::store::users::{self, NewUser};
+use riverwatts_shared::carry::Reader;
 use riverwatts_shared::time::{Clock as _, SystemClock};
 use riverwatts_shared::words::UserRole;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Longest password that is read from standard input, in bytes, its line end included.
 const PASSWORD_BYTES_MAX: u64 = 1_024;
+/// How much of a carried file is read at once, in bytes.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// The cloud service of RiverWatts.
 #[derive(Parser)]
@@ -54,6 +60,16 @@ enum Command {
     Migrate {
         #[command(flatten)]
         place: Place,
+    },
+    /// Takes a file that was carried out of a site, while the service does not run.
+    Import {
+        #[command(flatten)]
+        place: Place,
+        /// The file that `riverwatts-edge export` wrote.
+        file: PathBuf,
+        /// The gateway that it is of, where the file does not say.
+        #[arg(long)]
+        gateway: Option<Uuid>,
     },
     /// Makes an administrator; the password comes from standard input.
     CreateAdmin {
@@ -144,6 +160,10 @@ async fn run(command: Command) -> Result<(), Failure> {
             open_db(&config).await?.close().await;
             Ok(())
         }
+        Command::Import { place, file, gateway } => {
+            let config = Config::read(&Arguments { data: place.data, ..Arguments::default() }, &env)?;
+            import(&config, &file, gateway).await
+        }
         Command::CreateAdmin { place, email, password_stdin: _ } => {
             let config = Config::read(&Arguments { data: place.data, ..Arguments::default() }, &env)?;
             create_admin(&config, email).await
@@ -172,6 +192,46 @@ async fn run_service(config: &Config) -> Result<(), Failure> {
     serve(app, listener, stop).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Takes the file and prints what became of it, also of a file that cannot be read to its end.
+async fn import(config: &Config, path: &Path, gateway: Option<Uuid>) -> Result<(), Failure> {
+    let no_file =
+        |error: std::io::Error| Failure::new(69, anyhow::Error::new(error).context(path.display().to_string()));
+    let mut file = File::open(path).map_err(no_file)?;
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut length = file.read(&mut piece).map_err(no_file)?;
+    let of_file = match Reader::of(&piece[..length]) {
+        Ok(gateway) => gateway,
+        Err(error) => return Err(Failure::new(69, anyhow::anyhow!("{}: {error}", path.display()))),
+    };
+    let Some(id) = gateway.or(of_file) else {
+        return Err(Failure::usage(
+            "the file is of a gateway that was not enrolled; name its gateway by --gateway".to_owned(),
+        ));
+    };
+    let app = match open(config).await {
+        Err(error @ ServeError::Locked(_)) => {
+            let way = "while the service runs, send it the file: POST /api/v1/gateways/{id}/import";
+            return Err(Failure::new(69, anyhow::Error::new(error).context(way)));
+        }
+        opened => opened?,
+    };
+    let found = gateways::by_id(&app.db, id).await.map_err(ServeError::from)?;
+    let gateway = found.ok_or_else(|| Failure::new(69, anyhow::anyhow!("there is no gateway {id} here")))?;
+    let mut import = app.ingest.import(&gateway);
+    let mut taken = Ok(());
+    while taken.is_ok() && length > 0 {
+        taken = import.feed(&piece[..length], app.clock.wall()).await;
+        length = file.read(&mut piece).map_err(no_file)?;
+    }
+    let so_far = import.so_far().clone();
+    let ended = taken.and_then(|()| import.finish().map(|_| ()));
+    let counts = serde_json::to_string(&so_far).context("counts are JSON").map_err(|error| Failure::new(70, error))?;
+    writeln!(std::io::stdout(), "{counts}").map_err(|error| Failure::new(69, error))?;
+    app.readings.close().await;
+    app.db.close().await;
+    ended.map_err(|error| Failure::new(69, error))
 }
 
 async fn create_admin(config: &Config, email: String) -> Result<(), Failure> {

@@ -40,6 +40,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(8);
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// How often the recorder of numbers tidies up, which bounds its memory when nobody reads them.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// Name of the file that is locked while the service runs.
+const LOCK_FILE: &str = "service.lock";
 /// Name of the file with the secret that was made at the first start.
 const SECRET_FILE: &str = "jwt.secret";
 
@@ -54,6 +56,9 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// Another program works on the folder; readings have one writer.
+    #[error("{0} is in use by another riverwatts-cloud; stop it, or give each a folder of its own by --data")]
+    Locked(String),
     /// The database cannot be used.
     #[error("{error}: {reason}", reason = source_of(error))]
     Db {
@@ -103,6 +108,7 @@ pub async fn open(config: &Config) -> Result<AppState, ServeError> {
         access_lives: config.access_lives,
         refresh_lives: config.refresh_lives,
     };
+    let lock = Arc::new(lock_folder(&config.data)?);
     let db = open_db(config).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let auth = Auth::new(&settings);
@@ -123,7 +129,7 @@ pub async fn open(config: &Config) -> Result<AppState, ServeError> {
     let live = Live::new(db.clone(), readings.clone(), presence.clone(), Arc::clone(&clock));
     let ingest = Ingest::new(db.clone(), readings.clone(), live.clone()).await?;
     let (places, settings) = (Places::default(), Arc::new(settings));
-    Ok(AppState { db, readings, ingest, live, places, presence, clock, auth, settings })
+    Ok(AppState { db, readings, ingest, live, places, presence, clock, auth, settings, lock })
 }
 
 /// Serves on `listener` until `stop`; requests in hand may finish within 8 s.
@@ -174,6 +180,19 @@ fn make_folder(data: &Path) -> Result<(), ServeError> {
     // Whoever reads the records reads password hashes too.
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
     made.map_err(|source| ServeError::Data { path: data.display().to_string(), source })
+}
+
+/// Held while the service works on the folder, so that no second one does.
+fn lock_folder(data: &Path) -> Result<fs::File, ServeError> {
+    let path = data.join(LOCK_FILE);
+    let error = |source| ServeError::Data { path: path.display().to_string(), source };
+    let options = || fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let lock = options().map_err(error)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(ServeError::Locked(data.display().to_string())),
+        Err(fs::TryLockError::Error(source)) => Err(error(source)),
+    }
 }
 
 /// The secret in the data folder; made when there is none, readable by the owner only.

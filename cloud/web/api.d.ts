@@ -168,6 +168,21 @@ export interface Health {
   status: string;
 }
 
+/** What became of a carried file. */
+export interface Imported {
+  /** Readings stored now. */
+  accepted: number;
+  /** Readings that were there before, with the same values. */
+  duplicates: number;
+  /** Readings refused, the first thousand of them. */
+  rejected: Rejected[];
+  /** How many were refused beyond those. */
+  rejected_more: number;
+  /** Keys of devices that another active gateway of the site holds: import the file again once an
+admin has confirmed their move. */
+  waiting: string[];
+}
+
 /** Body of `POST /auth/login`. */
 export interface Login {
   email: string;

@@ -1,17 +1,27 @@
 //! `riverwatts-demo`: the virtual river site alone, or with gateway and cloud beside it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use riverwatts_demo::devices::Device;
+use riverwatts_demo::faults::script;
+use riverwatts_demo::modbus::line::Pace;
+use riverwatts_demo::modbus::log::Log;
+use riverwatts_demo::modbus::station::Named;
+use riverwatts_demo::modbus::tcp::Frames;
 use riverwatts_demo::narrate::narrate;
 use riverwatts_demo::profiled::{Names, ProfileError, Profiled, Script, ValuesError, load, names};
 use riverwatts_demo::run::{DemoError, Options, PASSWORD, Ready, sign_ins};
-use riverwatts_demo::serve::{Bound, PLAIN_MAX, PlainBy, Plan};
+use riverwatts_demo::serve::{Bound, Line, PLAIN_MAX, PlainBy, Plan, of_site};
 use riverwatts_demo::site::{Laws, Site};
 use riverwatts_demo::story::{Event, Story, Turn};
+use riverwatts_shared::problem::Problem;
+use riverwatts_shared::profile;
 use riverwatts_shared::time::{Clock, SystemClock, parse_duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -45,15 +55,33 @@ struct DevicesArgs {
     /// First TCP port of the virtual devices; 0 takes free ones.
     #[arg(long, default_value_t = 5020)]
     modbus_port: u16,
-    /// Put meter-1 on a pseudo-terminal under this name, instead of on TCP.
-    #[arg(long, value_name = "PATH")]
-    meter_line: Option<PathBuf>,
+    /// RTU frames in the sockets, as a device server passes them on (kind = "rtu-tcp" in edge.toml).
+    #[arg(long, conflicts_with = "line")]
+    rtu_tcp: bool,
+    /// All devices on one serial line, a pseudo-terminal under this name, instead of on TCP.
+    #[arg(long, value_name = "PATH", conflicts_with = "by")]
+    line: Option<PathBuf>,
+    /// Speed of the line, bit/s: each byte takes its time; without, they take none.
+    #[arg(long, value_name = "N", requires = "line", value_parser = clap::value_parser!(u32).range(300..=4_000_000))]
+    baud: Option<u32>,
+    /// Parity on the line: a byte has 10 bits without, 11 with one.
+    #[arg(long, value_enum, default_value = "none", requires = "baud")]
+    parity: Parity,
+    /// How long devices on the line think, like 5ms; without, as long as a frame needs to be over.
+    #[arg(long, value_name = "DURATION", requires = "line", value_parser = parse_duration, default_value = "0s", hide_default_value = true)]
+    answer_after: Duration,
     /// Serve this many plain devices of ten registers, too.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=i64::from(PLAIN_MAX)))]
     count: u32,
     /// How plain devices are told apart.
     #[arg(long, value_enum, default_value = "unit")]
     by: PlainBy,
+    /// Let answers go wrong as a script says, the same for the same seed; docs/virtual-site.md has its words.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// Write every request and what was said to a file, a JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// Let things happen at the site, over and over: all, or some of debris,dead-sensor,ice.
     #[arg(
         long,
@@ -65,7 +93,7 @@ struct DevicesArgs {
     )]
     story: Vec<Event>,
     /// Serve a device of this profile, a name or a file, instead of the site; repeat for more, each at the next port.
-    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["meter_line", "count", "by", "story", "seed"])]
+    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["count", "by", "story"])]
     profile: Vec<String>,
     /// What the devices of profiles show, by metric or alarm, like power_output_kw=12.5; others rest.
     #[arg(long, value_name = "NAME=NUMBER", requires = "profile")]
@@ -122,9 +150,26 @@ struct RiverArgs {
     /// Seconds of the river's record, or of the table, that pass in one second.
     #[arg(long, default_value_t = 1.0, value_parser = river_speed)]
     speed: f64,
-    /// Same seed, same turbulence.
+    /// Same seed, same turbulence, and the same faults.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Parity {
+    None,
+    Even,
+    Odd,
+}
+
+impl From<Parity> for profile::Parity {
+    fn from(parity: Parity) -> profile::Parity {
+        match parity {
+            Parity::None => profile::Parity::None,
+            Parity::Even => profile::Parity::Even,
+            Parity::Odd => profile::Parity::Odd,
+        }
+    }
 }
 
 fn river_speed(text: &str) -> Result<f64, String> {
@@ -168,6 +213,9 @@ async fn main() -> ExitCode {
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<Faulty>() {
+        return WRONG_CONFIGURATION;
+    }
     match (error.downcast_ref::<DemoError>(), error.downcast_ref::<ProfileError>()) {
         (Some(error), _) if !error.is_missing_thing() => A_BUG,
         (_, Some(ProfileError::Faulty { .. } | ProfileError::NoRoom { .. })) => WRONG_CONFIGURATION,
@@ -225,23 +273,34 @@ fn tell(turn: &Turn) {
 
 async fn devices(args: DevicesArgs) -> anyhow::Result<()> {
     let stop = stopped_by_signals()?;
+    let plan = plan(&args);
     if !args.profile.is_empty() {
-        let bound = Bound::of_profiles(args.modbus_port, profiled(&args)?).await?;
-        return serve(bound, stop).await;
+        let bound = Bound::open(&plan, profiled(&args)?).await?;
+        return serve(bound, &args, stop).await;
     }
     let laws = Laws::new(args.river.seed, args.river.speed);
     let laws = laws.with_story(Story::new(args.river.seed, 0.0, &args.story));
     let site = Arc::new(Site::new(laws, Arc::new(SystemClock::default()), Duration::ZERO));
-    let plan = Plan { first_port: args.modbus_port, meter_line: args.meter_line, plain: args.count, plain_by: args.by };
-    let bound = Bound::open(&plan, &site).await?;
+    let bound = Bound::open(&plan, of_site(&site, args.count, args.by)).await?;
     tokio::select! {
-        served = serve(bound, stop) => served,
+        served = serve(bound, &args, stop) => served,
         () = narrate(&site, tell) => Ok(()),
     }
 }
 
-/// The devices of the profiles that were named; a profile named again gets a number behind its name.
-fn profiled(args: &DevicesArgs) -> Result<Vec<(String, Profiled)>, ProfileError> {
+fn plan(args: &DevicesArgs) -> Plan {
+    let pace = match args.baud {
+        Some(baud) => Pace::timed(baud, args.parity.into(), args.answer_after),
+        None => Pace::untimed(args.answer_after),
+    };
+    let line = args.line.clone().map(|path| Line { path, pace, only: None });
+    let frames = if args.rtu_tcp { Frames::Rtu } else { Frames::Tcp };
+    Plan { first_port: args.modbus_port, frames, line }
+}
+
+/// The devices of the profiles that were named, each for an address of its own; a profile named
+/// again gets a number behind its name.
+fn profiled(args: &DevicesArgs) -> Result<Vec<Vec<Named>>, ProfileError> {
     let profiles = args.profile.iter().map(|name| load(name)).collect::<Result<Vec<_>, _>>()?;
     let mut known = Names::default();
     for profile in &profiles {
@@ -254,15 +313,37 @@ fn profiled(args: &DevicesArgs) -> Result<Vec<(String, Profiled)>, ProfileError>
         let before = profiles[..index].iter().filter(|other| other.name == profile.name).count();
         let id = if before == 0 { profile.name.clone() } else { format!("{}-{}", profile.name, before + 1) };
         let number = u16::try_from(index + 1).unwrap_or(u16::MAX); // addresses end before
-        devices.push((id, Profiled::new(profile, number, &script, args.river.speed, clock.clone())?));
+        let profiled = Profiled::new(profile, number, &script, args.river.speed, clock.clone())?;
+        devices.push(vec![(id, Device::of_profile(Arc::new(profiled)))]);
     }
     Ok(devices)
 }
 
-async fn serve(bound: Bound, stop: CancellationToken) -> anyhow::Result<()> {
+async fn serve(mut bound: Bound, args: &DevicesArgs, stop: CancellationToken) -> anyhow::Result<()> {
+    if let Some(file) = &args.log {
+        bound.set_log(&Log::create(file).with_context(|| format!("{} cannot be written", file.display()))?);
+    }
+    if let Some(file) = &args.faults {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
+        bound.set_faults(&script::read(&name, &text, &bound.served()).map_err(Faulty)?, args.river.seed);
+    }
     print_line(&format!("ready {}", serde_json::json!({ "devices": bound.places() })))?;
     bound.serve(stop).await;
     Ok(())
+}
+
+/// A script of faults has mistakes.
+#[derive(Debug)]
+struct Faulty(Vec<Problem>);
+
+impl std::error::Error for Faulty {}
+
+impl fmt::Display for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the script of faults has mistakes:")?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n{problem}"))
+    }
 }
 
 /// Cancelled at the first SIGINT or SIGTERM.

@@ -18,6 +18,7 @@ pub enum Stream {
     VibrationX,
     VibrationZ,
     Story,
+    Faults,
 }
 
 /// The source of all chance of one virtual site.
@@ -58,13 +59,15 @@ impl Noise {
         sum / variance.sqrt()
     }
 
-    /// Uniform on [-1, 1], by SplitMix64 of the arguments (Steele, Lea, Flood 2014).
+    /// Uniform on [-1, 1].
     fn uniform(&self, stream: Stream, period_s: f64, step: f64) -> f64 {
-        let mut bits = self.seed;
-        for word in [stream as u64, period_s.to_bits(), step.to_bits()] {
-            bits = mix(bits ^ word);
-        }
+        let bits = self.bits(stream, [period_s.to_bits(), step.to_bits()]);
         (bits >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    }
+
+    /// 64 bits of chance for these words, by SplitMix64 (Steele, Lea, Flood 2014).
+    pub fn bits(&self, stream: Stream, words: impl IntoIterator<Item = u64>) -> u64 {
+        std::iter::once(stream as u64).chain(words).fold(self.seed, |bits, word| mix(bits ^ word))
     }
 }
 

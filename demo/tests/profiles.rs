@@ -2,19 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report; clippy.toml does not reach helpers")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use riverwatts_demo::devices::Device;
-use riverwatts_demo::modbus::station::Station;
+use riverwatts_demo::modbus::pdu;
 use riverwatts_demo::profiled::{EncodeError, ProfileError, Profiled, Script, load, names};
 use riverwatts_edge::decode::{Decoded, Image, decode};
-use riverwatts_edge::plan::Layout;
+use riverwatts_edge::plan::{Cost, Layout};
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::profile::sunspec::{Discovery, NoAnswer};
-use riverwatts_shared::profile::{Feeds, Identity, Profile, Register, parse};
+use riverwatts_shared::profile::{Feeds, Identity, Operation, Profile, Register, parse};
 use riverwatts_shared::time::{ManualClock, UtcMs};
 use riverwatts_shared::words::Quality;
 
@@ -38,10 +38,10 @@ fn device(profile: &Profile, given: &[String]) -> Result<Profiled, ProfileError>
 /// What the gateway understands, asking as it plans to.
 fn read(profile: &Profile, device: Profiled) -> Decoded {
     let own = device.units()[0];
-    let station = Station::of(Device::of_profile(Arc::new(device)));
+    let device = Device::of_profile(Arc::new(device));
     let ask = |unit: u8, function: u8, start: u16, count: u16| -> Option<Vec<u16>> {
         let [a, b, c, d] = [start.to_be_bytes(), count.to_be_bytes()].concat().try_into().unwrap();
-        let answer = station.answer(unit, &[function, a, b, c, d]).unwrap();
+        let answer = pdu::answer(&device, unit, &[function, a, b, c, d]).unwrap();
         let bit = |at: u16| u16::from(answer[2 + usize::from(at / 8)] >> (at % 8) & 1);
         let words = || answer[2..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
         let all = || if function <= 2 { (0..count).map(bit).collect() } else { words().collect() };
@@ -60,7 +60,7 @@ fn read(profile: &Profile, device: Profiled) -> Decoded {
     };
     assert!(!layout.is_empty(), "{}", profile.name);
     let mut image = Image::new();
-    for block in layout.blocks(None) {
+    for block in layout.blocks(None, &Cost::FEWEST) {
         let words = ask(block.unit.unwrap_or(own), block.function.code(), block.start, block.count);
         image.put(&block, &words.unwrap_or_else(|| panic!("{}: {block:?} is refused", profile.name)));
     }
@@ -75,30 +75,29 @@ fn numbers(name: &str, decoded: &Decoded) -> BTreeMap<Metric, f64> {
     decoded.values.iter().map(number).collect()
 }
 
-/// How far a value may be rounded: half a step of the coarsest register that can show it.
+/// How far a value may be rounded: half a step of the coarsest register that can show it, or of all
+/// that a sum is made of.
 fn tolerance(profile: &Profile, metric: Metric, value: f64) -> f64 {
-    let mut step: f64 = 0.0;
-    for area in &profile.areas {
-        let mut take = |register: &Register| {
-            let resolution = register.resolution.map_or(0.0, |resolution| resolution.as_f64());
-            let scaled = if register.scale_from.is_some() || !register.times.is_empty() {
-                0.005 * value.abs()
-            } else {
-                register.scale.as_f64().abs()
-            };
-            let own = if register.kind.is_float() { 0.0 } else { scaled };
-            step = step.max(own).max(resolution);
+    let step = |register: &Register| {
+        let resolution = register.resolution.map_or(0.0, |resolution| resolution.as_f64());
+        let scaled = if register.scale_from.is_some() || !register.times.is_empty() {
+            0.005 * value.abs()
+        } else {
+            register.scale.as_f64().abs()
         };
-        area.registers
-            .iter()
-            .filter(|register| matches!(register.feeds, Feeds::Metric { metric: fed, .. } if fed == metric))
-            .for_each(&mut take);
-        for computed in area.computed.iter().filter(|computed| computed.metric == metric) {
-            computed.from.iter().for_each(|&index| take(&area.registers[index]));
-        }
-    }
-    let computed = profile.areas.iter().flat_map(|area| &area.computed).filter(|computed| computed.metric == metric);
-    computed.map(|computed| computed.resolution.as_f64()).fold(step, f64::max) / 2.0 + 1e-6
+        let own = if register.kind.is_float() { 0.0 } else { scaled };
+        own.max(resolution)
+    };
+    let feeds = |register: &&Register| matches!(register.feeds, Feeds::Metric { metric: fed, .. } if fed == metric);
+    let measured = profile.areas.iter().flat_map(|area| area.registers.iter().filter(feeds).map(step));
+    let computed = profile.areas.iter().flat_map(|area| {
+        area.computed.iter().filter(|computed| computed.metric == metric).map(|computed| {
+            let steps = computed.from.iter().map(|&index| step(&area.registers[index]));
+            let steps = if computed.operation == Operation::Sum { steps.sum() } else { steps.fold(0.0, f64::max) };
+            steps.max(computed.resolution.as_f64())
+        })
+    });
+    measured.chain(computed).fold(0.0, f64::max) / 2.0 + 1e-6
 }
 
 #[test]
@@ -165,12 +164,32 @@ fn the_gateway_reads_back_the_values_that_were_given() {
         let own = |metric: &Metric| {
             !profile.areas.iter().flat_map(|area| &area.computed).any(|computed| computed.metric == *metric)
         };
-        let (measured, computed): (Vec<Metric>, Vec<Metric>) = all.into_iter().partition(own);
-        read_back(&profile, &measured);
-        if !computed.is_empty() {
+        read_back(&profile, &all.into_iter().filter(own).collect::<Vec<_>>());
+        for computed in apart(&profile) {
             read_back(&profile, &computed);
         }
     }
+}
+
+/// The computed metrics in rounds within which no two are made from one register, so that each of a
+/// round can be given.
+fn apart(profile: &Profile) -> Vec<Vec<Metric>> {
+    let mut parts: BTreeMap<Metric, BTreeSet<(&str, usize)>> = BTreeMap::new();
+    for area in &profile.areas {
+        for computed in &area.computed {
+            let from = computed.from.iter().map(|&index| (area.name.as_str(), index));
+            parts.entry(computed.metric).or_default().extend(from);
+        }
+    }
+    let mut rounds: Vec<Vec<Metric>> = Vec::new();
+    for (metric, from) in &parts {
+        let free = |round: &&mut Vec<Metric>| round.iter().all(|other| parts[other].is_disjoint(from));
+        match rounds.iter_mut().find(free) {
+            Some(round) => round.push(*metric),
+            None => rounds.push(vec![*metric]),
+        }
+    }
+    rounds
 }
 
 #[test]

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use riverwatts_demo::devices::{Device, Kind};
+use riverwatts_demo::modbus::line::Pace;
 use riverwatts_demo::modbus::pty::SerialLine;
-use riverwatts_demo::modbus::station::Station;
-use riverwatts_demo::modbus::tcp;
+use riverwatts_demo::modbus::station::{Named, Station};
+use riverwatts_demo::modbus::tcp::{self, Frames};
 use riverwatts_demo::site::{Laws, Site};
+use riverwatts_shared::profile::Parity;
 use riverwatts_shared::time::SystemClock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -22,11 +24,15 @@ fn site() -> Arc<Site> {
     Arc::new(Site::new(Laws::new(1, 1.0), Arc::new(SystemClock::default()), Duration::ZERO))
 }
 
+fn named(kind: Kind, site: Arc<Site>) -> Named {
+    (kind.id(), Device::new(kind, site))
+}
+
 async fn over_tcp(station: Station) -> (std::net::SocketAddr, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    tokio::spawn(tcp::serve(listener, Arc::new(station), stop.clone()));
+    tokio::spawn(tcp::serve(listener, Frames::Tcp, Arc::new(station), stop.clone()));
     (address, stop)
 }
 
@@ -36,7 +42,7 @@ fn f32_at(words: &[u16], index: usize) -> f32 {
 
 #[tokio::test]
 async fn a_master_reads_the_turbine_over_tcp() {
-    let (address, _stop) = over_tcp(Station::of(Device::new(Kind::Turbine, site()))).await;
+    let (address, _stop) = over_tcp(Station::of(named(Kind::Turbine, site()))).await;
     let mut master = client::tcp::connect_slave(address, Slave(1)).await.unwrap();
     let marker = master.read_holding_registers(40_000, 4).await.unwrap().unwrap();
     assert_eq!(marker, [0x5375, 0x6E53, 1, 66]);
@@ -52,8 +58,8 @@ async fn a_master_reads_the_turbine_over_tcp() {
 #[tokio::test]
 async fn several_devices_share_an_address_by_unit() {
     let site = site();
-    let units = (1..=247).map(|unit| (unit, Device::new(Kind::Plain(u32::from(unit)), site.clone())));
-    let (address, _stop) = over_tcp(Station::with_units(units)).await;
+    let devices: Vec<Named> = (1..=247).map(|number| named(Kind::Plain(number), site.clone())).collect();
+    let (address, _stop) = over_tcp(Station::shared(&devices).unwrap().0).await;
     let mut master = client::tcp::connect(address).await.unwrap();
     for unit in [1, 100, 247] {
         master.set_slave(Slave(unit));
@@ -66,7 +72,7 @@ async fn several_devices_share_an_address_by_unit() {
 
 #[tokio::test]
 async fn one_connection_too_many_is_closed_and_the_others_stay() {
-    let (address, _stop) = over_tcp(Station::of(Device::new(Kind::Radar, site()))).await;
+    let (address, _stop) = over_tcp(Station::of(named(Kind::Radar, site()))).await;
     let mut masters = Vec::new();
     for _ in 0..tcp::CONNECTIONS_MAX {
         let mut master = client::tcp::connect_slave(address, Slave(1)).await.unwrap();
@@ -84,7 +90,7 @@ async fn one_connection_too_many_is_closed_and_the_others_stay() {
 
 #[tokio::test]
 async fn stopping_ends_connections_and_frees_the_address() {
-    let (address, stop) = over_tcp(Station::of(Device::new(Kind::Radar, site()))).await;
+    let (address, stop) = over_tcp(Station::of(named(Kind::Radar, site()))).await;
     let mut master = client::tcp::connect_slave(address, Slave(1)).await.unwrap();
     assert_eq!(master.read_holding_registers(0, 1).await.unwrap(), Ok(vec![1]));
     stop.cancel();
@@ -100,7 +106,8 @@ async fn a_master_reads_the_meter_over_a_pseudo_terminal() {
     std::os::unix::fs::symlink("/nowhere", &path).unwrap(); // what an earlier run may have left
     let line = SerialLine::open(&path).unwrap();
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(line.serve(Arc::new(Station::of(Device::new(Kind::Meter, site()))), stop.clone()));
+    let serving =
+        tokio::spawn(line.serve(Arc::new(Station::of(named(Kind::Meter, site()))), Pace::default(), stop.clone()));
 
     // A master may come, go and come again.
     for _ in 0..2 {
@@ -125,7 +132,11 @@ async fn noise_on_the_line_does_not_stop_the_next_request() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("meter-1.tty");
     let line = SerialLine::open(&path).unwrap();
-    tokio::spawn(line.serve(Arc::new(Station::of(Device::new(Kind::Meter, site()))), CancellationToken::new()));
+    tokio::spawn(line.serve(
+        Arc::new(Station::of(named(Kind::Meter, site()))),
+        Pace::default(),
+        CancellationToken::new(),
+    ));
     let mut port = tokio_serial::SerialStream::open(&tokio_serial::new(path.to_str().unwrap(), 9_600)).unwrap();
     port.write_all(&[0xFF, 0x10, 0x03, 0x99, 0x04]).await.unwrap();
     let mut master = client::rtu::attach_slave(port, Slave(1));
@@ -140,4 +151,46 @@ async fn noise_on_the_line_does_not_stop_the_next_request() {
         }
     });
     assert_eq!(answered.await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn rtu_frames_go_through_a_socket() {
+    use tokio::io::AsyncWriteExt;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let devices: Vec<Named> = (1..=2).map(|number| named(Kind::Plain(number), site())).collect();
+    let station = Arc::new(Station::shared(&devices).unwrap().0);
+    tokio::spawn(tcp::serve(listener, Frames::Rtu, station, CancellationToken::new()));
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    // A frame that never becomes whole is forgotten after a while.
+    socket.write_all(&[1, 3, 0]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut master = client::rtu::attach(socket);
+    for unit in [1, 2] {
+        master.set_slave(Slave(unit));
+        let words = timeout(PATIENCE, master.read_holding_registers(0, 10)).await.unwrap().unwrap().unwrap();
+        assert_eq!(words.len(), 10);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_with_a_speed_takes_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("line.tty");
+    let devices: Vec<Named> = (1..=2).map(|number| named(Kind::Plain(number), site())).collect();
+    let line = SerialLine::open(&path).unwrap();
+    let pace = Pace::timed(9_600, Parity::None, Duration::from_millis(20));
+    tokio::spawn(line.serve(Arc::new(Station::shared(&devices).unwrap().0), pace, CancellationToken::new()));
+    let port = tokio_serial::SerialStream::open(&tokio_serial::new(path.to_str().unwrap(), 9_600)).unwrap();
+    let mut master = client::rtu::attach(port);
+    // 8 and 25 bytes of 10 bits, and the time to think.
+    let least = Duration::from_micros(33 * 10_000_000 / 9_600) + Duration::from_millis(20);
+    for unit in [1, 2] {
+        master.set_slave(Slave(unit));
+        let begun = std::time::Instant::now();
+        timeout(PATIENCE, master.read_holding_registers(0, 10)).await.unwrap().unwrap().unwrap();
+        let took = begun.elapsed();
+        assert!(took >= least, "{took:?} instead of {least:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await; // the silence that parts frames
+    }
 }

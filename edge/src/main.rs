@@ -16,7 +16,7 @@ use riverwatts_edge::config::{self, Config, EXAMPLE, Overrides};
 use riverwatts_edge::enroll::{self, Credential};
 use riverwatts_edge::run::{Listeners, RunError};
 use riverwatts_edge::upload::tls;
-use riverwatts_edge::{log, status};
+use riverwatts_edge::{export, log, samples, status};
 use riverwatts_shared::problem::Problem;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -80,6 +80,17 @@ enum Command {
         /// The code that an admin got when the gateway was made.
         #[arg(long)]
         code: String,
+    },
+    /// Write what the cloud does not have yet into a file, for a site without a link.
+    Export {
+        #[command(flatten)]
+        source: Source,
+        /// The file, or a folder for a new one, like that of a USB stick.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// Also what the cloud has confirmed and the gateway still keeps.
+        #[arg(long)]
+        all: bool,
     },
     /// Print a commented configuration with every default.
     DefaultConfig,
@@ -160,6 +171,11 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             let status = runtime()?.block_on(status::ask(&config)).map_err(unavailable)?;
             if json { print(&status) } else { print(&status::told(&status)) }
         }
+        Command::Export { source, to, all } => {
+            let now = jiff::Timestamp::now().into();
+            let exported = export::export(&source.load()?, &to, all, now).map_err(unavailable)?;
+            print(&serde_json::to_string(&exported).context("an export is always JSON")?)
+        }
         Command::Enroll { source, cloud, code } => enroll(&source.load()?, &cloud, &code),
         Command::Run { source } => run(source.load()?),
     }
@@ -180,7 +196,8 @@ impl Source {
 
 fn check(source: &Source, json: bool) -> Result<ExitCode, Failure> {
     let config = config::load(&source.config, &source.overrides());
-    let report = Report::new(config.as_ref().map_err(Vec::as_slice), &source.config.display().to_string());
+    let mut report = Report::new(config.as_ref().map_err(Vec::as_slice), &source.config.display().to_string());
+    report.problems.extend(config.iter().flat_map(samples::beside_profiles));
     if json {
         print(&serde_json::to_string_pretty(&report).context("a report is always JSON")?)?;
     } else {

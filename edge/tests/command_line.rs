@@ -114,8 +114,11 @@ impl Drop for Running {
 
 /// Starts the gateway and waits until its panel answers.
 fn start(path: &str) -> Running {
+    start_by(edge(), path)
+}
+
+fn start_by(mut command: Command, path: &str) -> Running {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut command = edge();
     command.args(["run", "--config", path]).env("RIVERWATTS_PANEL_LISTEN", free.to_string()).env("LOG_FORMAT", "json");
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let running = Running { child, address: free.to_string() };
@@ -153,6 +156,27 @@ fn a_store_in_use_is_69_and_one_of_a_newer_version_too() {
     let (code, _, stderr) = ends(&["run", "--config", &path, "--set", "panel.listen="]);
     assert_eq!(code, 69, "{stderr}");
     assert!(stderr.contains("store.db was written by a newer version (99"), "{stderr}");
+}
+
+#[test]
+fn a_gateway_of_many_buses_may_open_as_many_files() {
+    for (buses, begins_with, raised) in [(1_024, 1_024, true), (1, 300, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = format!("[store]\ndir = \"{}\"\n", folder.path().join("store").display());
+        for number in 1..=buses {
+            text += &format!("[[bus]]\nid = \"lan-{number}\"\nkind = \"tcp\"\naddress = \"127.0.0.1:{number}\"\n");
+        }
+        let (_folder, path) = config(&text);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -Sn {begins_with} && exec \"$0\" \"$@\"")]);
+        command.arg(env!("CARGO_BIN_EXE_riverwatts-edge")).stdin(Stdio::null());
+        let running = start_by(command, &path);
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.child.id())).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let [soft, hard] = [3, 4].map(|column| line.split_whitespace().nth(column).unwrap());
+        assert!(hard.parse::<u64>().unwrap() > 2_000, "the machine allows too little for this test: {line}");
+        assert_eq!(soft, if raised { hard.to_owned() } else { begins_with.to_string() }, "{line}");
+    }
 }
 
 /// Answers one request.

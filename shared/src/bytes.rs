@@ -197,11 +197,40 @@ pub const fn unzigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
+/// CRC-32 as in IEEE 802.3, by nibbles.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    const TABLE: [u32; 16] = {
+        let mut table = [0; 16];
+        let mut nibble = 0;
+        while nibble < 16 {
+            let mut rest = nibble as u32;
+            let mut bit = 0;
+            while bit < 4 {
+                rest = if rest & 1 == 1 { rest >> 1 ^ 0xEDB8_8320 } else { rest >> 1 };
+                bit += 1;
+            }
+            table[nibble] = rest;
+            nibble += 1;
+        }
+        table
+    };
+    !bytes.iter().fold(!0, |sum, &byte| {
+        let sum = sum ^ u32::from(byte);
+        let sum = sum >> 4 ^ TABLE[(sum & 0xF) as usize];
+        sum >> 4 ^ TABLE[(sum & 0xF) as usize]
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_checksum_is_the_usual_one() {
+        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
+    }
 
     proptest! {
         #[test]

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod assets;
 pub mod auth;
+pub mod carried;
 pub mod check;
 pub mod devices;
 pub mod docs;
@@ -24,6 +25,8 @@ pub mod sync;
 pub mod users;
 pub mod ws;
 
+use std::any::Any;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +85,8 @@ pub struct AppState {
     pub auth: Auth,
     /// How the HTTP side is set.
     pub settings: Arc<HttpSettings>,
+    /// Held, so that no second program works on the folder.
+    pub lock: Arc<File>,
 }
 
 /// How the HTTP side is set.
@@ -147,6 +152,12 @@ pub fn router(app: AppState) -> Router {
         .route("/sync/batches", post(sync::take_batch).layer(DefaultBodyLimit::max(sync::BODY_BYTES_MAX)))
         .layer(option_layer(other_origins(&app.settings.origins)));
 
+    // A large file over a small line takes its time.
+    let long = Router::new()
+        .route("/gateways/{id}/import", post(carried::import_readings))
+        .layer(option_layer(other_origins(&app.settings.origins)))
+        .layer(CatchPanicLayer::custom(panicked));
+
     let inside = page::Api(api.clone().with_state(app.clone()));
     let pages = Router::new()
         .route("/", get(page::show))
@@ -169,10 +180,15 @@ pub fn router(app: AppState) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(|| async { ApiError::not_found() })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::panicked().into_response() }))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .nest("/api/v1", long)
         .layer(from_fn_with_state(app.clone(), frame::frame))
         .with_state(app)
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    ApiError::panicked().into_response()
 }
 
 /// What lets pages of the listed origins use the API; `None` without any.

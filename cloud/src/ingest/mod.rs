@@ -2,6 +2,7 @@
 //! of writing is month files, gaps, ledger, answer; a crash in between ends in a repeat that heals.
 
 mod batch;
+mod carried;
 mod check;
 mod decode;
 mod in_hand;
@@ -22,6 +23,7 @@ use crate::store::devices::{self, NamedDevice};
 use crate::store::meta;
 use in_hand::InHand;
 
+pub use carried::{Import, ImportError, Imported};
 pub use posted::{PostedAnswer, PostedRejection, READINGS_MAX};
 
 /// Requests that may be in hand at once; further ones are told to come later.

@@ -60,6 +60,13 @@ pub async fn find(db: &Db, sight: Sight, id: Uuid) -> Result<Option<Gateway>, Db
     })?)
 }
 
+/// The gateway, for a program that nobody is signed in to.
+pub async fn by_id(db: &Db, id: Uuid) -> Result<Option<Gateway>, DbError> {
+    Ok(read!(db, |conn| {
+        sqlx::query_as("select * from gateways where id = $1").bind(id).fetch_optional(conn).await
+    })?)
+}
+
 /// The gateways of the sites in sight that were not revoked; at most [`GATEWAYS_MAX`].
 pub async fn active(db: &Db, sight: Sight) -> Result<Vec<Gateway>, DbError> {
     Ok(read!(db, |conn| {

@@ -13,7 +13,9 @@ pub const READ_INPUT: u8 = 4;
 /// Longest request or answer without its framing, in bytes.
 pub const PDU_MAX: usize = 253;
 
-const EXCEPTION: u8 = 0x80;
+/// Added to the function code of a refusal.
+pub const EXCEPTION: u8 = 0x80;
+
 const ILLEGAL_FUNCTION: u8 = 1;
 const ILLEGAL_DATA_ADDRESS: u8 = 2;
 const ILLEGAL_DATA_VALUE: u8 = 3;

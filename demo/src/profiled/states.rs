@@ -1,5 +1,7 @@
 //! What the registers say that others look at: selectors, signs, scale factors, alarms.
 
+use std::cmp::Reverse;
+
 use riverwatts_shared::profile::{AlarmBit, AlarmWhen, Area, Expect, Feeds, Register, Test};
 
 use super::number::{self, Setting, Target};
@@ -44,7 +46,8 @@ impl States {
             if targets[condition.register].is_some() {
                 continue; // a measured value decides itself whether others are valid
             }
-            let raw = *states.raw[condition.register].get_or_insert_with(|| passing(&condition.test));
+            let raw = *states.raw[condition.register]
+                .get_or_insert_with(|| agreeable(area, condition.register, &condition.test));
             states.excluded[index] = !condition.test.passes(raw);
         }
         for (index, register) in area.registers.iter().enumerate() {
@@ -115,6 +118,16 @@ fn passing(test: &Test) -> i128 {
         Test::Not(_) => (0..).find(|&raw| test.passes(raw)).expect("a list excludes finitely many numbers"),
         Test::Between(least, most) => 0.clamp(i128::from(*least), i128::from(*most)),
     }
+}
+
+/// Of the numbers that pass, the one with which most registers that look at the selector are valid:
+/// three phases rather than one.
+fn agreeable(area: &Area, selector: usize, test: &Test) -> i128 {
+    let conditions = area.registers.iter().filter_map(|register| register.valid_when.as_ref());
+    let tests: Vec<_> = conditions.filter(|other| other.register == selector).map(|other| &other.test).collect();
+    let valid = |raw: i128| tests.iter().filter(|test| test.passes(raw)).count();
+    let numbers = tests.iter().map(|test| passing(test)).filter(|&raw| test.passes(raw));
+    numbers.max_by_key(|&raw| (valid(raw), Reverse(raw))).unwrap_or_else(|| passing(test))
 }
 
 /// The smallest raw number that does not pass.

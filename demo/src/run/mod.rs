@@ -17,9 +17,11 @@ use riverwatts_shared::time::{Clock, SystemClock};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::devices::SITE_DEVICES;
+use crate::devices::{Kind, SITE_DEVICES};
+use crate::modbus::line::Pace;
+use crate::modbus::tcp::Frames;
 use crate::narrate::narrate;
-use crate::serve::{Bound, OpenError, PlainBy, Plan};
+use crate::serve::{Bound, Line, OpenError, PlainBy, Plan, of_site};
 use crate::site::{Laws, Site};
 use crate::story::{Event, Story, Turn};
 use child::Child;
@@ -143,13 +145,10 @@ pub async fn run(
     let laws = Laws::new(seed, folder.story().speed);
     let laws = laws.with_story(Story::new(seed, age.as_secs_f64(), &options.story));
     let site = Arc::new(Site::new(laws, Arc::new(SystemClock::default()), age));
-    let plan = Plan {
-        first_port: options.modbus_port,
-        meter_line: Some(folder.path().join("meter-1.tty")),
-        plain: 0,
-        plain_by: PlainBy::Unit,
-    };
-    let bound = Bound::open(&plan, &site).await?;
+    let meter_line =
+        Line { path: folder.path().join("meter-1.tty"), pace: Pace::default(), only: Some(Kind::Meter.id()) };
+    let plan = Plan { first_port: options.modbus_port, frames: Frames::Tcp, line: Some(meter_line) };
+    let bound = Bound::open(&plan, of_site(&site, 0, PlainBy::Unit)).await?;
     let cloud_port = programs::free_port(options.cloud_port, "--cloud-port")?;
     let panel_port = programs::free_port(options.panel_port, "--panel-port")?;
     let ready = Ready {

@@ -1,7 +1,7 @@
 //! Modbus frames of the four read functions, on TCP and on RTU: pure, no I/O.
 //!
-//! Of our own, since a gateway must know more than a client library tells: whether an answer is a
-//! late one (it is then skipped, and the socket kept), foreign, torn or of the wrong length.
+//! Of our own, since a gateway must know more than a client library tells: whether what comes is late
+//! or foreign (it is then skipped, and the socket kept), noise, torn or of the wrong length.
 //! Source: MODBUS Application Protocol V1.1b3, MODBUS Messaging on TCP/IP V1.0b, MODBUS over
 //! Serial Line V1.02.
 
@@ -27,20 +27,40 @@ pub struct Request {
     pub count: u16,
 }
 
-/// What the bytes received so far are.
+/// What the bytes received so far begin with.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received {
-    /// The beginning of a frame.
+    /// The beginning of a frame, or nothing.
     Partial,
-    /// A whole frame of this many bytes that answers an earlier request; to be skipped.
-    Late(usize),
-    /// The registers asked for are in the vector.
-    Words,
-    /// The device refuses, with this exception code.
-    Exception(u8),
-    /// No answer to this request.
+    /// So many bytes that are not meant for this request; to be skipped.
+    Stray(usize, Stray),
+    /// A frame of so many bytes; the registers asked for are in the vector.
+    Words(usize),
+    /// A frame of so many bytes: the device refuses, with this exception code.
+    Exception(usize, u8),
+    /// An answer to this request that is none.
     Bad(&'static str),
 }
+
+/// What is skipped on the way to an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stray {
+    /// A whole frame that answers an earlier request.
+    Late,
+    /// A whole frame of another unit, to another function, or of another master.
+    Foreign,
+    /// Bytes that are no frame.
+    Noise,
+    /// The request itself: some adapters hear what they say.
+    Echo,
+}
+
+/// Highest address of a unit on a serial line.
+const UNIT_MAX: u8 = 247;
+/// Length of the frames that answer a write, in bytes; a read request is as long.
+const FIXED: usize = 8;
+/// Length of an exception on RTU, in bytes.
+const EXCEPTION: usize = 5;
 
 impl Request {
     fn pdu(&self) -> [u8; 5] {
@@ -84,44 +104,72 @@ impl Request {
             return Received::Bad("answer that is not Modbus TCP");
         }
         let Some(frame) = body.get(..length) else { return Received::Partial };
+        let whole = 6 + length;
         if u16::from_be_bytes([id_high, id_low]) != transaction {
-            return Received::Late(6 + length);
+            return Received::Stray(whole, Stray::Late);
         }
         match *frame {
-            [unit, ..] if unit != self.unit => Received::Bad("answer of another unit"),
-            [_, ref pdu @ ..] => self.receive_pdu(pdu, words),
+            [unit, ..] if unit != self.unit => Received::Stray(whole, Stray::Foreign),
+            [_, ref pdu @ ..] => self.receive_pdu(whole, pdu, words),
             [] => Received::Bad("empty answer"),
         }
     }
 
-    /// Reads an answer on RTU. `bytes` begins with a frame.
+    /// Reads an answer on RTU, where nothing but the frames themselves says where one begins: a whole
+    /// frame with a right check sum is one, whoever sent it. Nothing inside another's frame is taken
+    /// for an answer.
     pub fn receive_rtu(&self, bytes: &[u8], words: &mut Vec<u16>) -> Received {
-        match bytes.first() {
-            None => return Received::Partial,
-            Some(&unit) if unit != self.unit => return Received::Bad("answer of another unit, or noise"),
-            Some(_) => {}
+        if bytes.starts_with(&self.on_rtu()) {
+            return Received::Stray(RTU_REQUEST, Stray::Echo);
         }
-        let pdu = match bytes.get(1) {
-            None => return Received::Partial,
-            Some(&code) if code == self.function.code() => match bytes.get(2) {
-                None => return Received::Partial,
-                Some(&count) => 2 + usize::from(count),
-            },
-            Some(&code) if code == self.function.code() | 0x80 => 2,
-            Some(_) => return Received::Bad("answer to another function"),
+        if let Some(length) = self.rtu_length(bytes) {
+            return match bytes.get(..length).map(is_sound) {
+                None => Received::Partial,
+                // So short that noise may look like it; the answer may still come.
+                Some(false) if length == EXCEPTION => Received::Stray(1, Stray::Noise),
+                Some(false) => Received::Bad("answer with a wrong check sum"),
+                Some(true) => self.receive_pdu(length, &bytes[1..length - 2], words),
+            };
+        }
+        let lengths = others_lengths(bytes);
+        if let Some(length) = lengths.into_iter().flatten().find(|&length| bytes.get(..length).is_some_and(is_sound)) {
+            let own = bytes[0] == self.unit && bytes[1] == self.function.code();
+            return Received::Stray(length, if own { Stray::Late } else { Stray::Foreign });
+        }
+        if lengths.into_iter().flatten().all(|length| length <= bytes.len()) {
+            return if bytes.is_empty() { Received::Partial } else { Received::Stray(1, Stray::Noise) };
+        }
+        // What could be the beginning of another's frame is noise, if the answer stands behind it.
+        let answer = |from: &usize| {
+            let rest = &bytes[*from..];
+            self.rtu_length(rest).is_some_and(|length| rest.get(..length).is_some_and(is_sound))
         };
-        let Some(frame) = bytes.get(..pdu + 3) else { return Received::Partial };
-        let (content, check) = frame.split_at(pdu + 1);
-        if crc(content).to_le_bytes() != *check {
-            return Received::Bad("answer with a wrong check sum");
-        }
-        self.receive_pdu(&content[1..], words)
+        (1..bytes.len()).find(answer).map_or(Received::Partial, |from| Received::Stray(from, Stray::Noise))
     }
 
-    fn receive_pdu(&self, pdu: &[u8], words: &mut Vec<u16>) -> Received {
+    /// Whether these bytes on RTU look like the beginning of the answer.
+    pub fn is_answered_by(&self, bytes: &[u8]) -> bool {
+        self.rtu_length(bytes).is_some()
+    }
+
+    /// How long the frame is that these bytes begin, if it is the answer.
+    fn rtu_length(&self, bytes: &[u8]) -> Option<usize> {
+        match *bytes {
+            [unit, code, ..] if unit == self.unit && code == self.function.code() | 0x80 => Some(EXCEPTION),
+            [unit, code, count, ..]
+                if unit == self.unit && code == self.function.code() && usize::from(count) == self.data_bytes() =>
+            {
+                Some(self.rtu_answer_bytes())
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads the content of a frame of `whole` bytes.
+    fn receive_pdu(&self, whole: usize, pdu: &[u8], words: &mut Vec<u16>) -> Received {
         let code = self.function.code();
         match *pdu {
-            [function, exception] if function == code | 0x80 => Received::Exception(exception),
+            [function, exception] if function == code | 0x80 => Received::Exception(whole, exception),
             [function, count, ref data @ ..] if function == code => {
                 if usize::from(count) != data.len() || data.len() != self.data_bytes() {
                     return Received::Bad("answer of a wrong length");
@@ -130,14 +178,36 @@ impl Request {
                 if self.function.reads_bits() {
                     // The lowest bit of the first byte is the first coil.
                     words.extend((0..usize::from(self.count)).map(|at| u16::from(data[at / 8] >> (at % 8) & 1)));
-                    return Received::Words;
+                    return Received::Words(whole);
                 }
                 words.extend(data.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])));
-                Received::Words
+                Received::Words(whole)
             }
             _ => Received::Bad("answer to another function"),
         }
     }
+}
+
+/// How long the frame of anybody may be that these bytes begin: an answer or a request.
+fn others_lengths(bytes: &[u8]) -> [Option<usize>; 2] {
+    // Where it cannot be told yet, longer than what is there.
+    let later = Some(bytes.len() + 1);
+    match *bytes {
+        [] | [0, ..] => [None; 2],
+        [unit, ..] if unit > UNIT_MAX => [None; 2],
+        [_] => [later, None],
+        [_, 0x81..=0xFF, ..] => [Some(EXCEPTION), None],
+        [_, 1..=4, count, ..] => [Some(EXCEPTION + usize::from(count)), Some(FIXED)],
+        [_, 1..=4] => [later, None],
+        [_, 5 | 6 | 15 | 16, ..] => [Some(FIXED), None],
+        _ => [None; 2],
+    }
+}
+
+/// Whether the check sum at the end is right.
+fn is_sound(frame: &[u8]) -> bool {
+    let (content, check) = frame.split_at(frame.len() - 2);
+    crc(content).to_le_bytes() == *check
 }
 
 /// What an exception code means, in words.
@@ -189,10 +259,10 @@ mod tests {
             (&[][..], Received::Partial),
             (&[0, 7, 0, 0, 0], Received::Partial),
             (&[0, 7, 0, 0, 0, 9, 17, 3, 6, 0, 1, 0, 2, 0], Received::Partial),
-            (&[0, 6, 0, 0, 0, 3, 17, 0x83, 2], Received::Late(9)),
-            (&[0, 7, 0, 0, 0, 3, 17, 0x83, 2], Received::Exception(2)),
+            (&[0, 6, 0, 0, 0, 3, 17, 0x83, 2], Received::Stray(9, Stray::Late)),
+            (&[0, 7, 0, 0, 0, 3, 17, 0x83, 2], Received::Exception(9, 2)),
             (&[0, 7, 0, 0, 0, 3, 17, 0x84, 2], Received::Bad("answer to another function")),
-            (&[0, 7, 0, 0, 0, 3, 18, 0x83, 2], Received::Bad("answer of another unit")),
+            (&[0, 7, 0, 0, 0, 3, 18, 0x83, 2], Received::Stray(9, Stray::Foreign)),
             (&[0, 7, 0, 0, 0, 7, 17, 3, 4, 0, 1, 0, 2], Received::Bad("answer of a wrong length")),
             (&[0, 7, 0, 0, 0, 7, 17, 3, 6, 0, 1, 0, 2], Received::Bad("answer of a wrong length")),
             (b"HTTP/1.1 400", Received::Bad("answer that is not Modbus TCP")),
@@ -201,7 +271,7 @@ mod tests {
             assert_eq!(tcp(bytes), (expected, Vec::new()), "{bytes:?}");
         }
         let answer = tcp(&[0, 7, 0, 0, 0, 9, 17, 3, 6, 2, 0x2B, 0, 0, 0, 0x64]);
-        assert_eq!(answer, (Received::Words, vec![0x022B, 0, 0x64]));
+        assert_eq!(answer, (Received::Words(15), vec![0x022B, 0, 0x64]));
     }
 
     /// The example of the standard, section 6.1: coils 20 to 38.
@@ -210,41 +280,81 @@ mod tests {
         let coils = Request { unit: 17, function: Function::Coil, start: 19, count: 19 };
         let mut words = Vec::new();
         let answer = [0, 7, 0, 0, 0, 6, 17, 1, 3, 0xCD, 0x6B, 0x05];
-        assert_eq!(coils.receive_tcp(7, &answer, &mut words), Received::Words);
+        assert_eq!(coils.receive_tcp(7, &answer, &mut words), Received::Words(12));
         assert_eq!(words, [1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 0, 1]);
         assert_eq!(coils.rtu_answer_bytes(), 8);
         let short = [0, 7, 0, 0, 0, 5, 17, 1, 2, 0xCD, 0x6B];
         assert_eq!(coils.receive_tcp(7, &short, &mut words), Received::Bad("answer of a wrong length"));
     }
 
-    fn rtu(mut content: Vec<u8>) -> (Received, Vec<u16>) {
-        content.extend(crc(&content).to_le_bytes());
+    fn sealed(content: &[u8]) -> Vec<u8> {
+        let mut frame = content.to_vec();
+        frame.extend(crc(content).to_le_bytes());
+        frame
+    }
+
+    fn rtu(bytes: &[u8]) -> (Received, Vec<u16>) {
         let mut words = Vec::new();
-        (READ.receive_rtu(&content, &mut words), words)
+        (READ.receive_rtu(bytes, &mut words), words)
     }
 
     #[test]
     fn rtu_answers_are_told_apart() {
-        assert_eq!(rtu(vec![17, 3, 6, 2, 0x2B, 0, 0, 0, 0x64]), (Received::Words, vec![0x022B, 0, 0x64]));
-        assert_eq!(rtu(vec![17, 0x83, 2]).0, Received::Exception(2));
-        assert_eq!(rtu(vec![17, 3, 4, 0, 1, 0, 2]).0, Received::Bad("answer of a wrong length"));
-        assert_eq!(rtu(vec![17, 4, 2, 0, 1]).0, Received::Bad("answer to another function"));
-        assert_eq!(rtu(vec![16, 3, 2, 0, 1]).0, Received::Bad("answer of another unit, or noise"));
-        let mut words = Vec::new();
-        let torn = [17, 3, 6, 2, 0x2B, 0, 0, 0, 0x64, 0, 0];
-        assert_eq!(READ.receive_rtu(&torn, &mut words), Received::Bad("answer with a wrong check sum"));
-        assert_eq!(READ.receive_rtu(&torn[..7], &mut words), Received::Partial);
+        let good = sealed(&[17, 3, 6, 2, 0x2B, 0, 0, 0, 0x64]);
+        assert_eq!(rtu(&good), (Received::Words(11), vec![0x022B, 0, 0x64]));
+        for length in 0..good.len() {
+            assert_eq!(rtu(&good[..length]).0, Received::Partial);
+        }
+        let torn = [&good[..9], &[0, 0]].concat();
+        for (bytes, expected) in [
+            (sealed(&[17, 0x83, 2]), Received::Exception(5, 2)),
+            (torn, Received::Bad("answer with a wrong check sum")),
+            (sealed(&[17, 3, 4, 0, 1, 0, 2]), Received::Stray(9, Stray::Late)),
+            (sealed(&[17, 4, 2, 0, 1]), Received::Stray(7, Stray::Foreign)),
+            (sealed(&[16, 3, 6, 0, 1, 0, 2, 0, 3]), Received::Stray(11, Stray::Foreign)),
+            (sealed(&[16, 0x83, 2]), Received::Stray(5, Stray::Foreign)),
+            (sealed(&[16, 6, 0, 1, 0, 2]), Received::Stray(8, Stray::Foreign)),
+            (sealed(&[16, 3, 0, 0, 0, 2]), Received::Stray(8, Stray::Foreign)),
+            (READ.on_rtu().to_vec(), Received::Stray(8, Stray::Echo)),
+            (vec![0], Received::Stray(1, Stray::Noise)),
+            (vec![0xFF, 17, 3], Received::Stray(1, Stray::Noise)),
+            (vec![16, 0x2B, 14, 1], Received::Stray(1, Stray::Noise)),
+            (sealed(&[247, 3, 2, 0, 1]), Received::Stray(7, Stray::Foreign)),
+        ] {
+            assert_eq!(rtu(&bytes).0, expected, "{bytes:02X?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_found_behind_what_only_looks_like_a_frame() {
+        let answer = sealed(&[17, 3, 6, 2, 0x2B, 0, 0, 0, 0x64]);
+        for noise in [&[3, 3, 250][..], &[9], &[17], &[17, 3], &[17, 3, 9, 1, 2, 3], &[0xFF, 0, 17]] {
+            let bytes = [noise, &answer].concat();
+            let mut from = 0;
+            let mut words = Vec::new();
+            while let Received::Stray(length, Stray::Noise) = READ.receive_rtu(&bytes[from..], &mut words) {
+                from += length;
+            }
+            assert_eq!((from, words), (noise.len(), vec![0x022B, 0, 0x64]), "behind {noise:02X?}");
+        }
+        // Another's whole frame is skipped whole, whatever its registers hold.
+        let mut content = vec![16, 3, answer.len() as u8];
+        content.extend(&answer);
+        let foreign = sealed(&content);
+        assert_eq!(rtu(&foreign).0, Received::Stray(foreign.len(), Stray::Foreign));
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_a_panic_or_other_words_than_asked_for(bytes: Vec<u8>, transaction: u16) {
             let mut words = Vec::new();
-            if READ.receive_tcp(transaction, &bytes, &mut words) == Received::Words {
-                prop_assert_eq!(words.len(), 3);
+            if let Received::Words(length) = READ.receive_tcp(transaction, &bytes, &mut words) {
+                prop_assert_eq!((words.len(), length), (3, 15));
             }
-            if READ.receive_rtu(&bytes, &mut words) == Received::Words {
-                prop_assert_eq!(words.len(), 3);
+            match READ.receive_rtu(&bytes, &mut words) {
+                Received::Words(length) => prop_assert_eq!((words.len(), length), (3, 11)),
+                Received::Stray(length, _) => prop_assert!((1..=bytes.len()).contains(&length)),
+                _ => {}
             }
         }
     }

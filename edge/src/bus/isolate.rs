@@ -1,11 +1,18 @@
-//! The requests of one poll class of one device, and which addresses the device refuses: a block
-//! that fails is halved until the bad value stands alone; the rest goes on.
+//! The requests of one cadence of one device, and which addresses the device refuses: a block that
+//! fails is halved until the bad value stands alone; the rest goes on. Bad values are asked for again
+//! now and then, one at a time.
 
-use crate::plan::{Block, Layout};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::plan::{Block, Function, Layout};
 
 /// Failures of a block in a row, while others of its device are answered, after which it counts as
 /// refused: some devices do not answer at all when asked for an address that they do not have.
 pub const BLOCK_FAILURES_MAX: u8 = 3;
+/// How often a register that the device refused is asked for again.
+pub const ASK_AGAIN_EVERY: Duration = Duration::from_secs(600);
 
 /// What became of a refused block.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,7 +27,7 @@ pub enum Split {
 #[derive(Debug, Clone, Default)]
 pub struct Requests {
     blocks: Vec<Planned>,
-    excluded: Vec<Block>,
+    excluded: Vec<Excluded>,
     rejoined: bool,
 }
 
@@ -28,13 +35,23 @@ pub struct Requests {
 struct Planned {
     block: Block,
     failures: u8,
+    /// The block of the plan that it is, or is a part of.
+    origin: u16,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Excluded {
+    block: Block,
+    origin: u16,
+    /// When it is asked for again.
+    again: Instant,
 }
 
 impl Requests {
     /// Everything is still believed to be there.
     pub fn new(blocks: Vec<Block>) -> Self {
-        let blocks = blocks.into_iter().map(|block| Planned { block, failures: 0 }).collect();
-        Requests { blocks, excluded: Vec::new(), rejoined: false }
+        let planned = |(block, origin)| Planned { block, failures: 0, origin };
+        Requests { blocks: blocks.into_iter().zip(0..).map(planned).collect(), excluded: Vec::new(), rejoined: false }
     }
 
     /// How many requests a poll takes.
@@ -52,9 +69,14 @@ impl Requests {
         self.blocks[index].block
     }
 
+    /// All requests.
+    pub fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().map(|planned| &planned.block)
+    }
+
     /// Values that the device refuses.
-    pub fn excluded(&self) -> &[Block] {
-        &self.excluded
+    pub fn excluded(&self) -> impl Iterator<Item = &Block> {
+        self.excluded.iter().map(|excluded| &excluded.block)
     }
 
     /// The block at `index` was answered.
@@ -72,17 +94,16 @@ impl Requests {
 
     /// The device refuses the block at `index`.
     pub fn refused(&mut self, layout: &Layout, index: usize) -> Split {
-        let block = self.blocks[index].block;
+        let Planned { block, origin, .. } = self.blocks[index];
         match layout.bisect(&block) {
             Some((left, right)) => {
-                self.blocks[index].block = left;
-                self.blocks[index].failures = 0;
-                self.blocks.insert(index + 1, Planned { block: right, failures: 0 });
+                self.blocks[index] = Planned { block: left, failures: 0, origin };
+                self.blocks.insert(index + 1, Planned { block: right, failures: 0, origin });
                 Split::Halved
             }
             None => {
                 self.blocks.remove(index);
-                self.excluded.push(block);
+                self.excluded.push(Excluded { block, origin, again: Instant::now() + ASK_AGAIN_EVERY });
                 Split::Excluded(block)
             }
         }
@@ -91,26 +112,62 @@ impl Requests {
     /// Joins neighbours again once bad values are found, so that they do not cost a request each.
     /// Only once: if the device then refuses, it wants small requests.
     pub fn rejoin(&mut self) {
-        if self.excluded.is_empty() || self.rejoined {
-            return;
+        if !self.excluded.is_empty() && !self.rejoined {
+            self.rejoined = true;
+            self.join();
         }
-        self.rejoined = true;
+    }
+
+    /// Parts of one block that touch become one; two blocks of the plan stay two, as it has its reasons.
+    fn join(&mut self) {
         self.blocks.dedup_by(|next, kept| {
-            let adjacent = (kept.block.unit, kept.block.function) == (next.block.unit, next.block.function)
-                && kept.block.end() == u32::from(next.block.start);
-            if adjacent {
+            let touch = kept.origin == next.origin && kept.block.end() == u32::from(next.block.start);
+            if touch {
                 kept.block.count += next.block.count;
             }
-            adjacent
+            touch
         });
+    }
+
+    /// A bad value whose time has come to be asked for again; any at all when nothing else is left.
+    pub fn to_ask_again(&self, now: Instant) -> Option<Block> {
+        let first = self.excluded.iter().min_by_key(|excluded| excluded.again)?;
+        (first.again <= now || self.blocks.is_empty()).then_some(first.block)
+    }
+
+    /// Still refused.
+    pub fn put_off(&mut self, block: &Block) {
+        if let Some(excluded) = self.excluded.iter_mut().find(|excluded| excluded.block == *block) {
+            excluded.again = Instant::now() + ASK_AGAIN_EVERY;
+        }
+    }
+
+    /// Answered after all.
+    pub fn readmit(&mut self, block: &Block) {
+        let Some(index) = self.excluded.iter().position(|excluded| excluded.block == *block) else { return };
+        let Excluded { block, origin, .. } = self.excluded.swap_remove(index);
+        let place = self.blocks.partition_point(|other| (other.origin, other.block.start) < (origin, block.start));
+        self.blocks.insert(place, Planned { block, failures: 0, origin });
+        self.join();
+    }
+
+    /// Blocks that lie in the span are read by another function from now on.
+    pub fn switch(&mut self, from: impl Fn(&Block) -> bool, to: Function) {
+        let blocks = self.blocks.iter_mut().map(|planned| &mut planned.block);
+        for block in blocks.chain(self.excluded.iter_mut().map(|excluded| &mut excluded.block)) {
+            if from(block) {
+                block.function = to;
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use riverwatts_shared::profile::{self, Function, Poll};
+    use riverwatts_shared::profile::{self, Function};
 
     use super::*;
+    use crate::plan::{Cadence, Cost};
 
     /// A device that refuses every request over `bad`, or of more than `limit` registers.
     fn learn(requests: &mut Requests, layout: &Layout, bad: &[u16], limit: u16) -> usize {
@@ -129,10 +186,14 @@ mod tests {
         asked
     }
 
+    fn excluded(requests: &Requests) -> Vec<Block> {
+        requests.excluded().copied().collect()
+    }
+
     fn meter() -> (Layout, Requests) {
         let text = profile::builtin("eastron-sdm630").unwrap();
         let layout = Layout::fixed(&profile::parse("eastron-sdm630.toml", text).unwrap());
-        let requests = Requests::new(layout.blocks(Poll::Fast));
+        let requests = Requests::new(layout.blocks(Cadence::Fast, &Cost::FEWEST));
         (layout, requests)
     }
 
@@ -141,7 +202,7 @@ mod tests {
         let (layout, mut requests) = meter();
         let before = requests.len();
         learn(&mut requests, &layout, &[6], 125);
-        assert_eq!(requests.excluded(), [Block { unit: None, function: Function::Input, start: 6, count: 2 }]);
+        assert_eq!(excluded(&requests), [Block { unit: None, function: Function::Input, start: 6, count: 2 }]);
         let asked = learn(&mut requests, &layout, &[6], 125);
         assert_eq!(asked, requests.len(), "everything else is answered at once");
         assert!(requests.len() <= before + 2, "neighbours are joined again: {requests:?}");
@@ -151,7 +212,7 @@ mod tests {
     fn a_device_with_a_smaller_limit_loses_nothing() {
         let (layout, mut requests) = meter();
         learn(&mut requests, &layout, &[], 10);
-        assert!(requests.excluded().is_empty());
+        assert!(excluded(&requests).is_empty());
         assert_eq!(learn(&mut requests, &layout, &[], 10), requests.len());
     }
 
@@ -162,7 +223,7 @@ mod tests {
             learn(&mut requests, &layout, &[6], 4);
         }
         assert_eq!(learn(&mut requests, &layout, &[6], 4), requests.len());
-        assert_eq!(requests.excluded().len(), 1);
+        assert_eq!(excluded(&requests).len(), 1);
     }
 
     #[test]
@@ -174,5 +235,45 @@ mod tests {
         assert!(!requests.failed(0));
         assert!(!requests.failed(0));
         assert!(requests.failed(0));
+    }
+
+    #[test]
+    fn a_value_that_is_answered_again_stands_where_it_was() {
+        let (layout, mut requests) = meter();
+        let names = |requests: &Requests| requests.blocks().flat_map(|block| layout.names(block)).collect::<Vec<_>>();
+        let before = names(&requests);
+        let now = Instant::now();
+        learn(&mut requests, &layout, &[6, 12], 125);
+        assert_eq!(requests.to_ask_again(now), None, "not so soon");
+        let bad = requests.to_ask_again(now + 2 * ASK_AGAIN_EVERY).expect("its time has come");
+        requests.put_off(&bad);
+        let other = requests.to_ask_again(Instant::now() + 2 * ASK_AGAIN_EVERY).expect("one after the other");
+        assert_ne!(bad, other);
+        requests.readmit(&bad);
+        requests.readmit(&other);
+        assert_eq!(names(&requests), before);
+        assert!(excluded(&requests).is_empty());
+    }
+
+    #[test]
+    fn two_blocks_that_touch_stay_two() {
+        let block = |start, count| Block { unit: None, function: Function::Input, start, count };
+        let (layout, _) = meter();
+        let mut requests = Requests::new(vec![block(0, 6), block(6, 12), block(18, 6)]);
+        learn(&mut requests, &layout, &[12], 125);
+        assert_eq!(
+            requests.blocks().map(|block| (block.start, block.count)).collect::<Vec<_>>(),
+            [(0, 6), (6, 6), (14, 4), (18, 6)]
+        );
+    }
+
+    #[test]
+    fn where_nothing_is_left_any_value_is_asked_for_again_at_once() {
+        let (layout, mut requests) = meter();
+        learn(&mut requests, &layout, &[], 0);
+        assert!(requests.is_empty());
+        let first = requests.to_ask_again(Instant::now()).unwrap();
+        requests.put_off(&first);
+        assert_ne!(requests.to_ask_again(Instant::now()), Some(first), "and then the next");
     }
 }

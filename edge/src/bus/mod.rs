@@ -4,14 +4,24 @@
 //! waits for anything but the wire: readings are handed on by [`mpsc::Sender::try_send`], and what
 //! does not fit is counted.
 
+mod back_off;
+mod connection;
 pub mod frame;
+mod inbox;
 mod isolate;
+mod known;
+mod load;
 mod port;
+mod rhythm;
+mod rts;
 mod schedule;
+mod session;
+mod spread;
 pub mod status;
 mod unit;
 pub mod wire;
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -23,31 +33,34 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use self::schedule::{SICK, back_off};
-use self::status::{BusState, LOAD_WINDOW, Status};
-pub use self::unit::SLOW_EVERY;
+use self::back_off::{Attempt, back_off, fair_pause};
+use self::load::Load;
+use self::rhythm::Rhythm;
+pub use self::rhythm::period;
+use self::status::{BusState, Status};
 use self::unit::{Polled, Unit};
-use self::wire::{Pace, Wire};
+use self::wire::Wire;
 use crate::config::Config;
+use crate::plan::Layout;
+use crate::plan::wire::Line;
 use crate::record::{self, FromBus};
 
 /// Stack of the thread of a serial bus, in bytes.
 const STACK_BYTES: usize = 256 << 10;
-/// Shortest time-out when a silent device is tried between the polls of living ones.
-const PROBE_TIMEOUT_MIN: Duration = Duration::from_millis(100);
-/// Every so many attempts, a silent device gets its whole time-out, living ones or not.
-const PROBE_WHOLE_EVERY: u32 = 4;
 
 /// One bus and its devices.
 #[derive(Debug)]
 pub struct Bus {
     id: String,
     wire: Wire,
+    line: Option<Line>,
     units: Vec<Unit>,
     status: Arc<Status>,
     clock: Arc<dyn Clock>,
     out: mpsc::Sender<FromBus>,
-    serial: bool,
+    load: Load,
+    /// How often the connection came back, as far as the devices were told.
+    returns: u64,
 }
 
 /// A bus that is being driven; ends once its token is cancelled.
@@ -60,21 +73,35 @@ pub enum Driven {
 }
 
 impl Bus {
-    /// The bus with this index in [`Config::buses`]. Polls are spread evenly from now on.
-    pub fn new(config: &Config, index: usize, clock: Arc<dyn Clock>, out: mpsc::Sender<FromBus>) -> Self {
-        let bus = &config.buses[index];
-        let own = config.devices.iter().enumerate().filter(|(_, device)| device.bus == index);
-        let count = own.clone().count().max(1) as u32;
+    /// The buses of [`Config::buses`]. The polls of all devices are spread evenly from now on.
+    pub fn all(config: &Config, clock: &Arc<dyn Clock>, out: &mpsc::Sender<FromBus>) -> Vec<Bus> {
         let start = Instant::now();
-        let units = own.zip(0u32..).map(|((number, device), place)| {
-            let one_request = device.profile.link.one_request;
-            let pace = Pace { quiet: config.quiet(device), timeout: config.timeout(device), one_request };
-            Unit::new(number as u16, device, pace, start + device.interval * place / count)
-        });
-        let units: Vec<Unit> = units.collect();
-        let status = Arc::new(Status::new(units.iter().map(|unit| (unit.number, unit.unit))));
-        let serial = bus.link.serial().is_some();
-        Bus { id: bus.id.clone(), wire: Wire::new(bus.link.clone(), bus.gap), units, status, clock, out, serial }
+        let mut layouts: HashMap<&str, Arc<Layout>> = HashMap::new();
+        let mut places = 0u32..;
+        let mut buses = Vec::with_capacity(config.buses.len());
+        for (index, bus) in config.buses.iter().enumerate() {
+            let own = config.devices.iter().enumerate().filter(|(_, device)| device.bus == index);
+            let mut units = Vec::new();
+            for ((number, device), place) in own.zip(&mut places) {
+                let profile = &device.profile;
+                let layout = || Arc::new(Layout::fixed(profile));
+                let fixed = profile.discovery.is_none();
+                let fixed = fixed.then(|| Arc::clone(layouts.entry(&profile.name).or_insert_with(layout)));
+                units.push(Unit::new(config, number, fixed, Rhythm::new(device, place, start)));
+            }
+            buses.push(Bus {
+                id: bus.id.clone(),
+                wire: Wire::new(bus.link.clone(), bus.gap),
+                line: bus.link.serial().map(|serial| Line::new(serial, Duration::ZERO)),
+                status: Arc::new(Status::new(units.iter().map(|unit| (unit.number, unit.unit)))),
+                units,
+                clock: Arc::clone(clock),
+                out: out.clone(),
+                load: Load::new(start),
+                returns: 0,
+            });
+        }
+        buses
     }
 
     /// What the bus knows of itself, also while it is driven.
@@ -87,7 +114,7 @@ impl Bus {
     /// # Errors
     /// When the system gives no thread to a serial bus.
     pub fn start(self, stop: CancellationToken) -> io::Result<Driven> {
-        if !self.serial {
+        if self.line.is_none() {
             return Ok(Driven::Task(tokio::spawn(self.drive(stop))));
         }
         let name = format!("bus {}", self.id);
@@ -98,12 +125,15 @@ impl Bus {
 
     /// Polls until `stop`.
     pub async fn drive(mut self, stop: CancellationToken) {
-        let mut load = Load::new(Instant::now());
-        while let Some(next) = (0..self.units.len()).min_by_key(|&index| self.units[index].schedule.due) {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                () = sleep_until(self.units[next].schedule.due) => {}
+        let schedules = |units: &[Unit], now| schedule::next(units.iter().map(|unit| &unit.schedule), now);
+        while let Some(next) = schedules(&self.units, Instant::now()) {
+            let due = self.units[next].schedule.due;
+            if due > Instant::now() {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    () = sleep_until(due) => continue,
+                }
             }
             let started = Instant::now();
             let timeout = self.timeout(next, started);
@@ -113,32 +143,55 @@ impl Bus {
                 () = stop.cancelled() => return,
                 polled = poll => polled,
             };
-            let now = Instant::now();
-            load.add(now, now - started);
-            self.settle(next, now, polled, &load);
+            self.settle(next, started, polled);
         }
         stop.cancelled().await;
     }
 
-    /// How long to wait for the answer of a device. A sick one mostly gets the time that is free
-    /// until a living one is due.
+    /// How many devices are silent, unless all are: then nobody is held up by them.
+    fn silent(&self) -> Option<u32> {
+        let silent = self.units.iter().filter(|unit| unit.schedule.failures > 0).count();
+        (silent < self.units.len()).then_some(silent as u32)
+    }
+
+    /// How long to wait for the answer of a device. One that is silent mostly gets what the others do
+    /// not need; one that was never heard is silent as soon as it failed.
     fn timeout(&self, next: usize, now: Instant) -> Duration {
         let unit = &self.units[next];
-        let whole = unit.pace.timeout;
-        if unit.failures < SICK || unit.failures.is_multiple_of(PROBE_WHOLE_EVERY) {
-            return whole;
+        let timeout = unit.pace.timeout;
+        let silent = unit.schedule.is_sick() || unit.schedule.failures > 0 && unit.answers.mean().is_none();
+        let Some(count) = self.silent().filter(|_| silent) else { return timeout };
+        let living = self.units.iter().filter(|other| other.schedule.failures == 0);
+        let free = living.map(|other| other.schedule.due.saturating_duration_since(now)).min();
+        let waited = now.saturating_duration_since(unit.polled_at);
+        let answer = unit.answers.slowest;
+        Attempt { silent: count, timeout, answer, waited, free: free.unwrap_or(timeout) }.patience()
+    }
+
+    /// Plans the next poll: a silent device is left alone for a while, unless it could not be asked.
+    fn plan(&mut self, index: usize, now: Instant, spent: Duration, unreachable: bool) -> u64 {
+        let silent = self.silent();
+        let unit = &mut self.units[index];
+        let schedule = &mut unit.schedule;
+        let fair = silent.filter(|_| schedule.is_sick()).map_or(Duration::ZERO, |count| fair_pause(spent, count));
+        let doubled = back_off(schedule.failures, schedule.interval, unit.pace.timeout);
+        let overruns = schedule.advance(now, if unreachable { Duration::ZERO } else { fair.max(doubled) });
+        let returns = self.wire.attempts().returns;
+        if returns != self.returns {
+            self.returns = returns;
+            // Whoever was silent before may be there again.
+            self.units.iter_mut().filter(|unit| unit.schedule.failures > 0).for_each(|unit| unit.schedule.resume(now));
         }
-        let living = self.units.iter().filter(|other| other.failures == 0).map(|other| other.schedule.due).min();
-        let free = living.map_or(whole, |due| due.saturating_duration_since(now));
-        free.max(PROBE_TIMEOUT_MIN).min(whole)
+        overruns
     }
 
     /// Hands the reading on, plans the next poll and writes down what happened.
-    fn settle(&mut self, index: usize, now: Instant, polled: Polled, load: &Load) {
-        let Polled { outcome, error, reading, identity, answers } = polled;
-        let unit = &mut self.units[index];
-        let pause = back_off(unit.failures, unit.schedule.interval, unit.pace.timeout);
-        let overruns = unit.schedule.advance(now, pause);
+    fn settle(&mut self, index: usize, started: Instant, polled: Polled) {
+        let Polled { outcome, unreachable, error, reading, identity, refused, retried } = polled;
+        let now = Instant::now();
+        self.load.add(now, now - started);
+        let overruns = self.plan(index, now, now - started, unreachable);
+        let unit = &self.units[index];
         let answered_at = reading.as_ref().map(|(at, _)| *at);
         let mut dropped = 0;
         if let Some(fields) = &identity {
@@ -151,12 +204,15 @@ impl Bus {
             tracing::warn!(bus = self.id, device.id = unit.id, "reading lost: the recorder is behind");
         }
         let monotonic = self.clock.monotonic();
-        let connected = self.wire.is_connected();
-        let connections = self.wire.connections();
+        let planned_load = self.units.iter().map(|unit| unit.planned_load(self.line.as_ref())).sum();
         self.status.update(|state: &mut BusState| {
-            state.connected = connected;
-            state.connections = connections;
-            state.load = load.share();
+            let attempts = self.wire.attempts();
+            state.connected = self.wire.is_connected();
+            state.connections = attempts.connections;
+            state.refused_connections = attempts.refused;
+            state.load = self.load.share();
+            state.planned_load = planned_load;
+            state.strays = self.wire.strays();
             if outcome == status::Outcome::Lost {
                 state.last_error.clone_from(&error);
             }
@@ -165,17 +221,18 @@ impl Bus {
             kept.outcomes[outcome as usize] += 1;
             kept.overruns += overruns;
             kept.dropped += dropped;
-            kept.failures = unit.failures;
+            kept.retries += retried;
+            kept.failures = unit.schedule.failures;
+            let wait = unit.schedule.due.saturating_duration_since(now);
+            kept.next_at = unit.schedule.is_sick().then(|| monotonic + wait);
             if let Some(identity) = identity {
                 kept.identity = identity;
             }
-            if let Some(mean) = answers.0.checked_div(answers.1) {
-                kept.round_trip = mean;
-            }
-            let excluded = unit.excluded();
-            if excluded != kept.excluded {
-                tracing::warn!(bus = self.id, device.id = unit.id, addresses = ?excluded, "registers that the device refuses are left out");
-                kept.excluded = excluded;
+            kept.round_trip = unit.answers.mean().unwrap_or_default();
+            if let Some(refused) = refused {
+                let names: Vec<&str> = refused.iter().flat_map(|one| &one.names).map(String::as_str).collect();
+                tracing::warn!(bus = self.id, device.id = unit.id, registers = ?names, "registers that the device refuses are left out");
+                kept.refused = refused;
             }
             if let Some(error) = error {
                 if kept.last_error.as_ref() != Some(&error) || !was_ill {
@@ -212,40 +269,6 @@ fn hand_on(out: &mpsc::Sender<FromBus>, message: FromBus) -> u64 {
     match out.try_send(message) {
         Ok(()) | Err(TrySendError::Closed(_)) => 0,
         Err(TrySendError::Full(_)) => 1,
-    }
-}
-
-/// The share of the time that requests take.
-#[derive(Debug)]
-struct Load {
-    since: Instant,
-    busy: Duration,
-    last: Option<f64>,
-    now: Instant,
-}
-
-impl Load {
-    fn new(now: Instant) -> Self {
-        Load { since: now, busy: Duration::ZERO, last: None, now }
-    }
-
-    fn add(&mut self, now: Instant, busy: Duration) {
-        self.busy += busy;
-        self.now = now;
-        if now - self.since >= LOAD_WINDOW {
-            self.last = Some(self.current());
-            self.since = now;
-            self.busy = Duration::ZERO;
-        }
-    }
-
-    fn current(&self) -> f64 {
-        let span = (self.now - self.since).as_secs_f64();
-        if span > 0.0 { (self.busy.as_secs_f64() / span).min(1.0) } else { 0.0 }
-    }
-
-    fn share(&self) -> f64 {
-        self.last.unwrap_or_else(|| self.current())
     }
 }
 

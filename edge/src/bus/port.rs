@@ -2,29 +2,49 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use riverwatts_shared::profile::Parity;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_serial::{SerialPortBuilderExt, SerialStream};
+use tokio_serial::{SerialPort, SerialPortBuilderExt, SerialStream};
 
+use super::rts::{Driver, Switch};
 use crate::config::{Link, Serial};
+use crate::plan::wire::Line;
 
 /// How long a TCP connection may take to come about.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An open socket or port.
-pub trait Port: AsyncRead + AsyncWrite + Unpin + Send + Sync + fmt::Debug {}
+pub trait Port: AsyncRead + AsyncWrite + Unpin + Send + Sync + fmt::Debug {
+    /// What switches its transmitter, where it is a serial one.
+    fn driver(&mut self) -> Option<&mut dyn Driver> {
+        None
+    }
+}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + fmt::Debug> Port for T {}
+impl Port for TcpStream {}
 
-/// Opens the socket or port; what goes wrong is told in words a technician can use. Addresses are
-/// left out: the words go to the log too.
-pub async fn open(link: &Link) -> Result<Box<dyn Port>, String> {
+#[cfg(test)]
+impl Port for tokio::io::DuplexStream {}
+
+impl Port for SerialStream {
+    fn driver(&mut self) -> Option<&mut dyn Driver> {
+        Some(self)
+    }
+}
+
+/// Opens the socket or port, and says whether we have to switch its transmitter; what goes wrong is
+/// told in words a technician can use. Addresses are left out: the words go to the log too.
+pub async fn open(link: &Link) -> Result<(Box<dyn Port>, Option<Switch>), String> {
     match link {
-        Link::Tcp { address } | Link::RtuTcp { address } => Ok(Box::new(connect(address).await?)),
-        Link::Rtu(serial) => Ok(Box::new(open_serial(serial)?)),
+        Link::Tcp { address } | Link::RtuTcp { address } => Ok((Box::new(connect(address).await?), None)),
+        Link::Rtu(serial) => {
+            let (port, switch) = open_serial(serial)?;
+            Ok((Box::new(port), switch))
+        }
     }
 }
 
@@ -38,7 +58,7 @@ async fn connect(address: &str) -> Result<TcpStream, String> {
     Ok(stream)
 }
 
-fn open_serial(serial: &Serial) -> Result<SerialStream, String> {
+fn open_serial(serial: &Serial) -> Result<(SerialStream, Option<Switch>), String> {
     let parity = match serial.parity {
         Parity::None => tokio_serial::Parity::None,
         Parity::Even => tokio_serial::Parity::Even,
@@ -47,11 +67,11 @@ fn open_serial(serial: &Serial) -> Result<SerialStream, String> {
     let stop_bits = if serial.stop_bits == 2 { tokio_serial::StopBits::Two } else { tokio_serial::StopBits::One };
     let builder = tokio_serial::new(&serial.port, serial.baud).parity(parity).stop_bits(stop_bits);
     let wrong = |error: &dyn fmt::Display| format!("port cannot be opened: {error}");
-    let stream = builder.open_native_async().map_err(|error| wrong(&error))?;
-    if serial.rs485_rts {
-        switch_by_rts(&stream).map_err(|error| wrong(&format!("rs485_rts is not possible here: {error}")))?;
-    }
-    Ok(stream)
+    let mut stream = builder.open_native_async().map_err(|error| wrong(&error))?;
+    let character = Line::new(serial, Duration::ZERO).bytes(1);
+    let switch = Switch::set_up(&mut stream, serial.rs485_rts, character);
+    let switch = switch.map_err(|error| wrong(&format!("rs485_rts is not possible here: {error}")))?;
+    Ok((stream, switch))
 }
 
 /// The kernel's `struct serial_rs485` (`linux/serial.h`).
@@ -65,21 +85,34 @@ struct SerialRs485 {
 
 const SER_RS485_ENABLED: u32 = 1;
 const SER_RS485_RTS_ON_SEND: u32 = 1 << 1;
+const SER_RS485_RTS_AFTER_SEND: u32 = 1 << 2;
 
-/// Lets the kernel switch the transmitter on and off by RTS.
-#[expect(unsafe_code, reason = "no safe wrapper of TIOCSRS485 among our dependencies")]
-fn switch_by_rts(stream: &SerialStream) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
-    let settings = SerialRs485 {
-        flags: SER_RS485_ENABLED | SER_RS485_RTS_ON_SEND,
-        delay_rts_before_send_ms: 0,
-        delay_rts_after_send_ms: 0,
-        padding: [0; 5],
-    };
-    // SAFETY: the descriptor is open while `stream` lives, and the kernel only reads a struct of
-    // exactly this layout.
-    match unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCSRS485, &raw const settings) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+#[expect(unsafe_code, reason = "no safe wrapper of TIOCSRS485 and tcdrain among our dependencies")]
+impl Driver for SerialStream {
+    fn switch_by_kernel(&mut self, inverted: bool) -> io::Result<()> {
+        let mut settings = SerialRs485 {
+            flags: SER_RS485_ENABLED | if inverted { SER_RS485_RTS_AFTER_SEND } else { SER_RS485_RTS_ON_SEND },
+            delay_rts_before_send_ms: 0,
+            delay_rts_after_send_ms: 0,
+            padding: [0; 5],
+        };
+        // SAFETY: the descriptor is open while `self` lives, and the kernel only reads and writes a
+        // struct of exactly this layout.
+        match unsafe { libc::ioctl(self.as_raw_fd(), libc::TIOCSRS485, &raw mut settings) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    fn set_rts(&mut self, on: bool) -> io::Result<()> {
+        Ok(self.write_request_to_send(on)?)
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        // SAFETY: the descriptor is open while `self` lives.
+        match unsafe { libc::tcdrain(self.as_raw_fd()) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 }

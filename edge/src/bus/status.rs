@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use riverwatts_shared::profile::Identity;
+use riverwatts_shared::profile::{Function, Identity};
+
+pub use super::inbox::Strays;
 
 /// How one poll of one device ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +52,15 @@ pub struct BusState {
     pub connected: bool,
     /// How often it was opened.
     pub connections: u64,
+    /// How often it could not be opened.
+    pub refused_connections: u64,
     /// Share of the time that requests took, 0 to 1, over the last [`LOAD_WINDOW`].
     pub load: f64,
+    /// Share of the time that the plan takes: on a serial line what its requests need at the least,
+    /// on a socket what they took. Above 1, polls are left out.
+    pub planned_load: f64,
+    /// What came in and answered no request of its time.
+    pub strays: Strays,
     /// What went wrong last with the connection itself.
     pub last_error: Option<String>,
     /// Its devices, in the order of `edge.toml`.
@@ -74,8 +83,12 @@ pub struct UnitState {
     pub overruns: u64,
     /// Readings that could not be handed on because the recorder was behind.
     pub dropped: u64,
+    /// Requests that were asked again within their poll.
+    pub retries: u64,
     /// Silences in a row, nought while the device answers.
     pub failures: u32,
+    /// Monotonic time at which it is asked again, while it is silent and asked less often.
+    pub next_at: Option<Duration>,
     /// Mean duration of the last answers.
     pub round_trip: Duration,
     /// What went wrong last, in words.
@@ -84,10 +97,23 @@ pub struct UnitState {
     pub last_error_at: Option<Duration>,
     /// Monotonic time of the last reading.
     pub last_ok_at: Option<Duration>,
-    /// Addresses that the device refuses and that are left out: first register and count.
-    pub excluded: Vec<(u16, u16)>,
+    /// Registers that the device refuses and that are left out.
+    pub refused: Vec<Refused>,
     /// What the device says about itself.
     pub identity: BTreeMap<Identity, String>,
+}
+
+/// Registers that a device refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// How they were asked for.
+    pub function: Function,
+    /// PDU address of the first.
+    pub start: u16,
+    /// How many.
+    pub count: u16,
+    /// What the profile calls the values in them.
+    pub names: Vec<String>,
 }
 
 impl UnitState {

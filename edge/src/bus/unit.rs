@@ -1,30 +1,25 @@
-//! One device on its bus: finding its registers, reading them, and how often.
+//! One device on its bus: one poll of it, and what is remembered from one to the next.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use riverwatts_shared::profile::sunspec::{Discovery, DiscoveryError, NoAnswer};
-use riverwatts_shared::profile::{Identity, Poll, Profile};
+use riverwatts_shared::profile::{Identity, Profile};
 use riverwatts_shared::reading::Value;
 use riverwatts_shared::time::Clock;
 use tokio::time::Instant;
 
-use super::frame::Request;
-use super::isolate::{Requests, Split};
-use super::schedule::{SICK, Schedule};
-use super::status::Outcome;
+use super::known::Known;
+use super::rhythm::Rhythm;
+use super::schedule::Schedule;
+use super::session::{Answers, Session, Stop};
+use super::status::{Outcome, Refused};
 use super::wire::{Failure, Pace, Wire};
-use crate::decode::{Image, decode};
-use crate::plan::{Block, Layout};
+use crate::config::{Config, Device};
+use crate::decode::{Decoded, Image, decode};
+use crate::plan::wire::Line;
+use crate::plan::{Cost, Layout};
 use crate::validate::Validator;
-
-/// How often slow registers are read.
-pub const SLOW_EVERY: Duration = Duration::from_secs(10);
-/// How often registers that the device refused are asked for again.
-pub const RETRY_EXCLUDED_EVERY: Duration = Duration::from_secs(600);
-/// Most requests that one poll spends on isolating bad addresses.
-pub const ISOLATE_MAX: usize = 32;
 
 /// A device as its bus sees it.
 #[derive(Debug)]
@@ -35,89 +30,120 @@ pub(super) struct Unit {
     pub(super) id: String,
     pub(super) unit: u8,
     pub(super) pace: Pace,
-    pub(super) profile: Arc<Profile>,
+    retries: u8,
+    cost: Cost,
+    profile: Arc<Profile>,
+    /// Where its registers stand, where that is fixed.
+    fixed: Option<Arc<Layout>>,
+    rhythm: Rhythm,
     /// When it is polled.
     pub(super) schedule: Schedule,
-    /// Silences in a row.
-    pub(super) failures: u32,
+    /// When the last poll ended.
+    pub(super) polled_at: Instant,
+    /// How long its last answers took.
+    pub(super) answers: Answers,
     validator: Validator,
     known: Option<Known>,
     image: Image,
-}
-
-/// What was learnt about the device since it was last reached.
-#[derive(Debug)]
-struct Known {
-    layout: Layout,
-    fast: Requests,
-    slow: Requests,
-    identified: bool,
-    slow_due: Instant,
-    retry_excluded: Instant,
 }
 
 /// What one poll brought.
 #[derive(Debug)]
 pub(super) struct Polled {
     pub(super) outcome: Outcome,
+    /// Whether there was no connection to ask on.
+    pub(super) unreachable: bool,
     /// The last thing that went wrong.
     pub(super) error: Option<String>,
     /// When the last answer came, in monotonic time, and what the answers say.
     pub(super) reading: Option<(Duration, Vec<Value>)>,
     /// Read once after the device was reached.
     pub(super) identity: Option<BTreeMap<Identity, String>>,
-    /// How long the answers took, and how many there were.
-    pub(super) answers: (Duration, u32),
+    /// The registers that it refuses, if that changed.
+    pub(super) refused: Option<Vec<Refused>>,
+    /// How often something was asked again.
+    pub(super) retried: u64,
 }
 
 impl Unit {
-    pub(super) fn new(number: u16, device: &crate::config::Device, pace: Pace, due: Instant) -> Self {
+    /// The device with this number in `edge.toml`. `fixed` is where its registers stand, unless that
+    /// is to be found out.
+    pub(super) fn new(config: &Config, number: usize, fixed: Option<Arc<Layout>>, rhythm: Rhythm) -> Self {
+        let device = &config.devices[number];
+        let Device { profile, priority, .. } = device;
+        let first = rhythm.first();
         Unit {
-            number,
+            number: number as u16,
             id: device.id.clone(),
             unit: device.unit,
-            pace,
-            profile: Arc::clone(&device.profile),
-            schedule: Schedule { interval: device.interval, due },
-            failures: 0,
+            pace: Pace {
+                quiet: config.quiet(device),
+                timeout: config.timeout(device),
+                one_request: profile.link.one_request,
+            },
+            retries: config.retries(device),
+            cost: Cost::of(config, device),
+            profile: Arc::clone(profile),
+            fixed,
+            rhythm,
+            schedule: Schedule { interval: rhythm.period(), due: first, priority: *priority, failures: 0 },
+            polled_at: first,
+            answers: Answers::default(),
             validator: Validator::new(device.rated.power_w),
             known: None,
             image: Image::new(),
         }
     }
 
-    /// The addresses that the device refuses.
-    pub(super) fn excluded(&self) -> Vec<(u16, u16)> {
-        let known = self.known.iter().flat_map(|known| [&known.fast, &known.slow]);
-        known.flat_map(|requests| requests.excluded()).map(|block| (block.start, block.count)).collect()
+    /// The share of the time of its bus that it is meant to take: on a line what its requests need at
+    /// the least, elsewhere what they took.
+    pub(super) fn planned_load(&self, line: Option<&Line>) -> f64 {
+        let Some(known) = &self.known else { return 0.0 };
+        match line {
+            Some(line) => {
+                let line = Line { quiet: self.pace.quiet, ..*line };
+                known.planned_load(|requests| line.cycle(requests.blocks()))
+            }
+            None => {
+                let answer = self.answers.mean().unwrap_or_default();
+                known.planned_load(|requests| answer * requests.len() as u32)
+            }
+        }
     }
 
     /// Reads the device once. `timeout` may be shorter than its own.
     pub(super) async fn poll(&mut self, wire: &mut Wire, timeout: Duration, clock: &dyn Clock) -> Polled {
-        let mut session = Session::new(wire, self.unit, Pace { timeout, ..self.pace }, clock);
+        let refusals = self.known.as_ref().map_or(0, Known::refusals);
+        let retries = if self.schedule.failures == 0 { self.retries } else { 0 };
+        let mut session = Session::new(wire, self.unit, Pace { timeout, ..self.pace }, retries, clock);
         let mut identity = None;
-        let stopped = self.read(&mut session, &mut identity).await.err();
-        if let Some(Stop(failure)) = &stopped {
-            session.note(failure);
+        let mut unreachable = false;
+        if let Err(Stop::Failed(failure)) = self.read(&mut session, &mut identity).await {
+            unreachable = matches!(failure, Failure::Unreachable(_));
+            session.note(&failure);
         }
-        let Session { outcome, error, heard, answered_at, answers, .. } = session;
-        let reading =
+        let Session { outcome, error, heard, answered_at, answers, requests, retried, .. } = session;
+        let mut reading =
             answered_at.zip(self.known.as_ref()).map(|(at, known)| (at, decode(&known.layout, &self.image).values));
         self.image.clear();
-        match (heard, outcome) {
-            (true, _) => self.failures = 0,
-            (false, Outcome::Lost) => {}
-            (false, _) => self.failures = self.failures.saturating_add(1),
+        self.polled_at = Instant::now();
+        if answers.mean().is_some() {
+            self.answers = answers;
         }
-        if outcome == Outcome::Lost || self.failures >= SICK {
-            // It may come back as another machine.
-            self.known = None;
+        if heard {
+            self.schedule.failures = 0;
+        } else if requests > 0 && !unreachable {
+            self.schedule.failures = self.schedule.failures.saturating_add(1);
         }
-        let mut reading = reading.filter(|(_, values)| !values.is_empty());
+        if let Some(known) = self.known.as_mut().filter(|_| outcome == Outcome::Lost || self.schedule.is_sick()) {
+            known.doubt();
+        }
+        reading = reading.filter(|(_, values)| !values.is_empty());
         if let Some((at, values)) = &mut reading {
             self.validator.validate(*at, values);
         }
-        Polled { outcome, error, reading, identity, answers }
+        let refused = self.known.as_ref().filter(|known| known.refusals() != refusals).map(Known::refused);
+        Polled { outcome, unreachable, error, reading, identity, refused, retried }
     }
 
     async fn read(
@@ -125,211 +151,88 @@ impl Unit {
         session: &mut Session<'_>,
         identity: &mut Option<BTreeMap<Identity, String>>,
     ) -> Result<(), Stop> {
-        if self.known.is_none() {
-            let layout = session.find(&self.profile).await?;
-            self.known = Some(Known::new(layout));
-        }
-        let Some(known) = self.known.as_mut() else { return Ok(()) };
+        self.find(session).await?;
+        let Some(known) = &mut self.known else { return Ok(()) };
         let now = Instant::now();
-        if now >= known.retry_excluded {
-            *known = Known { identified: known.identified, ..Known::new(known.layout.clone()) };
-        }
         // A device that fell silent is first asked for something else: perhaps only one block is ill.
-        let first = self.failures as usize;
-        session.read_all(&known.layout, &mut known.fast, first, &mut self.image).await?;
-        if known.fast.is_empty() && !known.fast.excluded().is_empty() {
-            return Err(Stop(Failure::Bad("the device refuses every register; is it the right profile?")));
+        let mut first = self.schedule.failures as usize;
+        for index in 0..known.reads.len() {
+            let Some(mut turn) = known.reads[index].turn.filter(|turn| turn.is_due(now)) else { continue };
+            read_all(session, known, index, first, &mut self.image).await?;
+            first = 0;
+            turn.taken(now);
+            let nothing_left = known.is_refused();
+            let read = &mut known.reads[index];
+            read.turn = Some(turn);
+            if session.ask_again(&mut read.requests, &mut self.image).await && nothing_left {
+                known.begin_anew(&self.rhythm, &self.cost);
+                return Ok(());
+            }
         }
-        if now >= known.slow_due {
-            known.slow_due = now + SLOW_EVERY;
-            session.read_all(&known.layout, &mut known.slow, 0, &mut self.image).await?;
+        if known.is_refused() {
+            return Err(Stop::bad("the device refuses every register; is it the right profile?"));
         }
-        if !known.identified && session.heard {
-            let mut once = Requests::new(known.layout.blocks(Poll::Once));
-            let mut image = Image::new();
-            let at = session.answered_at;
-            session.read_all(&known.layout, &mut once, 0, &mut image).await?;
-            session.answered_at = at.or(session.answered_at);
-            let said = decode(&known.layout, &image);
+        if session.heard && !known.identified {
+            let said = identify(session, known).await?;
             if said.unexpected.is_some() {
                 self.image.clear();
-                return Err(Stop(Failure::Bad(
-                    "the device is not the one that its profile is for; choose another profile",
-                )));
+                let told = "the device is not the one that its profile is for; choose another profile";
+                return Err(Stop::bad(told));
             }
+            if known.identity.as_ref().is_some_and(|known| *known != said.identity) {
+                known.begin_anew(&self.rhythm, &self.cost);
+            }
+            known.identity = Some(said.identity.clone());
             known.identified = true;
             *identity = Some(said.identity);
         }
         Ok(())
     }
-}
 
-impl Known {
-    fn new(layout: Layout) -> Self {
-        let now = Instant::now();
-        Known {
-            fast: Requests::new(layout.blocks(Poll::Fast)),
-            slow: Requests::new(layout.blocks(Poll::Slow)),
-            layout,
-            identified: false,
-            slow_due: now,
-            retry_excluded: now + RETRY_EXCLUDED_EVERY,
-        }
-    }
-}
-
-/// The poll cannot go on.
-struct Stop(Failure);
-
-/// The requests of one poll.
-struct Session<'a> {
-    wire: &'a mut Wire,
-    unit: u8,
-    pace: Pace,
-    clock: &'a dyn Clock,
-    requests: usize,
-    /// Whether the device answered anything, if only to refuse.
-    heard: bool,
-    answered_at: Option<Duration>,
-    answers: (Duration, u32),
-    outcome: Outcome,
-    error: Option<String>,
-}
-
-impl<'a> Session<'a> {
-    fn new(wire: &'a mut Wire, unit: u8, pace: Pace, clock: &'a dyn Clock) -> Self {
-        Session {
-            wire,
-            unit,
-            pace,
-            clock,
-            requests: 0,
-            heard: false,
-            answered_at: None,
-            answers: (Duration::ZERO, 0),
-            outcome: Outcome::Ok,
-            error: None,
-        }
-    }
-
-    fn note(&mut self, failure: &Failure) {
-        self.outcome = match failure {
-            Failure::Exception(_) => Outcome::Exception,
-            Failure::Silent(_) => Outcome::Timeout,
-            Failure::Bad(_) => Outcome::BadFrame,
-            Failure::Lost(_) => Outcome::Lost,
+    /// Where the registers stand; what was learnt before counts as long as they stand there.
+    async fn find(&mut self, session: &mut Session<'_>) -> Result<(), Stop> {
+        let (models, layout) = match (&self.known, &self.fixed) {
+            (Some(known), fixed) if known.found || fixed.is_some() => return Ok(()),
+            (None, Some(fixed)) => (Vec::new(), Arc::clone(fixed)),
+            _ => {
+                let (models, layout) = session.find(&self.profile).await?;
+                (models, Arc::new(layout))
+            }
         };
-        self.error = Some(failure.to_string());
-    }
-
-    async fn request(&mut self, block: &Block) -> Result<(), Failure> {
-        self.requests += 1;
-        let unit = block.unit.unwrap_or(self.unit);
-        let request = Request { unit, function: block.function, start: block.start, count: block.count };
-        let started = Instant::now();
-        let answer = self.wire.read(&request, self.pace).await;
-        // With 10 and 11, a gateway answers in place of a device that does not.
-        self.heard |= matches!(answer, Ok(()) | Err(Failure::Exception(0..=9 | 12..)));
-        if answer.is_ok() {
-            self.answered_at = Some(self.clock.monotonic());
-            self.answers.0 += started.elapsed();
-            self.answers.1 += 1;
+        match self.known.as_mut().filter(|known| known.models == models) {
+            Some(known) => known.found = true,
+            None => self.known = Some(Known::new(layout, models, &self.rhythm, &self.cost)),
         }
-        answer
-    }
-
-    /// Where the registers stand on this device.
-    async fn find(&mut self, profile: &Profile) -> Result<Layout, Stop> {
-        let Some(discover) = &profile.discovery else { return Ok(Layout::fixed(profile)) };
-        let mut discovery = Discovery::new(discover);
-        let mut silence = None;
-        while let Some((start, count)) = discovery.request() {
-            let block = Block { unit: None, function: discover.function, start, count };
-            match self.request(&block).await {
-                Ok(()) => discovery.answer(Ok(self.wire.words())),
-                Err(Failure::Exception(_)) => discovery.answer(Err(NoAnswer::Refused)),
-                Err(lost @ Failure::Lost(_)) => return Err(Stop(lost)),
-                Err(silent) => {
-                    discovery.answer(Err(NoAnswer::Silent));
-                    silence = Some(silent);
-                }
-            }
-        }
-        self.answered_at = None;
-        let models = discovery.finish().map_err(|error| match (error, silence) {
-            (DiscoveryError::Silent | DiscoveryError::Broken { .. }, Some(silence)) => Stop(silence),
-            _ => Stop(Failure::Bad(wrong_device(error))),
-        })?;
-        let layout = Layout::discovered(profile, &models);
-        if layout.is_empty() {
-            return Err(Stop(Failure::Bad("none of its SunSpec models is one that the profile knows; choose another")));
-        }
-        Ok(layout)
-    }
-
-    /// Reads every block once, beginning with number `first`, isolating what the device refuses.
-    async fn read_all(
-        &mut self,
-        layout: &Layout,
-        requests: &mut Requests,
-        first: usize,
-        image: &mut Image,
-    ) -> Result<(), Stop> {
-        if requests.is_empty() {
-            return Ok(());
-        }
-        let first = first % requests.len();
-        let mut index = first;
-        let mut left = requests.len();
-        let most = self.requests + left + ISOLATE_MAX;
-        while left > 0 && self.requests < most {
-            index %= requests.len();
-            let block = requests.block(index);
-            let refused = match self.request(&block).await {
-                Ok(()) => {
-                    image.put(&block, self.wire.words());
-                    requests.answered(index);
-                    false
-                }
-                Err(failure @ Failure::Exception(code)) => {
-                    self.note(&failure);
-                    match code {
-                        1..=3 => true,
-                        10 | 11 => return Err(Stop(failure)),
-                        // Perhaps only now.
-                        _ => requests.failed(index),
-                    }
-                }
-                Err(failure @ Failure::Silent(_)) if self.heard => {
-                    self.note(&failure);
-                    requests.failed(index)
-                }
-                Err(failure @ Failure::Bad(_)) if self.wire.is_connected() => {
-                    self.note(&failure);
-                    false
-                }
-                Err(failure) => return Err(Stop(failure)),
-            };
-            match refused.then(|| requests.refused(layout, index)) {
-                Some(Split::Halved) => left += 1,
-                Some(Split::Excluded(_)) => left -= 1,
-                None => {
-                    index += 1;
-                    left -= 1;
-                }
-            }
-        }
-        requests.rejoin();
         Ok(())
     }
 }
 
-const fn wrong_device(error: DiscoveryError) -> &'static str {
-    match error {
-        DiscoveryError::NoMarker => {
-            "no SunSpec marker found; switch SunSpec on at the device, or choose another profile"
+/// Reads one cadence, each area by the function that the device knows.
+async fn read_all(
+    session: &mut Session<'_>,
+    known: &mut Known,
+    index: usize,
+    first: usize,
+    image: &mut Image,
+) -> Result<(), Stop> {
+    loop {
+        let requests = &mut known.reads[index].requests;
+        match session.read_all(&known.layout, requests, first, image).await {
+            Err(Stop::OtherFunction(block)) => known.switch(&block),
+            done => return done,
         }
-        DiscoveryError::Endless { .. } => "its list of SunSpec models does not end; the firmware is at fault",
-        DiscoveryError::Silent | DiscoveryError::Broken { .. } => "it fell silent in its list of SunSpec models",
     }
+}
+
+/// What the device says about itself. Its time is not that of the reading.
+async fn identify(session: &mut Session<'_>, known: &mut Known) -> Result<Decoded, Stop> {
+    let mut image = Image::new();
+    let at = session.answered_at;
+    for index in 0..known.reads.len() {
+        if known.reads[index].turn.is_none() {
+            read_all(session, known, index, 0, &mut image).await?;
+        }
+    }
+    session.answered_at = at.or(session.answered_at);
+    Ok(decode(&known.layout, &image))
 }

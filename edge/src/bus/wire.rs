@@ -1,5 +1,5 @@
-//! One request at a time on one socket or serial port: connecting and reconnecting, quiet time,
-//! time-outs, late and foreign answers.
+//! One request at a time on one socket or serial port: quiet time, time-outs, late and foreign
+//! answers.
 //!
 //! What happens to the connection after a failure:
 //! - an exception is an answer; nothing happens;
@@ -9,29 +9,34 @@
 //!   asked again before its time-out has passed once more;
 //! - a frame that is none: a socket has lost its step and is closed, a serial line is drained;
 //! - a lost socket or a vanished port is opened again, later and later while that fails.
+//!
+//! Frames of other units and late ones are skipped and counted; waiting goes on.
 
+use std::io;
+use std::thread;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::frame::{FRAME_MAX, Received, Request, exception_words};
-use super::port::{Port, open};
+use super::connection::{Attempts, Connection};
+use super::frame::{Request, exception_words};
+use super::inbox::{Answer, Framing, Inbox, Strays};
 use crate::config::Link;
 use crate::plan::wire::Line;
 
 /// Requests in a row without any answer after which a socket is taken for dead.
 pub const SILENCES_MAX: u32 = 3;
-/// First and longest pause between two attempts to connect.
-pub const RECONNECT: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 /// A serial line is still when nothing came for this long, or for its own silence if longer.
 const STILL: Duration = Duration::from_millis(20);
 /// A serial line that babbles is not listened to for longer than this.
 const DRAIN_MAX: Duration = Duration::from_secs(1);
-/// Silences up to this long are slept through on the thread of a serial bus: a runtime's timer has
-/// steps of a millisecond.
-const PRECISE_MAX: Duration = Duration::from_millis(50);
+/// The end of a silence on a serial line is slept through on the thread of its bus: a runtime's timer
+/// has steps of a millisecond. Short, so that the end of the gateway need not wait.
+const PRECISE: Duration = Duration::from_millis(4);
+/// Fewer bytes than a frame can have are no sign of life: drivers that switch on or off make such.
+const NOISE_MIN: u64 = 4;
 
 /// Why a request brought no words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,9 +50,12 @@ pub enum Failure {
     /// Something came that is no answer.
     #[error("{0}")]
     Bad(&'static str),
+    /// The connection broke off when the device was asked.
+    #[error("connection lost: {0}")]
+    Lost(String),
     /// There is no connection.
     #[error("{0}")]
-    Lost(String),
+    Unreachable(String),
 }
 
 /// How long to wait before and after a request.
@@ -64,70 +72,63 @@ pub struct Pace {
 /// The wire of one bus.
 #[derive(Debug)]
 pub struct Wire {
-    link: Link,
+    pub(super) connection: Connection,
     line: Option<Line>,
     gap: Duration,
-    port: Option<Box<dyn Port>>,
-    connections: u64,
-    failed_attempts: u32,
-    next_attempt: Instant,
-    /// Why the last attempt failed.
-    last_refusal: String,
     transaction: u16,
     silences: u32,
-    last_unit: Option<u8>,
-    /// A device that may still answer an old request, and until when.
-    owing: Option<(u8, Instant)>,
+    /// Whether the request that is under way went out.
+    sent: bool,
+    last: Option<Request>,
+    /// Devices that may still answer an old request, and until when.
+    owing: Vec<(u8, Instant)>,
     /// When the last byte was sent or received.
     last_byte: Instant,
-    buffer: [u8; FRAME_MAX],
+    inbox: Inbox,
     words: Vec<u16>,
+    /// From the last request sent to its answer.
+    took: Duration,
 }
 
 impl Wire {
     /// A wire that connects when it is first used. `gap` is the silence before a request to
     /// another unit than the last.
     pub fn new(link: Link, gap: Duration) -> Self {
-        let line = link.serial().map(|serial| Line {
-            baud: serial.baud,
-            parity: serial.parity,
-            stop_bits: serial.stop_bits,
-            quiet: Duration::ZERO,
-        });
-        let now = Instant::now();
         Wire {
-            link,
-            line,
+            line: link.serial().map(|serial| Line::new(serial, Duration::ZERO)),
+            connection: Connection::new(link),
             gap,
-            port: None,
-            connections: 0,
-            failed_attempts: 0,
-            next_attempt: now,
-            last_refusal: String::new(),
             transaction: 0,
             silences: 0,
-            last_unit: None,
-            owing: None,
-            last_byte: now,
-            buffer: [0; FRAME_MAX],
+            sent: false,
+            last: None,
+            owing: Vec::new(),
+            last_byte: Instant::now(),
+            inbox: Inbox::new(),
             words: Vec::new(),
+            took: Duration::ZERO,
         }
     }
 
     /// Whether there is a connection.
     pub fn is_connected(&self) -> bool {
-        self.port.is_some()
+        self.connection.port.is_some()
     }
 
-    /// How often a connection came about.
-    pub fn connections(&self) -> u64 {
-        self.connections
+    /// How often a connection came about, and how often not.
+    pub fn attempts(&self) -> Attempts {
+        self.connection.attempts
     }
 
-    /// Reads registers, see [`words`](Self::words). A socket that the other side closed after an earlier answer is opened
-    /// again at once; reads may be repeated.
+    /// What came in beside the answers.
+    pub fn strays(&self) -> Strays {
+        self.inbox.strays
+    }
+
+    /// Reads registers, see [`words`](Self::words). A socket that the other side closed after an
+    /// earlier answer is opened again at once; reads may be repeated.
     pub async fn read(&mut self, request: &Request, pace: Pace) -> Result<(), Failure> {
-        let used_before = self.port.is_some();
+        let used_before = self.is_connected();
         let mut result = self.attempt(request, pace).await;
         if used_before && matches!(result, Err(Failure::Lost(_))) {
             result = self.attempt(request, pace).await;
@@ -140,166 +141,190 @@ impl Wire {
         &self.words
     }
 
+    /// How long its answer took.
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
     async fn attempt(&mut self, request: &Request, pace: Pace) -> Result<(), Failure> {
-        self.connect().await?;
+        if self.connection.open().await.map_err(Failure::Unreachable)? {
+            self.silences = 0;
+            self.last = None;
+            self.inbox.clear();
+        }
         self.keep_quiet(request.unit, pace.quiet).await;
-        let outcome = match self.exchange(request, pace.timeout).await {
-            Ok(outcome) => outcome,
+        let rtu = self.connection.is_rtu();
+        let answer = match self.exchange(request, pace.timeout).await {
+            Ok(answer) => answer,
             Err(error) => {
-                self.port = None;
+                self.connection.close();
+                // Through a device server, the answer may come on the next connection.
+                if self.sent {
+                    self.owe(request.unit, pace.timeout);
+                }
                 // An end of file may carry the words "Success (os error 0)".
                 let cause = error.raw_os_error().filter(|&code| code != 0).map(|_| error.to_string());
-                let cause = cause.unwrap_or_else(|| "closed by the other side".to_owned());
-                return Err(Failure::Lost(format!("connection lost: {cause}")));
+                return Err(Failure::Lost(cause.unwrap_or_else(|| "closed by the other side".to_owned())));
             }
         };
-        self.last_unit = Some(request.unit);
-        match &outcome {
+        self.last = Some(*request);
+        let result = match answer {
+            Ok(Answer::Words) => Ok(()),
+            Ok(Answer::Exception(code)) => Err(Failure::Exception(code)),
+            Ok(Answer::Bad(words)) | Err(Unanswered::Noise(words)) => Err(Failure::Bad(words)),
+            Err(Unanswered::Silence) => Err(Failure::Silent(pace.timeout)),
+        };
+        if answer.is_err() {
+            self.owe(request.unit, pace.timeout);
+        }
+        match &result {
             Err(Failure::Silent(_)) => {
                 self.silences += 1;
-                if self.framed_by_time() {
-                    self.drain().await;
-                    self.owing = Some((request.unit, Instant::now() + pace.timeout));
+                if rtu {
+                    self.drain(request).await;
                 }
                 if self.line.is_none() && self.silences >= SILENCES_MAX {
-                    self.port = None;
+                    self.connection.close();
                 }
             }
-            Err(Failure::Bad(_)) if self.framed_by_time() => self.drain().await,
-            Err(Failure::Bad(_)) => self.port = None,
+            Err(Failure::Bad(_)) if rtu => self.drain(request).await,
+            Err(Failure::Bad(_)) => self.connection.close(),
             _ => self.silences = 0,
         }
-        if pace.one_request && !self.framed_by_time() {
-            self.port = None;
+        if pace.one_request && !rtu {
+            self.connection.close();
         }
-        outcome
+        result
     }
 
-    /// Whether silence alone parts the frames.
-    fn framed_by_time(&self) -> bool {
-        !matches!(self.link, Link::Tcp { .. })
-    }
-
-    async fn connect(&mut self) -> Result<(), Failure> {
-        if self.port.is_some() {
-            return Ok(());
-        }
-        if Instant::now() < self.next_attempt {
-            return Err(Failure::Lost(self.last_refusal.clone()));
-        }
-        match open(&self.link).await {
-            Ok(port) => {
-                self.port = Some(port);
-                self.connections += 1;
-                self.failed_attempts = 0;
-                self.silences = 0;
-                self.last_unit = None;
-                self.owing = None;
-                Ok(())
-            }
-            Err(words) => {
-                let [first, longest] = RECONNECT;
-                let pause = first.saturating_mul(1 << self.failed_attempts.min(16)).min(longest);
-                self.failed_attempts += 1;
-                self.next_attempt = Instant::now() + pause;
-                self.last_refusal.clone_from(&words);
-                Err(Failure::Lost(words))
-            }
+    /// Where nothing but time tells answers apart, notes that one may still come.
+    fn owe(&mut self, unit: u8, timeout: Duration) {
+        if self.connection.is_rtu() {
+            let now = Instant::now();
+            self.owing.retain(|&(other, until)| other != unit && until > now);
+            self.owing.push((unit, now + timeout));
         }
     }
 
     /// Waits until the wire was silent for long enough.
     async fn keep_quiet(&self, unit: u8, quiet: Duration) {
         let line = self.line.map(|line| line.silence()).unwrap_or_default();
-        let gap = if self.last_unit.is_some_and(|last| last != unit) { self.gap } else { Duration::ZERO };
+        let gap = if self.last.is_some_and(|last| last.unit != unit) { self.gap } else { Duration::ZERO };
         let silence = self.last_byte + line.max(quiet).max(gap);
-        let until = match self.owing {
-            Some((owing, until)) if owing == unit => until.max(silence),
-            _ => silence,
-        };
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        let owing = self.owing.iter().find(|(owing, _)| *owing == unit);
+        let until = owing.map_or(silence, |&(_, until)| until.max(silence));
+        if self.line.is_none() {
+            if until > Instant::now() {
+                sleep_until(until).await;
+            }
             return;
         }
-        if self.line.is_some() && left <= PRECISE_MAX {
-            std::thread::sleep(left);
-        } else {
-            sleep_until(until).await;
+        if until.saturating_duration_since(Instant::now()) > PRECISE {
+            sleep_until(until - PRECISE / 2).await;
         }
+        thread::sleep(until.saturating_duration_since(Instant::now()));
     }
 
     /// One request and its answer. An outer error is one of the connection.
-    async fn exchange(&mut self, request: &Request, timeout: Duration) -> std::io::Result<Result<(), Failure>> {
-        let rtu = self.framed_by_time();
-        let Some(port) = self.port.as_mut() else { return Err(std::io::ErrorKind::NotConnected.into()) };
-        let deadline = Instant::now() + timeout;
-        let mut deadline = deadline;
+    async fn exchange(&mut self, request: &Request, timeout: Duration) -> io::Result<Result<Answer, Unanswered>> {
+        let rtu = self.connection.is_rtu();
+        let asked = Instant::now();
+        let mut deadline = asked + timeout;
+        self.sent = false;
+        self.transaction = self.transaction.wrapping_add(1);
+        let framing = if rtu { Framing::Rtu } else { Framing::Tcp(self.transaction) };
         if rtu {
-            // What still lies there answers an earlier request.
-            while let Some(stale) = port.read(&mut self.buffer).now_or_never() {
-                if stale? == 0 {
-                    return Err(std::io::ErrorKind::UnexpectedEof.into());
-                }
-            }
+            self.skip_waiting(request)?;
             // The time-out is the device's; the wire's own time comes on top.
             if let Some(line) = &self.line {
                 deadline += line.bytes((request.on_rtu().len() + request.rtu_answer_bytes()) as u32);
             }
+            self.send(&request.on_rtu(), deadline).await?;
+        } else {
+            self.send(&request.on_tcp(self.transaction), deadline).await?;
         }
-        self.transaction = self.transaction.wrapping_add(1);
-        let sent = match rtu {
-            true => timeout_at(deadline, port.write_all(&request.on_rtu())).await,
-            false => timeout_at(deadline, port.write_all(&request.on_tcp(self.transaction))).await,
-        };
-        let Ok(sent) = sent else { return Err(std::io::ErrorKind::TimedOut.into()) };
-        sent?;
 
-        let mut filled = 0;
+        let noise_before = self.inbox.strays.bytes;
         loop {
-            let received = match rtu {
-                true => request.receive_rtu(&self.buffer[..filled], &mut self.words),
-                false => request.receive_tcp(self.transaction, &self.buffer[..filled], &mut self.words),
-            };
-            match received {
-                Received::Words => return Ok(Ok(())),
-                Received::Exception(code) => return Ok(Err(Failure::Exception(code))),
-                Received::Bad(words) => return Ok(Err(Failure::Bad(words))),
-                Received::Late(length) => {
-                    self.buffer.copy_within(length..filled, 0);
-                    filled -= length;
-                    continue;
-                }
-                Received::Partial if filled == self.buffer.len() => {
-                    return Ok(Err(Failure::Bad("answer without an end")));
-                }
-                Received::Partial => {}
+            if let Some(answer) = self.inbox.look(request, framing, &mut self.words) {
+                self.took = asked.elapsed();
+                return Ok(Ok(answer));
             }
-            match timeout_at(deadline, port.read(&mut self.buffer[filled..])).await {
-                Err(_) if filled > 0 => return Ok(Err(Failure::Bad("answer that broke off"))),
-                Err(_) => return Ok(Err(Failure::Silent(timeout))),
-                Ok(read) => match read? {
-                    0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-                    read => filled += read,
-                },
+            match timeout_at(deadline, self.receive()).await {
+                Ok(received) => received?,
+                Err(_) if self.inbox.has_begun(request, framing) => {
+                    return Ok(Err(Unanswered::Noise("answer that broke off")));
+                }
+                Err(_) => break,
             }
-            self.last_byte = Instant::now();
         }
+        if rtu {
+            self.inbox.skip_rest();
+        }
+        let noisy = self.inbox.strays.bytes - noise_before >= NOISE_MIN;
+        Ok(Err(if noisy { Unanswered::Noise("noise instead of an answer") } else { Unanswered::Silence }))
     }
 
-    /// Reads and forgets until the wire is still.
-    async fn drain(&mut self) {
-        let Some(port) = self.port.as_mut() else { return };
+    async fn send(&mut self, frame: &[u8], deadline: Instant) -> io::Result<()> {
+        let port = self.connection.port.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let switch = self.connection.switch;
+        if let Some((switch, driver)) = switch.zip(port.driver()) {
+            switch.talk(driver)?;
+        }
+        self.sent = true;
+        timeout_at(deadline, port.write_all(frame)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        if let Some((switch, driver)) = switch.zip(port.driver()) {
+            switch.listen(driver)?;
+        }
+        self.last_byte = Instant::now();
+        Ok(())
+    }
+
+    /// Takes in what comes next.
+    async fn receive(&mut self) -> io::Result<()> {
+        let port = self.connection.port.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        match port.read(self.inbox.room()).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            bytes => self.inbox.came(bytes),
+        }
+        self.last_byte = Instant::now();
+        Ok(())
+    }
+
+    /// Skips what came since the last answer.
+    fn skip_waiting(&mut self, request: &Request) -> io::Result<()> {
+        let last = self.last.unwrap_or(*request);
+        self.inbox.skip_frames(&last);
+        while let Some(received) = self.receive().now_or_never() {
+            received?;
+            self.inbox.skip_frames(&last);
+        }
+        self.inbox.skip_rest();
+        Ok(())
+    }
+
+    /// Listens until the wire is still.
+    async fn drain(&mut self, request: &Request) {
         let still = self.line.map_or(STILL, |line| line.silence().max(STILL));
         let end = Instant::now() + DRAIN_MAX;
+        self.inbox.skip_frames(request);
         while Instant::now() < end {
-            match timeout_at(Instant::now() + still, port.read(&mut self.buffer)).await {
-                Err(_) => return,
-                Ok(Ok(read)) if read > 0 => self.last_byte = Instant::now(),
-                Ok(_) => {
-                    self.port = None;
-                    return;
+            match timeout_at(Instant::now() + still, self.receive()).await {
+                Ok(Ok(())) => self.inbox.skip_frames(request),
+                Ok(Err(_)) => {
+                    self.connection.close();
+                    break;
                 }
+                Err(_) => break,
             }
         }
+        self.inbox.skip_rest();
     }
+}
+
+/// Why there was no answer until the deadline.
+#[derive(Debug, Clone, Copy)]
+enum Unanswered {
+    Silence,
+    Noise(&'static str),
 }

@@ -1,16 +1,15 @@
 //! `[[bus]]`: wires and sockets.
 
-use std::time::Duration;
+use riverwatts_shared::profile::{Parity, QUIET_MAX, TIMEOUT};
 
-use riverwatts_shared::profile::Parity;
-
-use super::read::{Raw, Section, Wrong, duration, filled, flag, id, integer, text, up_to, wrong};
-use super::{BUSES_MAX, Bus, Link, Serial};
+use super::read::{Raw, Section, Wrong, duration, filled, flag, id, integer, text, up_to, word, wrong};
+use super::{BUSES_MAX, Bus, Link, Rts, Serial};
 
 /// Port of Modbus TCP where the address has none.
 const MODBUS_PORT: u16 = 502;
-/// Longest silence that a setting may ask for.
-pub(super) const QUIET_MAX: Duration = Duration::from_secs(5);
+
+pub(super) const KINDS: &[(&str, Kind)] = &[("tcp", Kind::Tcp), ("rtu", Kind::Rtu), ("rtu-tcp", Kind::RtuTcp)];
+pub(super) const PARITIES: &[(&str, Parity)] = &[("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
 
 /// A bus whose serial settings may still come from the profiles of its devices.
 pub(super) struct Draft<'r> {
@@ -66,45 +65,43 @@ fn bus(mut section: Section<'_>) -> Draft<'_> {
         baud = section.take("baud", |raw| integer(raw, 300..=4_000_000)).map(|baud| baud as u32);
         parity_bit = section.take("parity", parity);
         stop_bits = section.take("stop_bits", |raw| integer(raw, 1..=2)).map(|bits| bits as u8);
-        let rs485_rts = section.take("rs485_rts", flag).unwrap_or(false);
+        let rs485_rts = section.take("rs485_rts", rts).unwrap_or(Rts::Unused);
         if let Some(port) = port {
             // Speed, parity and stop bits are filled in once the devices are known.
             link = Link::Rtu(Serial { port, baud: 0, parity: Parity::None, stop_bits: 1, rs485_rts });
         }
     }
-    let timeout = Duration::from_millis(10)..=Duration::from_secs(60);
     let bus = Bus {
         id,
         link,
-        timeout: section.take("timeout", |raw| duration(raw, timeout)),
+        timeout: section.take("timeout", |raw| duration(raw, TIMEOUT)),
         quiet: section.take("quiet", |raw| up_to(raw, QUIET_MAX)).unwrap_or_default(),
         gap: section.take("gap", |raw| up_to(raw, QUIET_MAX)).unwrap_or_default(),
     };
     Draft { bus, section, baud, parity: parity_bit, stop_bits }
 }
 
+/// How frames travel.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Tcp,
     Rtu,
     RtuTcp,
 }
 
 fn kind(raw: Raw<'_>) -> Result<Kind, Wrong> {
-    match text(raw)?.as_str() {
-        "tcp" => Ok(Kind::Tcp),
-        "rtu" => Ok(Kind::Rtu),
-        "rtu-tcp" => Ok(Kind::RtuTcp),
-        other => Err(wrong(format!("`{other}` is no kind of bus"), "write \"tcp\", \"rtu\" or \"rtu-tcp\"")),
-    }
+    word(raw, "kind of bus", KINDS)
 }
 
 fn parity(raw: Raw<'_>) -> Result<Parity, Wrong> {
-    match text(raw)?.as_str() {
-        "none" => Ok(Parity::None),
-        "even" => Ok(Parity::Even),
-        "odd" => Ok(Parity::Odd),
-        other => Err(wrong(format!("`{other}` is no parity"), "write \"none\", \"even\" or \"odd\"")),
+    word(raw, "parity", PARITIES)
+}
+
+fn rts(raw: Raw<'_>) -> Result<Rts, Wrong> {
+    match flag(raw) {
+        Ok(talk) => Ok(if talk { Rts::Talk } else { Rts::Unused }),
+        Err(_) if text(raw).is_ok_and(|text| text == "inverted") => Ok(Rts::Inverted),
+        Err(_) => Err(wrong("is no use of RTS", "write true, false or \"inverted\"")),
     }
 }
 

@@ -4,15 +4,20 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use riverwatts_shared::profile::Parity;
+use riverwatts_shared::profile::{EVERY, Parity, QUIET_MAX, RETRIES_MAX, TIMEOUT};
 
-use super::bus::{Draft, QUIET_MAX};
+use super::bus::Draft;
 use super::profiles::{Library, NoProfile};
-use super::read::{Section, did_you_mean, duration, id, integer, positive, up_to, wrong};
-use super::{Bus, DEVICES_MAX, Device, Link, Rated};
+use super::read::{Raw, Section, Wrong, did_you_mean, duration, id, integer, positive, up_to, word, wrong};
+use super::{Bus, DEVICES_MAX, Device, Link, Priority, Rated};
 
 /// How often a device is polled unless the file says otherwise.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How often its slow registers are read unless the file says otherwise.
+const SLOW_INTERVAL: Duration = Duration::from_secs(10);
+/// The words of `priority`.
+pub(super) const PRIORITIES: &[(&str, Priority)] =
+    &[("high", Priority::High), ("normal", Priority::Normal), ("low", Priority::Low)];
 /// Names that topics need for something else.
 const RESERVED: [&str; 2] = ["alert", "status"];
 /// Serial speed where neither the bus nor a profile says.
@@ -78,15 +83,38 @@ fn device(section: &mut Section<'_>, buses: &[Draft<'_>], library: &mut Library<
             section.take("unit", |raw| integer(raw, range));
             Some(factory)
         }
+        // What a profile that cannot be read says of it is not known.
+        None if profile.is_none() && section.has("profile") => {
+            section.take("unit", |raw| integer(raw, range)).map(|unit| unit as u8)
+        }
         None => section
             .required("unit", "write the device's Modbus address", |raw| integer(raw, range))
             .map(|unit| unit as u8),
     };
-    let interval = Duration::from_millis(100)..=Duration::from_secs(86_400);
-    let interval = section.take("interval", |raw| duration(raw, interval)).unwrap_or(INTERVAL);
+    let interval = section.take("interval", |raw| duration(raw, EVERY)).unwrap_or(INTERVAL);
+    let slow_interval = section.take("slow_interval", |raw| duration(raw, interval..=*EVERY.end()));
+    let priority = section.take("priority", priority).unwrap_or(Priority::Normal);
+    let timeout = section.take("timeout", |raw| duration(raw, TIMEOUT));
+    let retries = section.take("retries", |raw| integer(raw, 0..=RETRIES_MAX.into())).map(|retries| retries as u8);
     let quiet = section.take("quiet", |raw| up_to(raw, QUIET_MAX));
     let rated = rated(section.section("rated"));
-    Some(Device { id: name?, bus: bus?, unit: unit?, profile: profile?, interval, quiet, rated })
+    Some(Device {
+        id: name?,
+        bus: bus?,
+        unit: unit?,
+        profile: profile?,
+        interval,
+        slow_interval: slow_interval.unwrap_or(SLOW_INTERVAL.max(interval)),
+        priority,
+        timeout,
+        retries,
+        quiet,
+        rated,
+    })
+}
+
+fn priority(raw: Raw<'_>) -> Result<Priority, Wrong> {
+    word(raw, "priority", PRIORITIES)
 }
 
 fn rated(mut section: Section<'_>) -> Rated {

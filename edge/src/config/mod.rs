@@ -6,6 +6,7 @@
 
 mod bus;
 mod device;
+mod distance;
 mod overrides;
 mod profiles;
 mod read;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use riverwatts_shared::problem::Problem;
 use riverwatts_shared::profile::{Parity, Profile};
+use serde::Serialize;
 
 pub use overrides::Overrides;
 pub use settings::cloud_url;
@@ -25,9 +27,9 @@ pub use settings::cloud_url;
 /// The example that `default-config` prints; it says the defaults and nothing else.
 pub const EXAMPLE: &str = include_str!("default.toml");
 /// Most buses of one gateway.
-pub const BUSES_MAX: usize = 64;
+pub const BUSES_MAX: usize = 1_024;
 /// Most devices of one gateway.
-pub const DEVICES_MAX: usize = 512;
+pub const DEVICES_MAX: usize = 1_024;
 
 /// A configuration without a mistake. Paths are as the gateway opens them; names of buses and
 /// profiles have become indices and shared profiles.
@@ -196,8 +198,31 @@ pub struct Serial {
     pub parity: Parity,
     /// Stop bits, 1 or 2.
     pub stop_bits: u8,
-    /// Whether the kernel has to switch the transmitter by RTS.
-    pub rs485_rts: bool,
+    /// Whether RTS switches the transmitter.
+    pub rs485_rts: Rts,
+}
+
+/// What RTS does for an RS-485 adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rts {
+    /// Nothing: the adapter switches by itself.
+    Unused,
+    /// It is on while we talk.
+    Talk,
+    /// It is off while we talk.
+    Inverted,
+}
+
+/// Who goes first where several devices are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Before the others.
+    High,
+    /// As most.
+    Normal,
+    /// After the others.
+    Low,
 }
 
 /// One device on a bus.
@@ -213,6 +238,14 @@ pub struct Device {
     pub profile: Arc<Profile>,
     /// How often it is polled.
     pub interval: Duration,
+    /// How often its slow registers are read.
+    pub slow_interval: Duration,
+    /// Whether it goes first where several are due.
+    pub priority: Priority,
+    /// How long to wait for its answer; `None`: as the bus and the profile say.
+    pub timeout: Option<Duration>,
+    /// How often a request without an answer is asked again; `None`: as the profile says.
+    pub retries: Option<u8>,
     /// Silence before a request to it; `None`: as the profile and the bus say.
     pub quiet: Option<Duration>,
     /// What the plate says.
@@ -235,7 +268,13 @@ pub struct Rated {
 impl Config {
     /// How long to wait for an answer of `device`.
     pub fn timeout(&self, device: &Device) -> Duration {
-        self.buses[device.bus].timeout.or(device.profile.link.timeout).unwrap_or(Bus::TIMEOUT)
+        let bus = self.buses[device.bus].timeout;
+        device.timeout.or(bus).or(device.profile.link.timeout).unwrap_or(Bus::TIMEOUT)
+    }
+
+    /// How often a request to `device` that got no answer is asked again within a poll.
+    pub fn retries(&self, device: &Device) -> u8 {
+        device.retries.or(device.profile.link.retries).unwrap_or_default()
     }
 
     /// Silence to keep before a request to `device`, besides the 3.5 characters of a serial line.
@@ -280,5 +319,7 @@ pub fn parse(text: &str, file: &str, folder: &Path, overrides: &Overrides) -> Re
     reader.into_result(config)
 }
 
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use riverwatts_shared::time::parse_duration;
 use toml_edit::{Item, TableLike, TomlError};
 
 use super::Overrides;
+use super::distance::distance;
 
 /// Longest id of a bus, a device or a site, in characters.
 const ID_MAX: usize = 48;
@@ -29,7 +30,8 @@ pub(super) fn wrong(message: impl Into<String>, remedy: impl Into<String>) -> Wr
 #[derive(Clone)]
 pub(super) struct Place {
     file: String,
-    line: Option<usize>,
+    /// Byte of the file; which line that is, is only counted for a mistake.
+    offset: Option<usize>,
     key: String,
 }
 
@@ -57,7 +59,14 @@ impl<'a> Reader<'a> {
 
     /// The whole file as a section.
     pub(super) fn root<'r>(&'r self, table: &'r dyn TableLike) -> Section<'r> {
-        Section { reader: self, table: Some(table), path: String::new(), line: None, layered: true, known: Vec::new() }
+        Section {
+            reader: self,
+            table: Some(table),
+            path: String::new(),
+            offset: None,
+            layered: true,
+            known: Vec::new(),
+        }
     }
 
     /// Notes problems that were found elsewhere, such as those of a profile.
@@ -69,7 +78,7 @@ impl<'a> Reader<'a> {
     pub(super) fn unknown_overrides(&self) {
         let asked = self.asked.borrow();
         for (file, key, name) in self.overrides.unused(&asked) {
-            let place = Place { file: file.to_owned(), line: None, key: name };
+            let place = Place { file: file.to_owned(), offset: None, key: name };
             self.push(&place, wrong("means nothing", did_you_mean(&key, asked.iter().map(String::as_str))));
         }
     }
@@ -77,7 +86,7 @@ impl<'a> Reader<'a> {
     fn push(&self, place: &Place, wrong: Wrong) {
         self.problems.borrow_mut().push(Problem {
             file: place.file.clone(),
-            line: place.line,
+            line: place.offset.map(|offset| line_at(self.text, offset)),
             key: place.key.clone(),
             message: wrong.message,
             remedy: wrong.remedy,
@@ -96,10 +105,9 @@ impl<'a> Reader<'a> {
         Err(problems)
     }
 
-    fn line_of(&self, table: &dyn TableLike, key: &str) -> Option<usize> {
+    fn offset_of(table: &dyn TableLike, key: &str) -> Option<usize> {
         let (name, item) = table.get_key_value(key)?;
-        let span = name.span().or_else(|| item.span())?;
-        Some(line_at(self.text, span.start))
+        Some(name.span().or_else(|| item.span())?.start)
     }
 }
 
@@ -108,7 +116,7 @@ pub(super) struct Section<'r> {
     pub(super) reader: &'r Reader<'r>,
     table: Option<&'r dyn TableLike>,
     path: String,
-    line: Option<usize>,
+    offset: Option<usize>,
     layered: bool,
     known: Vec<&'static str>,
 }
@@ -122,8 +130,8 @@ impl<'r> Section<'r> {
         if item.is_some() && table.is_none() {
             self.problem(key, wrong("must be a table", format!("write it as [{key}] with its settings below")));
         }
-        let line = self.table.and_then(|table| self.reader.line_of(table, key)).or(self.line);
-        Section { reader: self.reader, table, path: self.key(key), line, layered: self.layered, known: Vec::new() }
+        let offset = self.table.and_then(|table| Reader::offset_of(table, key)).or(self.offset);
+        Section { reader: self.reader, table, path: self.key(key), offset, layered: self.layered, known: Vec::new() }
     }
 
     /// The tables `[[key]]`, in order, at most `max`.
@@ -143,7 +151,7 @@ impl<'r> Section<'r> {
                 reader: self.reader,
                 table: Some(table as &dyn TableLike),
                 path: name.map_or_else(|| format!("{key}[{index}]"), |name| format!("{key}.{name}")),
-                line: table.span().map(|span| line_at(self.reader.text, span.start)),
+                offset: table.span().map(|span| span.start),
                 layered: false,
                 known: Vec::new(),
             }
@@ -167,8 +175,8 @@ impl<'r> Section<'r> {
 
     /// Where `key` stands, or would.
     pub(super) fn place(&self, key: &str) -> Place {
-        let line = self.table.and_then(|table| self.reader.line_of(table, key)).or(self.line);
-        Place { file: self.reader.file.to_owned(), line, key: self.key(key) }
+        let offset = self.table.and_then(|table| Reader::offset_of(table, key)).or(self.offset);
+        Place { file: self.reader.file.to_owned(), offset, key: self.key(key) }
     }
 
     fn key(&self, key: &str) -> String {
@@ -190,7 +198,7 @@ impl<'r> Section<'r> {
         let full = self.key(key);
         let (place, found) = match self.reader.overrides.find(&full).filter(|_| self.layered) {
             Some(value) => {
-                let place = Place { file: value.layer().to_owned(), line: None, key: value.name(&full) };
+                let place = Place { file: value.layer().to_owned(), offset: None, key: value.name(&full) };
                 (place, convert(Raw::Text(value.text())))
             }
             None => (self.place(key), convert(Raw::Item(self.table.and_then(|table| table.get(key))?))),
@@ -217,7 +225,7 @@ impl<'r> Section<'r> {
     ) -> Option<T> {
         if !self.has(key) {
             self.known.push(key);
-            self.reader.push(&Place { line: self.line, ..self.place(key) }, wrong("is missing", remedy));
+            self.reader.push(&Place { offset: self.offset, ..self.place(key) }, wrong("is missing", remedy));
             return None;
         }
         self.take(key, convert)
@@ -293,6 +301,17 @@ pub(super) fn flag(raw: Raw<'_>) -> Result<bool, Wrong> {
     flag.ok_or_else(|| wrong("is neither true nor false", "write true or false, without quotes"))
 }
 
+/// One of these words; `what` they are.
+pub(super) fn word<T: Copy>(raw: Raw<'_>, what: &str, words: &[(&str, T)]) -> Result<T, Wrong> {
+    let text = text(raw)?;
+    let known = words.iter().find(|(word, _)| *word == text);
+    known.map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let (last, others) = words.split_last().expect("there are words");
+        wrong(format!("`{text}` is no {what}"), format!("write {} or {last}", others.join(", ")))
+    })
+}
+
 /// A whole number in `range`.
 pub(super) fn integer(raw: Raw<'_>, range: RangeInclusive<i64>) -> Result<i64, Wrong> {
     let remedy = || format!("write a whole number from {} to {}", range.start(), range.end());
@@ -353,20 +372,4 @@ pub(super) fn did_you_mean<'k>(key: &str, known: impl Iterator<Item = &'k str>) 
         _ if known.is_empty() => "remove it".to_owned(),
         _ => format!("known are {}", known.join(", ")),
     }
-}
-
-/// Levenshtein distance: how many characters must be put in, taken out or changed.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, &y) in b.iter().enumerate() {
-            let cost = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

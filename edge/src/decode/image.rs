@@ -55,6 +55,12 @@ impl Image {
         }
     }
 
+    /// Whether all words of a block are there already.
+    pub fn holds(&self, block: &Block) -> bool {
+        let same = |known: &Block| (known.unit, known.function) == (block.unit, block.function);
+        self.blocks.iter().any(|(known, _)| same(known) && known.covers(block.start, block.count))
+    }
+
     /// Forgets all words, for the next poll.
     pub fn clear(&mut self) {
         self.blocks.clear();

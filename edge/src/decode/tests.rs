@@ -5,13 +5,13 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use riverwatts_shared::metric::{Metric, VALUE_MAX};
 use riverwatts_shared::profile::sunspec::Model;
-use riverwatts_shared::profile::{Identity, Poll, Profile, builtin_names, parse};
+use riverwatts_shared::profile::{Identity, Profile, builtin_names, parse};
 use riverwatts_shared::reading::Value;
 use riverwatts_shared::words::Quality;
 
 use super::samples::profile;
 use super::{Image, decode};
-use crate::plan::Layout;
+use crate::plan::{Cadence, Cost, Layout};
 
 /// Layouts that the built-in profiles can take, whole, cut short and at the end of the addresses.
 static LAYOUTS: LazyLock<Vec<Layout>> = LazyLock::new(|| {
@@ -33,7 +33,7 @@ proptest! {
     fn no_words_make_decoding_fail(words in prop::collection::vec(any::<u16>(), 125), short in 0usize..=125) {
         for layout in LAYOUTS.iter() {
             let mut image = Image::new();
-            for (index, block) in layout.blocks(None).iter().enumerate() {
+            for (index, block) in layout.blocks(None, &Cost::FEWEST).iter().enumerate() {
                 let words = if index == 1 { &words[..short] } else { &words[..] };
                 image.put(block, words);
             }
@@ -57,7 +57,7 @@ fn with(registers: &str) -> Profile {
 fn value(register: &str, words: &[u16]) -> Option<Value> {
     let layout = Layout::fixed(&with(register));
     let mut image = Image::new();
-    image.put(&layout.blocks(None)[0], words);
+    image.put(&layout.blocks(None, &Cost::FEWEST)[0], words);
     decode(&layout, &image).values.first().copied()
 }
 
@@ -159,7 +159,7 @@ fn a_fallback_stands_in_for_a_sentinel_only() {
     let layout = Layout::fixed(&profile);
     for (words, expected) in [([7, 9], 7_000_000), ([0, 9], 9_000_000)] {
         let mut image = Image::new();
-        image.put(&layout.blocks(None)[0], &words);
+        image.put(&layout.blocks(None, &Cost::FEWEST)[0], &words);
         let values = decode(&layout, &image).values;
         assert_eq!(values.iter().map(|value| value.value).collect::<Vec<_>>(), [Some(expected)], "{words:?}");
     }
@@ -175,7 +175,7 @@ fn text_ends_at_its_first_nul_and_holds_nothing_that_cannot_be_shown() {
     );
     let layout = Layout::fixed(&profile);
     let mut image = Image::new();
-    image.put(&layout.blocks(None)[0], &[0x2041, 0x0A42, 0x0043, 0x4444, 0x4241, 0x2020, 451, 0]);
+    image.put(&layout.blocks(None, &Cost::FEWEST)[0], &[0x2041, 0x0A42, 0x0043, 0x4444, 0x4241, 0x2020, 451, 0]);
     let identity: Vec<_> = decode(&layout, &image).identity.into_iter().collect();
     let expected = [
         (Identity::Manufacturer, "AB".to_owned()),
@@ -190,7 +190,7 @@ fn text_ends_at_its_first_nul_and_holds_nothing_that_cannot_be_shown() {
 fn a_register_whose_words_or_whose_helpers_are_missing_gives_nothing() {
     let layout = Layout::fixed(&profile("ott-svr100"));
     let mut image = Image::new();
-    let block = layout.blocks(None)[0];
+    let block = layout.blocks(None, &Cost::FEWEST)[0];
     image.put(&block, &[0, 2_135, 2_087]); // the direction did not come
     assert_eq!(decode(&layout, &image), super::Decoded::default());
     image.put(&block, &[0, 2_135, 2_087, 0, 0, 0, 1]);
@@ -200,12 +200,17 @@ fn a_register_whose_words_or_whose_helpers_are_missing_gives_nothing() {
     assert_eq!(decode(&layout, &image), super::Decoded::default());
 }
 
+/// A profile that stands in the guide.
+fn of_the_guide(name: &str) -> Profile {
+    let guide = include_str!("../../../docs/device-profiles.md");
+    let from = guide.find(&format!("# {name}: ")).unwrap();
+    parse(name, guide[from..].split("```").next().unwrap()).unwrap()
+}
+
 #[test]
 fn the_example_of_the_guide_decodes_as_the_guide_says() {
-    let guide = include_str!("../../../docs/device-profiles.md");
-    let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let layout = Layout::fixed(&parse("example-flow-f1.toml", example).unwrap());
-    let blocks = layout.blocks(Poll::Fast);
+    let layout = Layout::fixed(&of_the_guide("example-flow-f1.toml"));
+    let blocks = layout.blocks(Cadence::Fast, &Cost::FEWEST);
     assert_eq!(blocks.iter().map(|block| (block.start, block.count)).collect::<Vec<_>>(), [(100, 2), (109, 1)]);
     for (speed, unit, expected) in [
         (0xF830, Some(0), Some((Some(-2_000_000), Quality::Ok))),
@@ -225,10 +230,8 @@ fn the_example_of_the_guide_decodes_as_the_guide_says() {
 
 #[test]
 fn the_second_example_of_the_guide_decodes_as_the_guide_says() {
-    let guide = include_str!("../../../docs/device-profiles.md");
-    let example = guide.split("```toml\n").nth(2).and_then(|rest| rest.split("```").next()).unwrap();
-    let layout = Layout::fixed(&parse("example-charge-c9.toml", example).unwrap());
-    let blocks = layout.blocks(None);
+    let layout = Layout::fixed(&of_the_guide("example-charge-c9.toml"));
+    let blocks = layout.blocks(None, &Cost::FEWEST);
     assert_eq!(blocks.iter().map(|block| (block.start, block.count)).collect::<Vec<_>>(), [(0, 10)]);
     let mut image = Image::new();
     image.put(&blocks[0], &[77, 600, 500, 0x8000, 2, 150, 0xFFFF, 9, 9, 0x3000]);

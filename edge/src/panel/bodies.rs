@@ -10,8 +10,9 @@ use riverwatts_shared::words::Quality;
 use serde_json::{Map, Number, Value as Json, json};
 
 use super::{Panel, conditions};
+use crate::bus;
 use crate::bus::status::{BusState, Outcome, UnitState};
-use crate::config::{Config, Device, Link};
+use crate::config::{Config, Device, Link, Rts};
 
 /// A value is stale when it is older than so many intervals.
 const STALE_INTERVALS: u32 = 3;
@@ -116,7 +117,7 @@ fn device_body(panel: &Panel, device: &Device, number: u16, unit: &UnitState, no
 
 /// From which age on a device's values are stale.
 pub(super) fn stale_after(device: &Device) -> Duration {
-    device.interval * STALE_INTERVALS
+    bus::period(device) * STALE_INTERVALS
 }
 
 /// Names of the values that stand for a device: those of [`MAIN`], then whatever else it has.
@@ -181,19 +182,30 @@ pub(super) fn buses(panel: &Panel) -> Json {
             "state": words,
             "connected": state.connected,
             "connections": state.connections,
-            "load": (state.load * 1_000.0).round() / 1_000.0,
+            "refused_connections": state.refused_connections,
+            "load": thousandths(state.load),
+            "planned_load": thousandths(state.planned_load),
+            "late": state.strays.late,
+            "foreign": state.strays.foreign,
+            "stray_bytes": state.strays.bytes,
             "last_error": state.last_error,
+            "troubles": conditions::troubles(&state),
             "units": state.units.iter().map(unit).collect::<Vec<_>>(),
         })
     });
     json!({"buses": bodies.collect::<Vec<_>>(), "next_cursor": null})
 }
 
+fn thousandths(ratio: f64) -> f64 {
+    (ratio * 1_000.0).round() / 1_000.0
+}
+
 fn unit_body(config: &Config, unit: &UnitState, connected: bool, now: Duration) -> Json {
     let age = |at: Option<Duration>| at.map(|at| now.saturating_sub(at).as_secs_f64());
-    let excluded: Vec<Json> =
-        unit.excluded.iter().map(|(start, count)| json!({"start": start, "count": count})).collect();
-    let (condition, state) = conditions::of_unit(unit, connected);
+    let refused = unit.refused.iter().map(|refused| {
+        json!({"names": refused.names, "function": refused.function, "start": refused.start, "count": refused.count})
+    });
+    let (condition, state) = conditions::of_unit(unit, connected, now);
     let mut body = json!({
         "condition": condition,
         "state": state,
@@ -202,12 +214,14 @@ fn unit_body(config: &Config, unit: &UnitState, connected: bool, now: Duration) 
         "polls": unit.polls(),
         "overruns": unit.overruns,
         "dropped": unit.dropped,
+        "retries": unit.retries,
         "silences": unit.failures,
+        "asked_again_in_s": unit.next_at.map(|at| at.saturating_sub(now).as_secs_f64()),
         "round_trip_ms": (unit.round_trip.as_secs_f64() * 10_000.0).round() / 10.0,
         "last_ok_age_s": age(unit.last_ok_at),
         "last_error": unit.last_error,
         "last_error_age_s": age(unit.last_error_at),
-        "refused_registers": excluded,
+        "refused_registers": refused.collect::<Vec<_>>(),
         "errors": conditions::errors(unit),
     });
     for outcome in Outcome::ALL {
@@ -254,7 +268,11 @@ pub(super) fn config(config: &Config) -> Json {
                 body["baud"] = json!(serial.baud);
                 body["parity"] = json!(serial.parity);
                 body["stop_bits"] = json!(serial.stop_bits);
-                body["rs485_rts"] = json!(serial.rs485_rts);
+                body["rs485_rts"] = match serial.rs485_rts {
+                    Rts::Unused => false.into(),
+                    Rts::Talk => true.into(),
+                    Rts::Inverted => "inverted".into(),
+                };
             }
         }
         body
@@ -266,6 +284,9 @@ pub(super) fn config(config: &Config) -> Json {
             "unit": device.unit,
             "profile": device.profile.name,
             "interval_s": seconds(device.interval),
+            "slow_interval_s": seconds(device.slow_interval),
+            "priority": device.priority,
+            "retries": config.retries(device),
             "timeout_s": seconds(config.timeout(device)),
             "quiet_s": seconds(config.quiet(device)),
             "rated": {

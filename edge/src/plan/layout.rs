@@ -1,9 +1,11 @@
 //! Where the registers of a profile stand on one device.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use riverwatts_shared::profile::sunspec::Model;
-use riverwatts_shared::profile::{Area, Feeds, Poll, Profile, Register};
+use riverwatts_shared::profile::{Area, Feeds, Function, Profile, Register};
+
+use super::{Block, Cadence};
 
 /// The registers of one device at their PDU addresses.
 #[derive(Debug, Clone)]
@@ -52,6 +54,45 @@ impl Layout {
         &self.areas
     }
 
+    /// How often the device is asked for something, each cadence once.
+    pub fn cadences(&self) -> BTreeSet<Cadence> {
+        let registers = |placed: &'_ Placed| {
+            let present = (0..placed.area.registers.len()).filter(|&index| placed.is_present(index));
+            present.filter_map(|index| Cadence::of(&placed.area.registers[index])).collect::<Vec<_>>()
+        };
+        self.areas.iter().flat_map(registers).collect()
+    }
+
+    /// What the profile calls the values of a block.
+    pub fn names(&self, block: &Block) -> Vec<String> {
+        let area = self.area_of(block).map(|index| &self.areas[index]);
+        let within =
+            area.into_iter().flat_map(|placed| placed.within(block).map(|index| &placed.area.registers[index]));
+        within.map(|register| register.name.clone()).collect()
+    }
+
+    /// By which function the registers of a block may be read instead.
+    pub fn other_function(&self, block: &Block) -> Option<Function> {
+        self.areas[self.area_of(block)?].area.other_function
+    }
+
+    /// Whether two blocks are of one area.
+    pub fn share_area(&self, one: &Block, other: &Block) -> bool {
+        let area = self.area_of(one);
+        area.is_some() && area == self.area_of(other)
+    }
+
+    /// Reads the area of a block by its other function for good.
+    pub fn switch(&mut self, block: &Block) {
+        let Some(index) = self.area_of(block) else { return };
+        let area = &mut self.areas[index].area;
+        area.function = area.other_function.take().unwrap_or(area.function);
+    }
+
+    fn area_of(&self, block: &Block) -> Option<usize> {
+        self.areas.iter().position(|placed| placed.within(block).next().is_some())
+    }
+
     /// Whether the device has nothing that the profile could measure (identity does not count):
     /// then it is the wrong profile.
     pub fn is_empty(&self) -> bool {
@@ -70,13 +111,24 @@ impl Placed {
         self.present[register]
     }
 
-    /// Indices of the registers to read for a poll class (`None`: all), together with those that
-    /// they depend on, in order of address.
-    pub(super) fn wanted(&self, poll: Option<Poll>) -> Vec<usize> {
+    /// Indices of the registers that lie in a block of the area's own unit and function.
+    fn within(&self, block: &Block) -> impl Iterator<Item = usize> {
+        let ours = self.area.unit == block.unit && self.area.function == block.function;
+        let present = (0..self.area.registers.len()).filter(move |&index| ours && self.present[index]);
+        present.filter(move |&index| {
+            let register = &self.area.registers[index];
+            block.covers(register.at, register.width())
+        })
+    }
+
+    /// Indices of the registers to read for a cadence (`None`: all, also those that polling never
+    /// reads), together with those that they
+    /// depend on, in order of address.
+    pub(super) fn wanted(&self, cadence: Option<Cadence>) -> Vec<usize> {
         let registers = &self.area.registers;
         let mut wanted = vec![false; registers.len()];
         for (index, register) in registers.iter().enumerate() {
-            if poll.is_none_or(|poll| register.poll == poll) {
+            if cadence.is_none() || Cadence::of(register) == cadence {
                 wanted[index] = true;
             }
         }

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
-use riverwatts_shared::profile::Parity;
+use riverwatts_shared::profile::{Function, Parity};
 
 use super::Block;
+use crate::config::{Config, Device, Serial};
 
 /// Bytes of a read request: unit, function, address, count, checksum.
 const REQUEST_BYTES: u32 = 8;
@@ -28,6 +29,19 @@ pub struct Line {
 }
 
 impl Line {
+    /// The line of a port.
+    pub const fn new(serial: &Serial, quiet: Duration) -> Line {
+        Line { baud: serial.baud, parity: serial.parity, stop_bits: serial.stop_bits, quiet }
+    }
+
+    /// The line that a device hangs on; `None` when that is a socket.
+    pub fn of(config: &Config, device: &Device) -> Option<Line> {
+        let bus = &config.buses[device.bus];
+        let serial = bus.link.serial()?;
+        let quiet = config.quiet(device).max(bus.gap);
+        Some(Line::new(serial, quiet))
+    }
+
     /// How long so many bytes take.
     pub fn bytes(&self, count: u32) -> Duration {
         let bits = 1 + 8 + u64::from(self.parity != Parity::None) + u64::from(self.stop_bits);
@@ -39,16 +53,17 @@ impl Line {
         if self.baud > 19_200 { Duration::from_micros(1_750) } else { self.bytes(7) / 2 }
     }
 
-    /// How long a block occupies the line at the least: silence, request, silence, answer. What the
-    /// device needs to think comes on top.
-    pub fn block(&self, block: &Block) -> Duration {
+    /// How long a request for so many registers, or coils, occupies the line at the least: silence,
+    /// request, silence, answer. What the device needs to think comes on top.
+    pub fn request(&self, function: Function, count: u16) -> Duration {
         let silence = self.silence();
+        let words = if function.reads_bits() { count.div_ceil(8) } else { 2 * count };
         let request = silence.max(self.quiet) + self.bytes(REQUEST_BYTES);
-        request + silence + self.bytes(ANSWER_BYTES + 2 * u32::from(block.count))
+        request + silence + self.bytes(ANSWER_BYTES + u32::from(words))
     }
 
     /// How long a cycle of blocks occupies the line at the least.
     pub fn cycle<'a>(&self, blocks: impl IntoIterator<Item = &'a Block>) -> Duration {
-        blocks.into_iter().map(|block| self.block(block)).sum()
+        blocks.into_iter().map(|block| self.request(block.function, block.count)).sum()
     }
 }

@@ -2,6 +2,7 @@
 //! in the order in which a reading passes, so that nothing read is lost by stopping.
 
 mod figures;
+mod files;
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::figures::Known;
-use crate::bus::{Bus, Driven};
+use crate::bus::{self, Bus, Driven};
 use crate::check::Report;
 use crate::clock::{BootClock, SiteTime, Timekeeper, has_passed, is_synchronised};
 use crate::config::Config;
@@ -25,7 +26,7 @@ use crate::store::{self, OpenError, Store};
 use crate::upload::Uploader;
 
 /// Messages that may wait for the recorder: some seconds of a large site.
-const WAITING_MAX: usize = 1_024;
+const WAITING_MAX: usize = 4_096;
 
 /// How long the store may take to end; then the gateway ends without it.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -86,6 +87,7 @@ impl Listeners {
 pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) -> Result<(), RunError> {
     let config = Arc::new(config);
     warn_of_overload(&config);
+    files::make_room(&config.buses);
     let boot = BootClock::this_boot();
     let clock: Arc<dyn Clock> = Arc::new(boot.clone());
     let (store, left) = store::start(settings(&config, &boot), Arc::clone(&clock))?;
@@ -177,7 +179,7 @@ fn settings(config: &Config, boot: &BootClock) -> store::Settings {
     }
 }
 
-type Statuses = Vec<Arc<crate::bus::status::Status>>;
+type Statuses = Vec<Arc<bus::status::Status>>;
 
 fn start_buses(
     config: &Config,
@@ -187,8 +189,7 @@ fn start_buses(
 ) -> Result<(Statuses, Vec<Driven>), RunError> {
     let mut statuses = Vec::new();
     let mut driven = Vec::new();
-    for (index, settings) in config.buses.iter().enumerate() {
-        let bus = Bus::new(config, index, Arc::clone(clock), out.clone());
+    for (settings, bus) in config.buses.iter().zip(Bus::all(config, clock, out)) {
         statuses.push(bus.status());
         let started = bus.start(stop.clone());
         driven.push(started.map_err(|cause| RunError::Bus { bus: settings.id.clone(), cause })?);
@@ -197,7 +198,7 @@ fn start_buses(
 }
 
 fn health(config: &Config, now: Duration) -> Health {
-    let longest = config.devices.iter().map(|device| device.interval).max();
+    let longest = config.devices.iter().map(bus::period).max();
     Health::new(longest, config.store.flush, now)
 }
 

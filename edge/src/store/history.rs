@@ -1,13 +1,13 @@
 //! Stored readings for the panel, through a connection of its own that only reads.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use riverwatts_shared::reading::Reading;
 use riverwatts_shared::segment::Segment;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::packed;
+use super::{open, packed};
 
 /// Reads beside the store's own thread. Blocks.
 #[derive(Debug, Clone)]
@@ -19,6 +19,16 @@ pub struct History {
 const CACHE_KIB: i32 = 128;
 
 impl History {
+    /// The store in this folder, which nobody need have opened.
+    pub fn of(dir: &Path) -> Self {
+        History { path: dir.join(open::FILE) }
+    }
+
+    /// Whether there is one.
+    pub fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
     /// The newest dated readings of the device with this key, newest first.
     ///
     /// # Errors
@@ -39,11 +49,7 @@ impl History {
     /// # Errors
     /// When the file cannot be read; a broken row is passed over.
     pub fn walk(&self, key: &str, span: Range<i64>, mut see: impl FnMut(&Segment) -> bool) -> rusqlite::Result<()> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        // Both tables as of one moment: sealing moves readings from one to the other.
-        connection.execute_batch("begin")?;
+        let connection = self.connect()?;
         let mut flushes = connection
             .prepare("select readings from journal where boot is null and from_ms < ?1 order by number desc")?;
         let device =
@@ -69,5 +75,14 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// A connection that sees all tables as of one moment: sealing moves readings from one to another.
+    pub(super) fn connect(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.execute_batch("begin")?;
+        Ok(connection)
     }
 }

@@ -3,8 +3,10 @@
 //!
 //! What happens to a reading here, in order: it is committed with its flush ([`journal`]), taken
 //! for upload ([`take`]), settled by a receipt ([`settle`]), sealed with its neighbours ([`seal`])
-//! and at last deleted ([`retain`]). What will never come is told by a gap row ([`gaps`]).
+//! and at last deleted ([`retain`]). What will never come is told by a gap row ([`gaps`]); what a link
+//! cannot take is carried out in a file ([`carry`]).
 
+mod carry;
 mod damage;
 mod dating;
 mod file;
@@ -36,6 +38,7 @@ use uuid::Uuid;
 
 use crate::clock::{Anchor, News};
 
+pub use carry::LeftBehind;
 pub use history::History;
 pub use open::OpenError;
 pub use take::{Cargo, Lane, Limits, Outgoing};

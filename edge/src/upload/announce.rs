@@ -67,7 +67,7 @@ pub(super) fn as_json(announcement: &Announcement) -> String {
 
 /// The profile's words for maker and model stand in for a device that was asked and did not say; before,
 /// nothing is said, since the cloud keeps what it hears first.
-fn announcement(device: &Device, identity: Option<&BTreeMap<Identity, String>>) -> Announcement {
+pub(crate) fn announcement(device: &Device, identity: Option<&BTreeMap<Identity, String>>) -> Announcement {
     let said = |field| identity.and_then(|identity| identity.get(&field)).cloned();
     let profile = &device.profile;
     let stands_in = |word: &String| identity.is_some().then(|| word.clone());

@@ -30,6 +30,7 @@ use crate::enroll::Credential;
 use crate::record::Recorded;
 use crate::store::{Cargo, Lane, Left, Outgoing, Store, StoreError};
 
+pub(crate) use self::announce::announcement;
 pub use self::link::Link;
 
 /// How often the credential is looked for while there is none that works.

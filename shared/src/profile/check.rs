@@ -223,6 +223,9 @@ fn check_references(at: &mut At<'_, '_, '_>, register: &Register) {
     ) {
         at.wrong("expects what its type cannot hold", "write `begins` for a text, `is` or the like for a number");
     }
+    if register.expect.is_some() && register.poll == Poll::Demand {
+        at.wrong("expects something but is never read by polling", "poll it `once`, or remove `expect`");
+    }
     if at.area.function.reads_bits() != (register.kind == Kind::Bit) {
         at.wrong(
             "has a type that its function does not read",

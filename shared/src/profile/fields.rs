@@ -1,7 +1,10 @@
-//! Reads typed values out of TOML tables and collects every mistake with its line.
+//! Reads typed values out of TOML tables and collects every mistake with its line: for profiles, and
+//! for other files that people write.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use toml_edit::{Item, TableLike, Value};
 
@@ -11,19 +14,20 @@ use crate::time::parse_duration;
 
 /// The file being read, and what is wrong with it so far.
 #[derive(Debug)]
-pub(super) struct Report<'a> {
+pub struct Report<'a> {
     file: &'a str,
     text: &'a str,
     problems: Vec<Problem>,
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
+    /// Nothing is wrong so far with the file `file` and its text.
+    pub fn new(file: &'a str, text: &'a str) -> Self {
         Report { file, text, problems: Vec::new() }
     }
 
     /// Adds a mistake.
-    pub(super) fn add(&mut self, line: usize, key: &str, message: impl Into<String>, remedy: impl Into<String>) {
+    pub fn add(&mut self, line: usize, key: &str, message: impl Into<String>, remedy: impl Into<String>) {
         self.problems.push(Problem {
             file: self.file.to_owned(),
             line: Some(line),
@@ -34,24 +38,25 @@ impl<'a> Report<'a> {
     }
 
     /// The line of a place in the file.
-    pub(super) fn line(&self, span: Option<std::ops::Range<usize>>) -> usize {
+    pub fn line(&self, span: Option<std::ops::Range<usize>>) -> usize {
         line_at(self.text, span.map_or(0, |span| span.start))
     }
 
     /// All mistakes in order of line; none means that the file is right.
-    pub(super) fn finish(mut self) -> Vec<Problem> {
+    pub fn finish(mut self) -> Vec<Problem> {
         self.problems.sort();
         self.problems.dedup();
         self.problems
     }
 
-    pub(super) fn is_clean(&self) -> bool {
+    /// Whether nothing is wrong so far.
+    pub fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
 }
 
 /// The keys of one table. Keys that nobody asked for are mistakes, see [`Fields::finish`].
-pub(super) struct Fields<'a> {
+pub struct Fields<'a> {
     table: &'a dyn TableLike,
     /// Path of the table, for messages.
     pub(super) path: String,
@@ -60,18 +65,25 @@ pub(super) struct Fields<'a> {
     asked: BTreeSet<&'static str>,
 }
 
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fields").field("path", &self.path).field("line", &self.line).finish_non_exhaustive()
+    }
+}
+
 impl<'a> Fields<'a> {
-    pub(super) fn new(table: &'a dyn TableLike, path: String, line: usize) -> Self {
+    /// The keys of `table`, which stands at `path` and begins in `line`.
+    pub fn new(table: &'a dyn TableLike, path: String, line: usize) -> Self {
         Fields { table, path, line, asked: BTreeSet::new() }
     }
 
     /// The path of a key of this table.
-    pub(super) fn key(&self, key: &str) -> String {
+    pub fn key(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// The line of a key of this table; that of the table where the key is missing.
-    pub(super) fn line_of(&self, report: &Report<'_>, key: &str) -> usize {
+    pub fn line_of(&self, report: &Report<'_>, key: &str) -> usize {
         match self.table.key(key).and_then(|key| key.span()) {
             Some(span) => report.line(Some(span)),
             None => self.line,
@@ -79,13 +91,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Adds a mistake at a key of this table.
-    pub(super) fn wrong(
-        &self,
-        report: &mut Report<'_>,
-        key: &str,
-        message: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
+    pub fn wrong(&self, report: &mut Report<'_>, key: &str, message: impl Into<String>, remedy: impl Into<String>) {
         let line = self.line_of(report, key);
         report.add(line, &self.key(key), message, remedy);
     }
@@ -97,12 +103,12 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether the key is there (it counts as asked for).
-    pub(super) fn has(&mut self, key: &'static str) -> bool {
+    pub fn has(&mut self, key: &'static str) -> bool {
         self.item(key).is_some()
     }
 
     /// Reports a key that must be there and is not.
-    pub(super) fn require<T>(&self, report: &mut Report<'_>, key: &'static str, value: Option<T>) -> Option<T> {
+    pub fn require<T>(&self, report: &mut Report<'_>, key: &'static str, value: Option<T>) -> Option<T> {
         if value.is_none() && !self.table.contains_key(key) {
             self.wrong(report, key, "is missing", format!("add `{key} = …`"));
         }
@@ -125,7 +131,8 @@ impl<'a> Fields<'a> {
         value
     }
 
-    pub(super) fn text(&mut self, report: &mut Report<'_>, key: &'static str) -> Option<String> {
+    /// A text that is not empty.
+    pub fn text(&mut self, report: &mut Report<'_>, key: &'static str) -> Option<String> {
         self.read(report, key, "a text that is not empty", |value| {
             value.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
         })
@@ -142,7 +149,8 @@ impl<'a> Fields<'a> {
         self.read(report, key, "true or false", Value::as_bool)
     }
 
-    pub(super) fn integer<T: TryFrom<i64>>(
+    /// A whole number within a range.
+    pub fn integer<T: TryFrom<i64>>(
         &mut self,
         report: &mut Report<'_>,
         key: &'static str,
@@ -154,7 +162,8 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub(super) fn decimal(&mut self, report: &mut Report<'_>, key: &'static str) -> Option<Decimal> {
+    /// A decimal number, exactly.
+    pub fn decimal(&mut self, report: &mut Report<'_>, key: &'static str) -> Option<Decimal> {
         let text = report.text;
         self.read(report, key, "a plain decimal number such as 0.001", |value| decimal(value, text))
     }
@@ -168,7 +177,8 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub(super) fn integers(&mut self, report: &mut Report<'_>, key: &'static str) -> Option<Vec<i64>> {
+    /// A list of whole numbers with at least one.
+    pub fn integers(&mut self, report: &mut Report<'_>, key: &'static str) -> Option<Vec<i64>> {
         self.read(report, key, "a list of whole numbers such as [0, 2]", |value| {
             let list: Vec<_> = value.as_array()?.iter().map(Value::as_integer).collect::<Option<_>>()?;
             (!list.is_empty()).then_some(list)
@@ -195,12 +205,7 @@ impl<'a> Fields<'a> {
     }
 
     /// One of a closed set of words.
-    pub(super) fn word<T: Clone>(
-        &mut self,
-        report: &mut Report<'_>,
-        key: &'static str,
-        words: &[(&str, T)],
-    ) -> Option<T> {
+    pub fn word<T: Clone>(&mut self, report: &mut Report<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
         let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         self.read(report, key, &format!("one of {}", known.join(", ")), |value| {
             let text = value.as_str()?;
@@ -208,9 +213,34 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// A word, or a list of words.
+    pub(super) fn words<T: Clone>(
+        &mut self,
+        report: &mut Report<'_>,
+        key: &'static str,
+        words: &[(&str, T)],
+    ) -> Option<Vec<T>> {
+        if self.item(key).is_none_or(|item| item.as_array().is_none()) {
+            return self.word(report, key, words).map(|word| vec![word]);
+        }
+        let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        self.read(report, key, &format!("a list of {}", known.join(", ")), |value| {
+            let meaning = |text: &str| words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| meaning.clone());
+            value.as_array()?.iter().map(|value| meaning(value.as_str()?)).collect()
+        })
+    }
+
     /// A duration such as `50ms` or `1s`.
-    pub(super) fn duration(&mut self, report: &mut Report<'_>, key: &'static str) -> Option<std::time::Duration> {
-        self.read(report, key, "a duration such as \"50ms\" or \"1s\"", |value| parse_duration(value.as_str()?).ok())
+    pub fn duration(
+        &mut self,
+        report: &mut Report<'_>,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let expected = format!("a duration from {:?} to {:?}, such as \"50ms\" or \"1s\"", range.start(), range.end());
+        self.read(report, key, &expected, |value| {
+            parse_duration(value.as_str()?).ok().filter(|duration| range.contains(duration))
+        })
     }
 
     /// A table under a key.
@@ -226,7 +256,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of tables under a key, written `[[key]]` or `key = [{ … }]`; each with its own line.
-    pub(super) fn tables(&mut self, report: &mut Report<'_>, key: &'static str) -> Vec<Fields<'a>> {
+    pub fn tables(&mut self, report: &mut Report<'_>, key: &'static str) -> Vec<Fields<'a>> {
         let Some(item) = self.item(key) else { return Vec::new() };
         let path = self.key(key);
         let named = |index: usize, table: &'a dyn TableLike, line: usize| {
@@ -254,7 +284,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Reports the keys that nobody asked for.
-    pub(super) fn finish(self, report: &mut Report<'_>) {
+    pub fn finish(self, report: &mut Report<'_>) {
         for (key, _) in self.table.iter() {
             if !self.asked.contains(key) {
                 let known: Vec<_> = self.asked.iter().copied().collect();

@@ -8,12 +8,14 @@ mod builtin;
 mod check;
 mod condition;
 mod decimal;
-mod fields;
+pub mod fields;
 mod kind;
 mod model;
 mod parse;
 mod register;
 mod relation;
+#[cfg(test)]
+mod schema;
 pub mod sunspec;
 #[cfg(test)]
 mod tests;

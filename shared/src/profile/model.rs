@@ -23,6 +23,14 @@ pub const REGISTERS_MAX: usize = 512;
 pub const REPEAT_MAX: i64 = 128;
 /// Longest string, in registers.
 pub const STRING_REGISTERS_MAX: u16 = 64;
+/// Most often that a request without an answer is asked again within a poll.
+pub const RETRIES_MAX: u8 = 3;
+/// Longest silence that a device may ask for.
+pub const QUIET_MAX: Duration = Duration::from_secs(5);
+/// How long an answer may take.
+pub const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
+/// How often registers may be read.
+pub const EVERY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(86_400);
 
 /// A family of devices that shares one register map.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +95,8 @@ pub struct Link {
     pub quiet: Option<Duration>,
     /// How long an answer may take.
     pub timeout: Option<Duration>,
+    /// How often a request that got no answer, or a bad frame, is asked again within a poll.
+    pub retries: Option<u8>,
     /// Whether the device closes the connection after each answer.
     pub one_request: bool,
 }
@@ -153,6 +163,8 @@ pub enum Poll {
     Slow,
     /// Once when the device is first reached: identity.
     Once,
+    /// Never by polling, only when someone asks.
+    Demand,
 }
 
 /// Registers that are read alike: one unit, one function code, and where addresses are found by
@@ -163,6 +175,8 @@ pub struct Area {
     pub name: String,
     /// Function code to read with.
     pub function: Function,
+    /// Function code for devices that answer the first with exception 1, illegal function.
+    pub other_function: Option<Function>,
     /// Unit id where it is not the device's own.
     pub unit: Option<u8>,
     /// SunSpec models with this layout; addresses are then offsets from the model's id word.
@@ -203,8 +217,10 @@ pub struct Register {
     pub byte_order: Order,
     /// Bits of the raw number that count, shifted down to the lowest of them.
     pub mask: Option<u64>,
-    /// How often it is read.
+    /// How often it is read; with a pace of its own it counts as slow.
     pub poll: Poll,
+    /// A pace of its own. The device's interval is the shortest.
+    pub every: Option<Duration>,
     /// Turns the raw number into the unit of the metric.
     pub scale: Decimal,
     /// Added after scaling, in the unit of the metric.

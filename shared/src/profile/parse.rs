@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Duration;
 
 use toml_edit::Document;
 
@@ -13,16 +14,27 @@ use super::register::{self, KINDS, Sentinels};
 use crate::problem::{Problem, line_at};
 use crate::words::DeviceType;
 
-const CONFIDENCES: &[(&str, Confidence)] =
+pub(super) const CONFIDENCES: &[(&str, Confidence)] =
     &[("high", Confidence::High), ("medium", Confidence::Medium), ("low", Confidence::Low)];
-const PARITIES: &[(&str, Parity)] = &[("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
-const FUNCTIONS: &[(&str, Function)] = &[
+pub(super) const PARITIES: &[(&str, Parity)] = &[("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
+pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("holding", Function::Holding),
     ("input", Function::Input),
     ("coil", Function::Coil),
     ("discrete", Function::Discrete),
 ];
-pub(super) const POLLS: &[(&str, Poll)] = &[("fast", Poll::Fast), ("slow", Poll::Slow), ("once", Poll::Once)];
+pub(super) const POLLS: &[(&str, Poll)] =
+    &[("fast", Poll::Fast), ("slow", Poll::Slow), ("once", Poll::Once), ("demand", Poll::Demand)];
+
+/// How often registers are read: their class, and a pace of their own.
+pub(super) type Cadence = (Poll, Option<Duration>);
+
+impl Function {
+    /// The function that a profile calls so.
+    pub fn named(word: &str) -> Option<Function> {
+        FUNCTIONS.iter().find(|(known, _)| *known == word).map(|&(_, function)| function)
+    }
+}
 
 /// Reads and checks a profile. Its name is that of the file, without folder and ending.
 ///
@@ -96,8 +108,9 @@ fn read_link(report: &mut Report<'_>, mut table: Fields<'_>) -> Link {
         baud: table.integer(report, "baud", 300..=1_000_000),
         parity: table.word(report, "parity", PARITIES),
         stop_bits: table.integer(report, "stop_bits", 1..=2),
-        quiet: table.duration(report, "quiet"),
-        timeout: table.duration(report, "timeout"),
+        quiet: table.duration(report, "quiet", Duration::ZERO..=QUIET_MAX),
+        timeout: table.duration(report, "timeout", TIMEOUT),
+        retries: table.integer(report, "retries", 0..=RETRIES_MAX.into()),
         one_request: table.flag(report, "one_request").unwrap_or(false),
     };
     table.finish(report);
@@ -158,8 +171,7 @@ fn read_areas(report: &mut Report<'_>, top: &mut Fields<'_>, sentinels: &Sentine
 fn read_area(report: &mut Report<'_>, table: &mut Fields<'_>, sentinels: &Sentinels) -> Area {
     let name = table.name(report, "name");
     let name = table.require(report, "name", name).unwrap_or_else(|| table.path.clone());
-    let function = table.word(report, "function", FUNCTIONS);
-    let function = table.require(report, "function", function).unwrap_or(Function::Holding);
+    let (function, other_function) = read_functions(report, table);
     let unit = table.integer(report, "unit", 0..=255);
     let models = match table.integers(report, "models") {
         Some(models) => read_models(report, table, &models),
@@ -172,9 +184,47 @@ fn read_area(report: &mut Report<'_>, table: &mut Fields<'_>, sentinels: &Sentin
     let stride: u16 = table.integer(report, "stride", 1..=16).unwrap_or(1);
     let alone = table.flag(report, "alone").unwrap_or(false) || stride != 1;
     let forbidden = read_ranges(report, table);
-    let poll = table.word(report, "poll", POLLS).unwrap_or(Poll::Fast);
-    let (registers, computed) = register::read_registers(report, table, poll, sentinels);
-    Area { name, function, unit, models, one_of, registers_max, gap_max, alone, forbidden, registers, computed }
+    let cadence = read_cadence(report, table).unwrap_or((Poll::Fast, None));
+    let (registers, computed) = register::read_registers(report, table, cadence, sentinels);
+    Area {
+        name,
+        function,
+        other_function,
+        unit,
+        models,
+        one_of,
+        registers_max,
+        gap_max,
+        alone,
+        forbidden,
+        registers,
+        computed,
+    }
+}
+
+/// The function to read with, and the one for devices that do not know it.
+fn read_functions(report: &mut Report<'_>, table: &mut Fields<'_>) -> (Function, Option<Function>) {
+    let functions = table.words(report, "function", FUNCTIONS);
+    match table.require(report, "function", functions).as_deref() {
+        None => (Function::Holding, None),
+        Some(&[function]) => (function, None),
+        Some(&[first, other]) if first != other && first.reads_bits() == other.reads_bits() => (first, Some(other)),
+        Some(_) => {
+            let remedy = "write one function, [\"input\", \"holding\"] or [\"discrete\", \"coil\"]";
+            table.wrong(report, "function", "is no choice between two functions that read alike", remedy);
+            (Function::Holding, None)
+        }
+    }
+}
+
+/// How often registers are read, where the table says so.
+pub(super) fn read_cadence(report: &mut Report<'_>, table: &mut Fields<'_>) -> Option<Cadence> {
+    let poll = table.word(report, "poll", POLLS);
+    let every = table.duration(report, "every", EVERY);
+    if poll.is_some() && every.is_some() {
+        table.wrong(report, "every", "stands beside `poll`", "keep `every` for a pace of its own, or `poll`");
+    }
+    every.map(|every| (Poll::Slow, Some(every))).or(poll.map(|poll| (poll, None)))
 }
 
 fn read_models(report: &mut Report<'_>, table: &Fields<'_>, numbers: &[i64]) -> Vec<u16> {

@@ -7,7 +7,7 @@ use super::decimal::Decimal;
 use super::fields::{Fields, Report, is_name};
 use super::kind::{Kind, Order};
 use super::model::*;
-use super::parse::POLLS;
+use super::parse::{Cadence, read_cadence};
 use super::relation::*;
 use crate::metric::Metric;
 use crate::words::Severity;
@@ -39,22 +39,22 @@ pub(super) const KINDS: &[(&str, Kind)] = &[
     ("utf16", Kind::Utf16(1)),
 ];
 
-const ORDERS: &[(&str, Order)] = &[("high_first", Order::HighFirst), ("low_first", Order::LowFirst)];
-const REASONS: &[(&str, Reason)] = &[
+pub(super) const ORDERS: &[(&str, Order)] = &[("high_first", Order::HighFirst), ("low_first", Order::LowFirst)];
+pub(super) const REASONS: &[(&str, Reason)] = &[
     ("not_implemented", Reason::NotImplemented),
     ("unavailable", Reason::Unavailable),
     ("over_range", Reason::OverRange),
     ("under_range", Reason::UnderRange),
     ("sensor_fault", Reason::SensorFault),
 ];
-const IDENTITIES: &[(&str, Identity)] = &[
+pub(super) const IDENTITIES: &[(&str, Identity)] = &[
     ("manufacturer", Identity::Manufacturer),
     ("model", Identity::Model),
     ("serial_number", Identity::SerialNumber),
     ("firmware_version", Identity::FirmwareVersion),
     ("hardware_version", Identity::HardwareVersion),
 ];
-const OPERATIONS: &[(&str, Operation)] =
+pub(super) const OPERATIONS: &[(&str, Operation)] =
     &[("sum", Operation::Sum), ("mean", Operation::Mean), ("max", Operation::Max), ("min", Operation::Min)];
 
 /// The registers of an area by name, so that references become indices.
@@ -64,7 +64,7 @@ pub(super) type Names = HashMap<String, usize>;
 pub(super) fn read_registers(
     report: &mut Report<'_>,
     area: &mut Fields<'_>,
-    poll: Poll,
+    cadence: Cadence,
     sentinels: &Sentinels,
 ) -> (Vec<Register>, Vec<Computed>) {
     let mut tables = area.tables(report, "registers");
@@ -97,7 +97,7 @@ pub(super) fn read_registers(
     }
     let mut registers = Vec::with_capacity(next);
     for table in tables {
-        read_register(report, table, &names, poll, sentinels, &mut registers);
+        read_register(report, table, &names, cadence, sentinels, &mut registers);
     }
     let computed = computed.into_iter().filter_map(|table| read_computed(report, table, &names)).collect();
     (registers, computed)
@@ -107,7 +107,7 @@ fn read_register(
     report: &mut Report<'_>,
     mut table: Fields<'_>,
     names: &Names,
-    poll: Poll,
+    cadence: Cadence,
     sentinels: &Sentinels,
     registers: &mut Vec<Register>,
 ) {
@@ -126,6 +126,7 @@ fn read_register(
         kind => kind,
     };
     let repeat = read_repeat(report, &mut table, Some(names));
+    let (poll, every) = read_cadence(report, &mut table).unwrap_or(cadence);
     let own = table.has("sentinels").then(|| read_sentinel_list(report, &mut table, "sentinels", kind));
     let register = Register {
         name: Repeat::name(repeat.as_ref(), &name, 0),
@@ -136,7 +137,8 @@ fn read_register(
         word_order: table.word(report, "word_order", ORDERS).unwrap_or(Order::HighFirst),
         byte_order: table.word(report, "byte_order", ORDERS).unwrap_or(Order::HighFirst),
         mask: table.integer(report, "mask", 1..=i64::MAX),
-        poll: table.word(report, "poll", POLLS).unwrap_or(poll),
+        poll,
+        every,
         scale: table.decimal(report, "scale").unwrap_or(Decimal::ONE),
         offset: table.decimal(report, "offset").unwrap_or(Decimal::ZERO),
         scale_from: reference(report, &mut table, "scale_from", names),

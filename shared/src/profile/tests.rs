@@ -1,5 +1,7 @@
 //! Mistakes in a profile are all found, each with its line.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -165,11 +167,64 @@ fn a_mistake_names_its_line_and_register() {
             "negative = [1], above = true",
             "15: area.main.registers.speed.sign_from.above: is an unknown key",
         ),
+        ("at = 2,", "at = 2, poll = \"often\",", "14: area.main.registers.sf.poll: is not one of \"fast\", \"slow\""),
+        ("at = 2,", "at = 2, every = \"50ms\",", "14: area.main.registers.sf.every: is not a duration from 100ms to"),
+        ("at = 2,", "at = 2, every = 60,", "14: area.main.registers.sf.every: is not a duration"),
+        (
+            "at = 2,",
+            "at = 2, every = \"1m\", poll = \"slow\",",
+            "14: area.main.registers.sf.every: stands beside `poll`",
+        ),
+        (
+            "at = 0, type = \"u16\"",
+            "at = 0, type = \"u16\", poll = \"demand\", expect = { is = [1] }",
+            "12: area.main.registers.unit: expects something but is never read by polling",
+        ),
+        ("[[area]]", "[link]\nretries = 4\n[[area]]", "8: link.retries: is not a whole number from 0 to 3"),
+        ("[[area]]", "[link]\ntimeout = \"5ms\"\n[[area]]", "8: link.timeout: is not a duration from 10ms to 60s"),
+        ("[[area]]", "[link]\nquiet = \"6s\"\n[[area]]", "8: link.quiet: is not a duration from 0ns to 5s"),
+        ("= \"holding\"", "= [\"holding\", \"write\"]", "9: area.main.function: is not a list of \"holding\""),
+        ("= \"holding\"", "= []", "9: area.main.function: is no choice between two functions"),
+        ("= \"holding\"", "= [\"input\", \"input\"]", "9: area.main.function: is no choice between two functions"),
+        ("= \"holding\"", "= [\"input\", \"coil\"]", "9: area.main.function: is no choice between two functions"),
         ("[[area]]", "[area", "7: : is no TOML"),
     ];
     for (from, to, expected) in cases {
         let found = problems(from, to);
         assert!(found.iter().any(|problem| problem.starts_with(expected)), "{from} -> {to}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_register_keeps_the_pace_of_its_area_unless_it_has_its_own() {
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    for (area, register, expected) in [
+        ("", "", (Poll::Fast, None)),
+        ("poll = \"slow\"", "", (Poll::Slow, None)),
+        ("poll = \"slow\"", "poll = \"demand\",", (Poll::Demand, None)),
+        ("poll = \"once\"", "every = \"1m\",", (Poll::Slow, seconds(60))),
+        ("every = \"15m\"", "", (Poll::Slow, seconds(900))),
+        ("every = \"15m\"", "every = \"1h\",", (Poll::Slow, seconds(3_600))),
+        ("every = \"15m\"", "poll = \"fast\",", (Poll::Fast, None)),
+    ] {
+        let text = RIGHT.replacen("registers = [", &format!("{area}\nregisters = ["), 1);
+        let text = text.replacen("at = 2,", &format!("at = 2, {register}"), 1);
+        let profile = parse("m-x.toml", &text).unwrap();
+        let register = &profile.areas[0].registers[2];
+        assert_eq!((register.poll, register.every), expected, "{area} {register:?}");
+    }
+}
+
+#[test]
+fn an_area_has_one_function_or_a_choice_of_two() {
+    for (text, expected) in [
+        ("\"input\"", (Function::Input, None)),
+        ("[\"input\"]", (Function::Input, None)),
+        ("[\"input\", \"holding\"]", (Function::Input, Some(Function::Holding))),
+        ("[\"holding\", \"input\"]", (Function::Holding, Some(Function::Input))),
+    ] {
+        let profile = parse("m-x.toml", &RIGHT.replacen("\"holding\"", text, 1)).unwrap();
+        assert_eq!((profile.areas[0].function, profile.areas[0].other_function), expected, "{text}");
     }
 }
 

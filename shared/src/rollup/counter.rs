@@ -11,8 +11,8 @@ use crate::metric::Metric;
 pub struct Counter {
     /// Where it starts again from 0, in the metric's fixed unit, when that is known.
     pub modulus: Option<i64>,
-    /// Falls smaller than this are jitter. (A counter that begins again while it is smaller loses
-    /// that much; taken for a reset, a register that wavers would be counted whole.)
+    /// Falls smaller than this are jitter, unless they leave less than half of what stood there.
+    /// (Taken for a reset, a register that wavers would be counted whole.)
     pub jitter: i64,
 }
 
@@ -23,9 +23,9 @@ pub enum Step {
     Forward,
     /// It passed its modulus.
     Rollover,
-    /// It fell by less than one unit.
+    /// It fell by less than one unit, and to no new beginning.
     Jitter,
-    /// It began again from 0.
+    /// It began again from 0: a new meter, a new day, or a hand that put it back.
     Reset,
 }
 
@@ -45,7 +45,7 @@ impl Counter {
         let passes = |modulus: i64| 10 * from > 9 * i128::from(modulus) && 10 * to < i128::from(modulus);
         if self.modulus.is_some_and(passes) {
             Step::Rollover
-        } else if from - to < i128::from(self.jitter) {
+        } else if from - to < i128::from(self.jitter) && !(0..from).contains(&(2 * to)) {
             Step::Jitter
         } else {
             Step::Reset
@@ -84,6 +84,20 @@ mod tests {
         check(None, 9_999_999, 0, Step::Reset, 0);
         check(None, 6_250, 5_251, Step::Jitter, -999);
         check(None, 6_250, 5_250, Step::Reset, 5_250);
+        check(None, 0, -100, Step::Jitter, -100);
+        check(None, -100, -300, Step::Jitter, -200);
+    }
+
+    #[test]
+    fn a_counter_of_the_day_begins_anew_however_little_it_counted() {
+        check(None, 700, 0, Step::Reset, 0);
+        check(None, 700, 300, Step::Reset, 300);
+        check(None, 100, 0, Step::Reset, 0);
+        check(None, 700, 350, Step::Jitter, -350);
+        check(None, 200, 100, Step::Jitter, -100);
+        let days = [0, 300, 700, 0, 0, 100, 400, 900, 0, 100];
+        let counter = Counter::of(Metric::ENERGY, None).unwrap();
+        assert_eq!(days.windows(2).map(|pair| counter.increment(pair[0], pair[1])).sum::<i64>(), 700 + 900 + 100);
     }
 
     #[test]

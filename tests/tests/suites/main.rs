@@ -6,13 +6,17 @@
 mod bad_configuration;
 mod bad_input;
 mod bus_to_answer;
+mod carried;
 mod cloned;
 mod clockless;
 mod dead_device;
 mod demo;
 mod documented;
 mod encrypted;
+mod faults;
+mod foreign_master;
 mod fleet;
+mod guide;
 mod kills;
 mod live;
 mod once_only;

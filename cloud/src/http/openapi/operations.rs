@@ -1,8 +1,8 @@
 //! Every operation of the service, in the order of the guide; a test holds the table against the
 //! router.
 
-use riverwatts_shared::batch;
 use riverwatts_shared::receipt::Receipt;
+use riverwatts_shared::{batch, carry};
 
 use super::operation::Operation;
 use super::operation::Who::{self, Admin, AdminOrThatGateway, Anybody, Gateway, MetricsReader, Person, RefreshToken};
@@ -18,7 +18,7 @@ use crate::http::readings::{
 use crate::http::sites::SummariesQuery;
 use crate::http::subscriptions::NewSubscription;
 use crate::http::users::{CreateUser, ListQuery, UpdateUser};
-use crate::ingest::PostedAnswer;
+use crate::ingest::{Imported, PostedAnswer};
 use crate::store::devices::{Device, NewDevice, UpdateDevice};
 use crate::store::gaps::Gap;
 use crate::store::members::Member;
@@ -177,6 +177,9 @@ fn gateways() -> Tag {
             .gives::<LinkedGateway>(),
         post("/api/v1/gateways/{id}/rotate", "rotate_gateway", AdminOrThatGateway, "Gives a gateway a new credential")
             .answers::<Rotated>(),
+        post("/api/v1/gateways/{id}/import", "import_readings", Admin, "Takes a file that was carried out of a site")
+            .takes_bytes(carry::MEDIA_TYPE)
+            .answers::<Imported>(),
     ];
     tag("Gateways", "The boxes at the sites.", rows)
 }

@@ -1,7 +1,12 @@
 //! The bus against devices that misbehave.
 
+mod loss;
+mod matching;
+mod memory;
+mod rts;
 mod rtu;
 mod server;
+mod sim;
 mod tcp;
 
 use std::path::Path;
@@ -10,7 +15,7 @@ use std::time::Duration;
 
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::reading::Value;
-use riverwatts_shared::time::SystemClock;
+use riverwatts_shared::time::{Clock, SystemClock};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -83,7 +88,8 @@ fn read(text: &str, folder: &Path) -> Config {
 
 fn start(config: &Config, room: usize) -> Running {
     let (out, readings) = mpsc::channel(room);
-    let bus = Bus::new(config, 0, Arc::new(SystemClock::default()), out);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let bus = Bus::all(config, &clock, &out).remove(0);
     let status = bus.status();
     let stop = CancellationToken::new();
     let driven = bus.start(stop.clone()).unwrap();
@@ -134,4 +140,9 @@ fn value(polled: &Polled, name: &str) -> Option<i64> {
     let metric = Metric::named(name).unwrap();
     let found: &Value = polled.values.iter().find(|value| value.metric == metric)?;
     found.value.map(|millionths| millionths / 1_000_000)
+}
+
+/// What the profile calls the registers that the device refuses.
+fn refused(unit: &UnitState) -> Vec<&str> {
+    unit.refused.iter().flat_map(|refused| &refused.names).map(String::as_str).collect()
 }

@@ -14,7 +14,7 @@ use tokio_serial::{SerialPort, SerialStream};
 use super::*;
 use crate::bus::frame::{Request, crc};
 use crate::bus::wire::{Failure, Pace, Wire};
-use crate::config::{Link, Serial};
+use crate::config::{Link, Rts, Serial};
 
 /// What a device on the line does with a request.
 #[derive(Debug, Clone)]
@@ -84,7 +84,7 @@ impl Line {
                         tokio::time::sleep(delay).await;
                         far.write_all(&good(&|_| 666)).await.unwrap();
                     }
-                    Answer::Noise => far.write_all(&[0, 0xFF, 0x55]).await.unwrap(),
+                    Answer::Noise => far.write_all(&[0, 0xFF, 0x55, 0xFE]).await.unwrap(),
                     Answer::Babble => {
                         far.write_all(&[0, 0xFF]).await.unwrap();
                         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -115,7 +115,7 @@ impl Line {
             baud: 9_600,
             parity: riverwatts_shared::profile::Parity::None,
             stop_bits: 1,
-            rs485_rts: false,
+            rs485_rts: Rts::Unused,
         };
         Wire::new(Link::Rtu(serial), Duration::ZERO)
     }
@@ -177,8 +177,8 @@ async fn a_late_answer_on_a_serial_line_is_never_taken_for_the_next() {
 #[tokio::test]
 async fn what_is_no_frame_is_told_and_the_next_request_succeeds() {
     for (wrong, told) in [
-        (Answer::Noise, "answer of another unit, or noise"),
-        (Answer::Babble, "answer of another unit, or noise"),
+        (Answer::Noise, "noise instead of an answer"),
+        (Answer::Babble, "noise instead of an answer"),
         (Answer::Torn, "answer that broke off"),
         (Answer::Wrong, "answer with a wrong check sum"),
     ] {
@@ -186,7 +186,7 @@ async fn what_is_no_frame_is_told_and_the_next_request_succeeds() {
         let mut wire = line.wire();
         assert_eq!(wire.read(&ask(1, 0, 2), PACE).await, Err(Failure::Bad(told)));
         assert_eq!(wire.read(&ask(1, 7, 2), PACE).await, Ok(()));
-        assert_eq!((wire.words(), wire.connections()), (&[7, 8][..], 1));
+        assert_eq!((wire.words(), wire.attempts().connections), (&[7, 8][..], 1));
     }
 }
 
@@ -208,6 +208,16 @@ async fn frames_are_parted_by_their_silence() {
 }
 
 #[tokio::test]
+async fn a_long_silence_does_not_hold_up_the_end_of_the_gateway() {
+    let line = Line::start(|_, _, _| Answer::Good);
+    let mut wire = line.wire();
+    let begun = Instant::now();
+    let pace = Pace { quiet: Duration::from_secs(30), ..PACE };
+    let stopped = tokio::time::timeout(Duration::from_millis(50), wire.read(&ask(1, 0, 1), pace)).await;
+    assert!(stopped.is_err() && begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn a_port_that_is_not_there_is_told_in_words() {
     let mut wire = Wire::new(
         Link::Rtu(Serial {
@@ -215,11 +225,11 @@ async fn a_port_that_is_not_there_is_told_in_words() {
             baud: 9_600,
             parity: riverwatts_shared::profile::Parity::None,
             stop_bits: 1,
-            rs485_rts: false,
+            rs485_rts: Rts::Unused,
         }),
         Duration::ZERO,
     );
-    let Err(Failure::Lost(told)) = wire.read(&ask(1, 0, 1), PACE).await else { panic!("no such port") };
+    let Err(Failure::Unreachable(told)) = wire.read(&ask(1, 0, 1), PACE).await else { panic!("no such port") };
     assert!(told.starts_with("port cannot be opened"), "{told}");
 }
 
@@ -242,4 +252,25 @@ async fn rtu_frames_go_through_a_socket_too() {
     let mut wire = Wire::new(Link::RtuTcp { address }, Duration::ZERO);
     assert_eq!(wire.read(&ask(5, 0, 1), PACE).await, Ok(()));
     assert_eq!(wire.words(), [42]);
+}
+
+#[tokio::test]
+async fn a_device_server_that_hung_up_before_the_request_is_asked_again_at_once() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut frame = [0; 8];
+            stream.read_exact(&mut frame).await.unwrap();
+            let mut bytes = vec![frame[0], frame[1], 2, 0, 42];
+            bytes.extend(crc(&bytes).to_le_bytes());
+            stream.write_all(&bytes).await.unwrap();
+        }
+    });
+    let mut wire = Wire::new(Link::RtuTcp { address }, Duration::ZERO);
+    let begun = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(wire.read(&ask(5, 0, 1), Pace { timeout: PATIENCE, ..PACE }).await, Ok(()));
+    }
+    assert!(begun.elapsed() < PATIENCE, "it owed no answer to what it was never asked");
 }

@@ -17,6 +17,7 @@ pub struct Asked {
     /// Number of the connection, from 0.
     pub connection: usize,
     pub unit: u8,
+    pub function: u8,
     pub start: u16,
     pub count: u16,
 }
@@ -44,6 +45,8 @@ pub enum Answer {
     Late(Duration),
     /// A good answer with another transaction id.
     Foreign,
+    /// An answer of another unit, and then the right one.
+    OtherUnitFirst,
     /// One register less than asked for.
     Short,
     /// The socket closed without an answer.
@@ -71,6 +74,11 @@ impl Drop for Server {
 impl Server {
     pub async fn start(answer: impl Fn(Asked) -> Answer + Send + Sync + 'static) -> Server {
         Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), answer, usize::MAX)
+    }
+
+    /// At an address that is free again.
+    pub async fn at(address: SocketAddr, answer: impl Fn(Asked) -> Answer + Send + Sync + 'static) -> Server {
+        Self::on(TcpListener::bind(address).await.unwrap(), answer, usize::MAX)
     }
 
     /// Accepts a further connection only when the one before is closed.
@@ -123,7 +131,7 @@ async fn serve(
     while read.read_exact(&mut frame).await.is_ok() {
         let word = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
         let number = count.fetch_add(1, Ordering::SeqCst);
-        let asked = Asked { number, connection, unit: frame[6], start: word(8), count: word(10) };
+        let asked = Asked { number, connection, unit: frame[6], function: frame[7], start: word(8), count: word(10) };
         let words = |value: &dyn Fn(u16) -> u16, count: u16| {
             let mut pdu = vec![frame[7], (count * 2) as u8];
             pdu.extend((asked.start..asked.start + count).flat_map(|at| value(at).to_be_bytes()));
@@ -162,6 +170,11 @@ async fn serve(
             Answer::Foreign => {
                 let other = [frame[0].wrapping_add(1), frame[1]];
                 _ = write.lock().await.write_all(&framed(other, &words(&|_| 666, asked.count))).await;
+            }
+            Answer::OtherUnitFirst => {
+                let mut other = framed(own, &words(&|_| 666, asked.count));
+                other[6] ^= 0x55;
+                _ = write.lock().await.write_all(&[other, good].concat()).await;
             }
             Answer::Short => {
                 let pdu = words(&|at| at, asked.count.saturating_sub(1));

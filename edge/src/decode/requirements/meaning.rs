@@ -4,6 +4,7 @@ use riverwatts_shared::profile::Reason::{NotImplemented, OverRange, SensorFault,
 use riverwatts_shared::words::{Quality, Severity};
 
 use super::{Image, Layout, active, area, check, decode, decoded, profile, value, with};
+use crate::plan::Cost;
 
 #[test]
 fn req_08_every_type_is_read() {
@@ -195,7 +196,7 @@ fn req_19_a_value_counts_while_another_register_says_so() {
 #[test]
 fn req_20_the_health_of_a_value_may_stand_beside_it() {
     let layout = Layout::fixed(&profile("moxa-iologik-e1240"));
-    let blocks = layout.blocks(None);
+    let blocks = layout.blocks(None, &Cost::FEWEST);
     for (status, expected) in [(0, Some(4_000_000)), (1, None), (2, None), (3, None)] {
         let mut image = Image::new();
         image.put(&blocks[0], &[0; 8]);

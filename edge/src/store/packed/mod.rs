@@ -2,7 +2,7 @@
 
 mod flush;
 
-use riverwatts_shared::bytes::Malformed;
+use riverwatts_shared::bytes::{Malformed, crc32};
 use riverwatts_shared::reading::{Reading, Value};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::words::Quality;
@@ -87,30 +87,6 @@ fn checked(bytes: &[u8]) -> Result<&[u8], Malformed> {
     }
 }
 
-/// CRC-32 as in IEEE 802.3, by nibbles.
-fn crc32(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 16] = {
-        let mut table = [0; 16];
-        let mut nibble = 0;
-        while nibble < 16 {
-            let mut rest = nibble as u32;
-            let mut bit = 0;
-            while bit < 4 {
-                rest = if rest & 1 == 1 { rest >> 1 ^ 0xEDB8_8320 } else { rest >> 1 };
-                bit += 1;
-            }
-            table[nibble] = rest;
-            nibble += 1;
-        }
-        table
-    };
-    !bytes.iter().fold(!0, |sum, &byte| {
-        let sum = sum ^ u32::from(byte);
-        let sum = sum >> 4 ^ TABLE[(sum & 0xF) as usize];
-        sum >> 4 ^ TABLE[(sum & 0xF) as usize]
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use riverwatts_shared::metric::Metric;
@@ -121,11 +97,6 @@ mod tests {
     fn segment(times: &[i64]) -> Segment {
         let reading = |&time: &i64| Reading { time: UtcMs(time), values: vec![Value::ok(Metric::POWER, time)] };
         Segment::from_readings(&times.iter().map(reading).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn the_checksum_is_the_usual_one() {
-        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
     }
 
     #[test]

@@ -90,3 +90,21 @@ fn receipts_let_some_flushes_pass_before_they_go_with_one() {
     }
     assert_eq!(times(&drain(&mut file, Lane::Backlog)), expect(&[("a", &[T + 2, T + 19, T + 20])]));
 }
+
+#[test]
+fn what_is_carried_out_has_each_reading_once_whatever_is_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(folder.path());
+    commit(&mut file, 0..10);
+    file.seal(Duration::ZERO).unwrap();
+    commit(&mut file, 10..14);
+    for settled in [false, true] {
+        let mut items = Vec::new();
+        let history = History { path: folder.path().join(open::FILE) };
+        let left = history.walk_all::<rusqlite::Error>(settled, |item| {
+            items.push(item);
+            Ok(())
+        });
+        assert_eq!((left.unwrap(), times(&items)), (LeftBehind::default(), all(0..14)));
+    }
+}

@@ -15,6 +15,7 @@ async fn ask(rig: &Rig, api: &Api, endpoint: &Endpoint) -> Answer {
     let request = match endpoint.takes {
         Takes::Json(fields) => request.json(&rig.good_body(fields)),
         Takes::Batch => request.header("Content-Type", riverwatts_shared::batch::MEDIA_TYPE).body(Vec::new()),
+        Takes::Carried => request.header("Content-Type", riverwatts_shared::carry::MEDIA_TYPE).body(Vec::new()),
         Takes::Readings => request.json(&json!([])),
         Takes::Nothing => request,
     };

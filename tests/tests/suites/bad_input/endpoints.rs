@@ -57,6 +57,8 @@ pub enum Takes {
     Readings,
     /// `POST /sync/batches`.
     Batch,
+    /// `POST /gateways/{id}/import`.
+    Carried,
 }
 
 /// One method of one path.
@@ -242,6 +244,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/gateways/{id}", Who::Person, &[]),
     post("/gateways/{id}/revoke", Who::Admin, Takes::Nothing),
     post("/gateways/{id}/rotate", Who::AdminOrThatGateway, Takes::Nothing),
+    post("/gateways/{id}/import", Who::Admin, Takes::Carried),
     post("/sync/batches", Who::Gateway, Takes::Batch),
     get("/openapi.json", Who::Anybody, &[]),
     get("/readings", Who::Person, READINGS),

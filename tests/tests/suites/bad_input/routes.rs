@@ -17,10 +17,13 @@ pub struct Route {
 /// Every route; those of the API have its prefix.
 pub fn all() -> Vec<Route> {
     let code = std::fs::read_to_string(repository(ROUTER)).unwrap();
-    let (api, rest) = code.split_once("Router::new()").and_then(|(_, code)| code.split_once("Router::new()")).unwrap();
-    assert!(rest.contains(r#".nest("/api/v1", api)"#), "the router is built in another way; read it anew");
-    let mut routes = read(api, "/api/v1");
-    routes.extend(read(rest, ""));
+    let [_, api, long, rest @ ..] = &code.split("Router::new()").collect::<Vec<_>>()[..] else {
+        panic!("the router is built in another way; read it anew")
+    };
+    let nested = |name: &str| rest.iter().any(|code| code.contains(&format!(r#".nest("/api/v1", {name})"#)));
+    assert!(nested("api") && nested("long"), "the router is built in another way; read it anew");
+    let mut routes = [read(api, "/api/v1"), read(long, "/api/v1")].concat();
+    routes.extend(rest.iter().flat_map(|code| read(code, "")));
     let calls = code.matches(".route(").count();
     assert_eq!(routes.len(), calls, "every call of .route is understood");
     routes

@@ -1,11 +1,14 @@
 //! Plans keep the device's limits and lose no register.
 
+mod cheapest;
+mod few;
+
 use proptest::prelude::*;
 use riverwatts_shared::profile::sunspec::Model;
 use riverwatts_shared::profile::{Area, Function, Parity, Poll, Profile, parse};
 
 use super::wire::Line;
-use super::{Block, Layout};
+use super::{Block, Cadence, Cost, Layout};
 use crate::decode::samples::profile;
 
 /// A profile of one area with u16, u32 and u64 registers at these addresses.
@@ -34,8 +37,17 @@ fn area_of(
 }
 
 fn registers() -> impl Strategy<Value = Vec<(u16, u16, Poll)>> {
-    let poll = prop_oneof![Just(Poll::Fast), Just(Poll::Slow), Just(Poll::Once)];
+    let poll = prop_oneof![Just(Poll::Fast), Just(Poll::Slow), Just(Poll::Once), Just(Poll::Demand)];
     prop::collection::vec((0u16..300, prop_oneof![Just(1u16), Just(2), Just(4)], poll), 1..40)
+}
+
+fn of(poll: Poll) -> Cadence {
+    match poll {
+        Poll::Fast => Cadence::Fast,
+        Poll::Slow => Cadence::Slow,
+        Poll::Once => Cadence::Once,
+        Poll::Demand => panic!("polling never reads it"),
+    }
 }
 
 fn touches(block: &Block, (from, to): (u16, u16)) -> bool {
@@ -60,7 +72,7 @@ proptest! {
         let profile = area_of(&allowed, registers_max, gap_max, &[forbidden]).expect("these registers are right");
         let layout = Layout::fixed(&profile);
         for poll in [None, Some(Poll::Fast), Some(Poll::Slow), Some(Poll::Once)] {
-            let blocks = layout.blocks(poll);
+            let blocks = layout.blocks(poll.map(of), &Cost::FEWEST);
             for block in &blocks {
                 prop_assert!(block.count >= 1 && block.count <= registers_max);
                 prop_assert!(!touches(block, forbidden), "{block:?} touches {forbidden:?}");
@@ -68,6 +80,11 @@ proptest! {
             for (at, width, class) in &allowed {
                 if poll.is_none_or(|poll| poll == *class) {
                     prop_assert!(blocks.iter().any(|block| block.covers(*at, *width)), "{at} is not covered");
+                }
+                let own = (*at, at + width - 1);
+                let read = |(at, width, class): &(u16, u16, Poll)| Some(*class) == poll && *at <= own.1 && at + width > own.0;
+                if *class == Poll::Demand && poll.is_some() && !allowed.iter().any(read) {
+                    prop_assert!(!blocks.iter().any(|block| touches(block, own)), "{at} is only read when someone asks");
                 }
             }
         }
@@ -77,7 +94,7 @@ proptest! {
     fn halving_ends_with_single_values_and_loses_none(registers in registers(), gap_max in 0u16..=20) {
         let profile = area_of(&registers, 125, gap_max, &[]).expect("these registers are right");
         let layout = Layout::fixed(&profile);
-        let mut waiting = layout.blocks(None);
+        let mut waiting = layout.blocks(None, &Cost::FEWEST);
         let mut single = Vec::new();
         while let Some(block) = waiting.pop() {
             match layout.bisect(&block) {
@@ -106,8 +123,11 @@ fn a_gap_is_read_over_only_as_far_as_allowed() {
     let registers = [(0, 1, Poll::Fast), (4, 1, Poll::Fast), (9, 2, Poll::Slow)];
     for (gap_max, expected) in [(0, vec![(0, 1), (4, 1), (9, 2)]), (3, vec![(0, 5), (9, 2)]), (4, vec![(0, 11)])] {
         let profile = area_of(&registers, 125, gap_max, &[]).unwrap();
-        let blocks: Vec<_> =
-            Layout::fixed(&profile).blocks(None).iter().map(|block| (block.start, block.count)).collect();
+        let blocks: Vec<_> = Layout::fixed(&profile)
+            .blocks(None, &Cost::FEWEST)
+            .iter()
+            .map(|block| (block.start, block.count))
+            .collect();
         assert_eq!(blocks, expected, "{gap_max}");
     }
 }
@@ -115,15 +135,15 @@ fn a_gap_is_read_over_only_as_far_as_allowed() {
 #[test]
 fn the_five_devices_need_few_requests() {
     let sdm = Layout::fixed(&profile("eastron-sdm630"));
-    assert_eq!(spans(&sdm.blocks(None)), [(None, 0, 80)]);
+    assert_eq!(spans(&sdm.blocks(None, &Cost::FEWEST)), [(None, 0, 80)]);
     let banner = Layout::fixed(&profile("banner-qm42vt2"));
-    assert_eq!(spans(&banner.blocks(Poll::Fast)), [(None, 5201, 11)]);
-    assert_eq!(spans(&banner.blocks(None)), [(None, 5201, 21)]);
+    assert_eq!(spans(&banner.blocks(Cadence::Fast, &Cost::FEWEST)), [(None, 5201, 11)]);
+    assert_eq!(spans(&banner.blocks(None, &Cost::FEWEST)), [(None, 5201, 21)]);
     let radar = Layout::fixed(&profile("ott-svr100"));
-    assert_eq!(spans(&radar.blocks(Poll::Fast)), [(None, 2, 10)]);
+    assert_eq!(spans(&radar.blocks(Cadence::Fast, &Cost::FEWEST)), [(None, 2, 10)]);
     let victron = Layout::fixed(&profile("victron-gx"));
-    assert_eq!(spans(&victron.blocks(Poll::Fast)), [(None, 256, 66), (Some(100), 840, 4)]);
-    assert_eq!(spans(&victron.blocks(Poll::Once)), [(Some(100), 800, 6)]);
+    assert_eq!(spans(&victron.blocks(Cadence::Fast, &Cost::FEWEST)), [(None, 256, 66), (Some(100), 840, 7)]);
+    assert_eq!(spans(&victron.blocks(Cadence::Once, &Cost::FEWEST)), [(Some(100), 800, 6)]);
 }
 
 #[test]
@@ -133,8 +153,8 @@ fn a_sunspec_model_is_one_request_at_its_place() {
         let models = [Model { id: 1, start: 40_002, length: 66 }, Model { id, start: 40_070, length }];
         let layout = Layout::discovered(&profile, &models);
         assert!(!layout.is_empty());
-        assert_eq!(spans(&layout.blocks(Poll::Fast)), [(None, start, count)], "{id}");
-        assert_eq!(spans(&layout.blocks(Poll::Once)), [(None, 40_004, 64)]);
+        assert_eq!(spans(&layout.blocks(Cadence::Fast, &Cost::FEWEST)), [(None, start, count)], "{id}");
+        assert_eq!(spans(&layout.blocks(Cadence::Once, &Cost::FEWEST)), [(None, 40_004, 64)]);
     }
     let meter = [Model { id: 1, start: 40_002, length: 66 }, Model { id: 203, start: 40_070, length: 105 }];
     assert!(Layout::discovered(&profile, &meter).is_empty());
@@ -144,9 +164,13 @@ fn a_sunspec_model_is_one_request_at_its_place() {
 fn a_request_ends_with_its_model_and_alternatives_are_not_read() {
     let profile = profile("sunspec-inverter");
     let short = Layout::discovered(&profile, &[Model { id: 701, start: 40_070, length: 20 }]);
-    assert!(short.blocks(None).iter().all(|block| block.end() <= 40_092), "{:?}", short.blocks(None));
+    assert!(
+        short.blocks(None, &Cost::FEWEST).iter().all(|block| block.end() <= 40_092),
+        "{:?}",
+        short.blocks(None, &Cost::FEWEST)
+    );
     let both = [Model { id: 701, start: 40_070, length: 153 }, Model { id: 103, start: 40_225, length: 50 }];
-    assert_eq!(spans(&Layout::discovered(&profile, &both).blocks(Poll::Fast)), [(None, 40_228, 39)]);
+    assert_eq!(spans(&Layout::discovered(&profile, &both).blocks(Cadence::Fast, &Cost::FEWEST)), [(None, 40_228, 39)]);
 }
 
 #[test]
@@ -155,7 +179,7 @@ fn a_slow_value_brings_its_scale_factor_along() {
     let area: &mut Area = profile.areas.iter_mut().find(|area| area.models.contains(&103)).unwrap();
     area.registers.iter_mut().find(|register| register.name == "energy").unwrap().poll = Poll::Slow;
     let layout = Layout::discovered(&profile, &[Model { id: 103, start: 100, length: 50 }]);
-    assert_eq!(spans(&layout.blocks(Poll::Slow)), [(None, 124, 3)]);
+    assert_eq!(spans(&layout.blocks(Cadence::Slow, &Cost::FEWEST)), [(None, 124, 3)]);
 }
 
 #[test]
@@ -163,10 +187,13 @@ fn a_request_on_the_wire_takes_silence_both_frames_and_silence() {
     let line = Line { baud: 9_600, parity: Parity::None, stop_bits: 1, quiet: std::time::Duration::ZERO };
     let block = Block { unit: None, function: Function::Input, start: 0, count: 80 };
     // 8 + 165 bytes and 7 characters of silence, 10 bits each.
-    assert_eq!(line.block(&block).as_millis(), (8 + 165 + 7) * 10 * 1_000 / 9_600);
+    assert_eq!(line.cycle([&block]).as_millis(), (8 + 165 + 7) * 10 * 1_000 / 9_600);
     let even = Line { parity: Parity::Even, ..line };
-    assert_eq!(even.block(&block).as_millis(), (8 + 165 + 7) * 11 * 1_000 / 9_600);
+    assert_eq!(even.cycle([&block]).as_millis(), (8 + 165 + 7) * 11 * 1_000 / 9_600);
     let quiet = Line { quiet: std::time::Duration::from_millis(100), ..line };
-    assert_eq!(quiet.block(&block), line.block(&block) + quiet.quiet - line.silence());
-    assert_eq!(line.cycle(&[block, block]), line.block(&block) * 2);
+    assert_eq!(quiet.cycle([&block]), line.cycle([&block]) + quiet.quiet - line.silence());
+    assert_eq!(line.cycle(&[block, block]), line.cycle([&block]) * 2);
+    // 80 coils are 10 bytes.
+    let coils = Block { function: Function::Coil, ..block };
+    assert_eq!(line.cycle([&coils]).as_millis(), (8 + 15 + 7) * 10 * 1_000 / 9_600);
 }
