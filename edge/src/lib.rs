@@ -18,4 +18,5 @@ pub mod health;
 pub mod run;
 pub mod samples;
 pub mod status;
+pub mod probe;
 pub mod log;

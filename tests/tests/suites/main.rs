@@ -22,4 +22,5 @@ mod live;
 mod once_only;
 mod outage;
 mod pages;
+mod probe;
 mod sight;
