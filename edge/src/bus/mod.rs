@@ -48,6 +48,8 @@ use crate::record::{self, FromBus};
 
 /// Stack of the thread of a serial bus, in bytes.
 const STACK_BYTES: usize = 256 << 10;
+/// Longest sleep of a bus: one with nobody to ask shows that it lives.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// One bus and its devices.
 #[derive(Debug)]
@@ -128,15 +130,19 @@ impl Bus {
     pub async fn drive(mut self, stop: CancellationToken) {
         let schedules = |units: &[Unit], now| schedule::next(units.iter().map(|unit| &unit.schedule), now);
         while let Some(next) = schedules(&self.units, Instant::now()) {
-            let due = self.units[next].schedule.due;
-            if due > Instant::now() {
+            let (due, started) = (self.units[next].schedule.due, Instant::now());
+            if due > started {
+                let look = started + LOOK_EVERY;
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => return,
-                    () = sleep_until(due) => continue,
+                    () = sleep_until(due.min(look)) => {}
                 }
+                if look < due {
+                    self.status.update(|state| state.looks += 1);
+                }
+                continue;
             }
-            let started = Instant::now();
             let timeout = self.timeout(next, started);
             let poll = self.units[next].poll(&mut self.wire, timeout, &*self.clock);
             let polled = tokio::select! {
