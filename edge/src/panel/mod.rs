@@ -207,7 +207,7 @@ impl Panel {
 
     /// Whether polling and storing make progress.
     pub fn find(&self) -> Finding {
-        let polls = self.buses.iter().map(|bus| bus.polls()).sum();
+        let polls = self.buses.iter().map(|bus| bus.progress()).sum();
         let store = self.figures.store();
         self.health.observe(polls, store.flushes, store.unflushed_readings > 0, self.clock.monotonic())
     }
