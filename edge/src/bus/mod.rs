@@ -52,6 +52,8 @@ use crate::record::{self, FromBus};
 
 /// Stack of the thread of a serial bus, in bytes.
 const STACK_BYTES: usize = 256 << 10;
+/// Longest sleep of a bus: one with nobody to ask shows that it lives.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// One bus and its devices.
 #[derive(Debug)]
@@ -143,15 +145,23 @@ impl Bus {
         let schedules = |units: &[Unit], now| schedule::next(units.iter().map(|unit| &unit.schedule), now);
         let mut wrote = false;
         while let Some(next) = schedules(&self.units, Instant::now()) {
-            let due = self.units[next].schedule.due;
+            let (due, started) = (self.units[next].schedule.due, Instant::now());
             // Between two writes, a poll that is due has its turn.
-            let step = if due > Instant::now() {
-                tokio::select! {
+            let step = if due > started {
+                let look = started + LOOK_EVERY;
+                let step = tokio::select! {
                     biased;
                     () = stop.cancelled() => return,
                     step = self.orders.next() => Some(step),
-                    () = sleep_until(due) => continue,
+                    () = sleep_until(due.min(look)) => None,
+                };
+                if step.is_none() {
+                    if look < due {
+                        self.status.update(|state| state.looks += 1);
+                    }
+                    continue;
                 }
+                step
             } else if wrote {
                 None
             } else {
@@ -165,7 +175,6 @@ impl Bus {
                     () = self.write(step) => continue,
                 }
             }
-            let started = Instant::now();
             let timeout = self.timeout(next, started);
             let poll = self.units[next].poll(&mut self.wire, timeout, &*self.clock);
             let polled = tokio::select! {

@@ -37,6 +37,7 @@ use windows::{Asked, Windows};
 
 pub use error::PanelError;
 pub use figures::{Figures, Latest, LinkState, StoreState};
+pub use words::life;
 
 /// Readings of one answer, unless asked for fewer or more.
 const HISTORY_DEFAULT: usize = 50;
@@ -206,7 +207,7 @@ impl Panel {
 
     /// Whether polling and storing make progress.
     pub fn find(&self) -> Finding {
-        let polls = self.buses.iter().map(|bus| bus.polls()).sum();
+        let polls = self.buses.iter().map(|bus| bus.progress()).sum();
         let store = self.figures.store();
         self.health.observe(polls, store.flushes, store.unflushed_readings > 0, self.clock.monotonic())
     }
