@@ -2,6 +2,7 @@
 
 mod profile;
 mod samples;
+mod write;
 
 use std::path::{Path, PathBuf};
 
