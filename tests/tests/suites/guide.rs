@@ -122,3 +122,8 @@ async fn follow(document: &str) -> usize {
 async fn the_guide_to_profiles_can_be_followed() {
     assert!(follow("docs/device-profiles.md").await >= 16, "there are steps");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chapter_on_commissioning_can_be_followed() {
+    assert_eq!(follow("docs/commissioning.md").await, 12);
+}
