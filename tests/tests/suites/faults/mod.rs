@@ -10,7 +10,8 @@ mod truth;
 use cases::{CASES, Medium};
 use rig::Rig;
 
-async fn check(medium: Medium) {
+/// What is not as it must be.
+async fn watch(medium: Medium) -> Vec<String> {
     let cases: Vec<_> = CASES.iter().filter(|case| case.media.contains(&medium)).collect();
     let rig = Rig::start(medium, &cases).await;
     let mut wrong = rig.watch().await;
@@ -18,20 +19,13 @@ async fn check(medium: Medium) {
     wrong.extend(rig.recover().await);
     wrong.extend(rig.compare().await);
     rig.stop().await;
-    assert!(wrong.is_empty(), "{} cases on {medium:?}, and this is wrong:\n{}", cases.len(), wrong.join("\n"));
+    wrong.iter().map(|wrong| format!("{medium:?}: {wrong}")).collect()
 }
 
+/// On all media at once: most of the time is waiting.
 #[tokio::test]
-async fn on_tcp() {
-    check(Medium::Tcp).await;
-}
-
-#[tokio::test]
-async fn on_rtu_in_tcp() {
-    check(Medium::RtuTcp).await;
-}
-
-#[tokio::test]
-async fn on_a_serial_line() {
-    check(Medium::Line).await;
+async fn every_fault_has_its_effect_and_no_other_and_no_reading_is_wrong() {
+    let (tcp, rtu_tcp, line) = tokio::join!(watch(Medium::Tcp), watch(Medium::RtuTcp), watch(Medium::Line));
+    let wrong = [tcp, rtu_tcp, line].concat();
+    assert!(wrong.is_empty(), "this is not as the cases expect:\n{}", wrong.join("\n"));
 }

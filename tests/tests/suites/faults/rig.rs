@@ -28,9 +28,18 @@ const FAULTS_END: Duration = Duration::from_secs(35);
 const RECOVERED_WITHIN: Duration = Duration::from_secs(60);
 /// The one with the fault, between its neighbours.
 const DEVICES: [&str; 3] = ["plain-1", "plain-2", "plain-3"];
-/// What counts failures of a device or its bus.
-const COUNTERS: [&str; 9] =
-    ["exception", "timeout", "bad_frame", "lost", "late", "foreign", "stray_bytes", "connections", "dropped"];
+/// What counts failures of a device or its bus, and what a machine that is busy with other things may add.
+const COUNTERS: [(&str, u64); 9] = [
+    ("exception", 0),
+    ("timeout", 2),
+    ("bad_frame", 2),
+    ("lost", 0),
+    ("late", 2),
+    ("foreign", 2),
+    ("stray_bytes", 64),
+    ("connections", 2),
+    ("dropped", 0),
+];
 
 pub struct Rig<'c> {
     cases: &'c [&'c Case],
@@ -169,7 +178,7 @@ impl Counts {
         Counts {
             ok: each("ok"),
             polls: each("polls"),
-            failures: COUNTERS.iter().map(|key| own(key)).collect(),
+            failures: COUNTERS.iter().map(|(key, _)| own(key)).collect(),
             condition: units[1]["condition"].as_str().unwrap().to_owned(),
             last_error: units[1]["last_error"].as_str().unwrap_or_default().to_owned(),
         }
@@ -233,18 +242,17 @@ fn differences(case: &Case, before: &Counts, after: &Counts, due: u64) -> Vec<St
     if !case.own.contains(&share) {
         wrong.push(format!("{case}: plain-2 answers {} of {} polls, not {:?} of 100", ok[1], polls[1], case.own));
     }
-    let grown = |index: usize| after.failures[index] - before.failures[index];
-    for (index, counter) in COUNTERS.iter().enumerate() {
-        if case.grow.contains(counter) != (grown(index) > 0) {
-            wrong.push(format!("{case}: {counter} grows by {}", grown(index)));
+    for (index, (counter, busy)) in COUNTERS.into_iter().enumerate() {
+        let grown = after.failures[index] - before.failures[index];
+        let fits = if case.grow.contains(&counter) { grown > 0 } else { grown <= busy };
+        if !fits {
+            wrong.push(format!("{case}: {counter} grows by {grown}"));
         }
     }
     if !case.condition.is_empty() && case.condition != after.condition {
         wrong.push(format!("{case}: plain-2 is {}, not {}", after.condition, case.condition));
     }
-    if !after.last_error.contains(case.told)
-        || (case.told.is_empty() && case.condition == "ok" && !after.last_error.is_empty())
-    {
+    if !after.last_error.contains(case.told) {
         wrong.push(format!("{case}: told is `{}`, not `{}`", after.last_error, case.told));
     }
     wrong
