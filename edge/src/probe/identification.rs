@@ -83,6 +83,8 @@ fn parse(pdu: &[u8]) -> Option<(Vec<Object>, Option<u8>)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// The example of the standard, 6.21.
@@ -113,5 +115,16 @@ mod tests {
             assert_eq!(parse(&ANSWER[..end]), None, "{end}");
         }
         assert_eq!(parse(&[0xAB, 1]), None);
+    }
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_panic_or_a_length_that_objects_exceed(bytes: Vec<u8>, head in Just(&ANSWER[..6])) {
+            for pdu in [bytes.clone(), [head, &bytes].concat()] {
+                let objects = parse(&pdu).map(|(objects, _)| objects.len());
+                if objects.is_some() {
+                    prop_assert!(length(&pdu).is_some_and(|length| length <= pdu.len()));
+                }
+            }
+        }
     }
 }
