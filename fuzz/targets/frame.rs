@@ -1,5 +1,5 @@
 //! Any bytes as the answer to a read request, on TCP and on RTU: registers, an exception, something to be
-//! skipped or a doubt, never a panic and never more than was received. A right answer is always read.
+//! skipped, or a doubt, never a panic and never more than was received. A right answer is always read.
 #![no_main]
 
 use riverwatts_shared::profile::Function;
@@ -8,7 +8,7 @@ use riverwatts_shared::profile::Function;
 #[path = "../../edge/src/bus/frame.rs"]
 mod frame;
 
-use frame::{Received, Request};
+use frame::{Received, Request, Stray};
 
 const FUNCTIONS: [Function; 4] = [Function::Holding, Function::Input, Function::Coil, Function::Discrete];
 
@@ -32,8 +32,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
                 assert_eq!(words.len(), usize::from(request.count));
                 assert!(length <= bytes.len());
             }
-            Received::Stray(length, _) => assert!((1..=bytes.len()).contains(&length)),
-            Received::Exception(length, _) => assert!(length <= bytes.len()),
+            Received::Exception(length, _) | Received::Stray(length, _) => assert!((1..=bytes.len()).contains(&length)),
             Received::Partial => assert!(bytes.len() < frame::FRAME_MAX),
             Received::Bad(_) => {}
         }
@@ -45,4 +44,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut answer = vec![id_high, id_low, 0, 0, 0, pdu.len() as u8 + 1, unit];
     answer.extend(&pdu);
     assert_eq!(request.receive_tcp(transaction, &answer, &mut words), Received::Words(answer.len()));
+    let late = request.receive_tcp(transaction.wrapping_add(1), &answer, &mut words);
+    assert_eq!(late, Received::Stray(answer.len(), Stray::Late));
 });

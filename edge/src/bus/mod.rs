@@ -11,6 +11,7 @@ mod inbox;
 mod isolate;
 mod known;
 mod load;
+mod other;
 mod port;
 mod rhythm;
 mod rts;

@@ -17,12 +17,14 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use riverwatts_shared::profile::Function;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::connection::{Attempts, Connection};
-use super::frame::{Request, exception_words};
+use super::frame::{FRAME_MAX, Request, exception_words};
 use super::inbox::{Answer, Framing, Inbox, Strays};
+use super::other::{rtu_frame, rtu_pdu, tcp_frame, tcp_pdu};
 use crate::config::Link;
 use crate::plan::wire::Line;
 
@@ -144,6 +146,73 @@ impl Wire {
     /// How long its answer took.
     pub fn took(&self) -> Duration {
         self.took
+    }
+
+    /// Sends the PDU of another function than the four reads and gives the PDU that answers it. `length` says how
+    /// long the PDU that begins so is to become, once that shows.
+    pub(crate) async fn ask(
+        &mut self,
+        unit: u8,
+        pdu: &[u8],
+        pace: Pace,
+        length: fn(&[u8]) -> Option<usize>,
+    ) -> Result<Vec<u8>, Failure> {
+        if self.connection.open().await.map_err(Failure::Unreachable)? {
+            self.silences = 0;
+        }
+        self.inbox.clear();
+        self.last = None;
+        self.keep_quiet(unit, pace.quiet).await;
+        self.transaction = self.transaction.wrapping_add(1);
+        let (rtu, transaction) = (self.connection.is_rtu(), self.transaction);
+        let frame = if rtu { rtu_frame(unit, pdu) } else { tcp_frame(transaction, unit, pdu) };
+        let wire = self.line.map(|line| line.bytes((frame.len() + FRAME_MAX) as u32)).unwrap_or_default();
+        let found = |bytes: &[u8]| match rtu {
+            true => rtu_pdu(unit, bytes, length),
+            false => tcp_pdu(transaction, unit, bytes),
+        };
+        let answer = self.converse(&frame, Instant::now() + pace.timeout + wire, found).await;
+        match answer {
+            Ok(Some(Ok(pdu))) => return Ok(pdu),
+            _ if rtu => self.owe(unit, pace.timeout),
+            // Another answer may be on its way.
+            _ => self.connection.close(),
+        }
+        if rtu && answer.is_ok() {
+            self.drain(&Request { unit, function: Function::Holding, start: 0, count: 1 }).await;
+        }
+        match answer {
+            Ok(answer) => answer.unwrap_or(Err(Failure::Silent(pace.timeout))),
+            Err(error) => {
+                self.connection.close();
+                Err(Failure::Lost(error.to_string()))
+            }
+        }
+    }
+
+    /// Sends a frame and reads until `found` finds its answer; `None` when that did not come in time.
+    async fn converse<T>(
+        &mut self,
+        frame: &[u8],
+        deadline: Instant,
+        found: impl Fn(&[u8]) -> Option<T>,
+    ) -> io::Result<Option<T>> {
+        self.send(frame, deadline).await?;
+        let (mut bytes, mut filled) = ([0; FRAME_MAX], 0);
+        loop {
+            if let Some(answer) = found(&bytes[..filled]) {
+                return Ok(Some(answer));
+            }
+            let port = self.connection.port.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+            match timeout_at(deadline, port.read(&mut bytes[filled..])).await {
+                Ok(read) => match read? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    read => filled += read,
+                },
+                Err(_) => return Ok(None),
+            }
+            self.last_byte = Instant::now();
+        }
     }
 
     async fn attempt(&mut self, request: &Request, pace: Pace) -> Result<(), Failure> {

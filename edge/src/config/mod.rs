@@ -223,6 +223,17 @@ pub enum Priority {
     Low,
 }
 
+impl Priority {
+    /// The word of the file.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Priority::High => "high",
+            Priority::Normal => "normal",
+            Priority::Low => "low",
+        }
+    }
+}
+
 /// One device on a bus.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Device {
