@@ -61,6 +61,8 @@ pub struct BusState {
     pub planned_load: f64,
     /// What came in and answered no request of its time.
     pub strays: Strays,
+    /// How often the bus found that nobody was to be asked for long.
+    pub looks: u64,
     /// What went wrong last with the connection itself.
     pub last_error: Option<String>,
     /// Its devices, in the order of `edge.toml`.
@@ -146,9 +148,10 @@ impl Status {
         state.units.iter().map(|unit| unit.count(Outcome::Ok) + unit.count(Outcome::Exception)).sum()
     }
 
-    /// How many polls were begun, over all devices.
-    pub fn polls(&self) -> u64 {
-        self.lock().units.iter().map(UnitState::polls).sum()
+    /// Grows while the bus lives: polls of all devices, and finding that none is due.
+    pub fn progress(&self) -> u64 {
+        let state = self.lock();
+        state.looks + state.units.iter().map(UnitState::polls).sum::<u64>()
     }
 
     pub(super) fn update(&self, change: impl FnOnce(&mut BusState)) {

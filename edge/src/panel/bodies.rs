@@ -13,6 +13,7 @@ use super::{Panel, conditions};
 use crate::bus;
 use crate::bus::status::{BusState, Outcome, UnitState};
 use crate::config::{Config, Device, Link, Rts};
+use crate::store::WriteRow;
 
 /// A value is stale when it is older than so many intervals.
 const STALE_INTERVALS: u32 = 3;
@@ -64,7 +65,10 @@ pub(super) fn site(panel: &Panel) -> Json {
         "unflushed_readings": store.unflushed_readings,
         "dead_letters": store.dead_letters,
         "store_error": store.error,
-        "bytes_written": store.bytes_written,
+        "bytes_written": store.written.this_run,
+        "bytes_written_today": store.written.today,
+        "bytes_written_a_day": store.written.a_day,
+        "card_life_days": store.card_life_days(),
         "devices": panel.config.devices.len(),
         "buses": panel.config.buses.len(),
     })
@@ -109,6 +113,20 @@ fn device_body(panel: &Panel, device: &Device, number: u16, unit: &UnitState, no
         "timestamp": latest.as_ref().and_then(|latest| latest.time),
         "main": main_values(values),
         "values": values.iter().map(value).collect::<Vec<_>>(),
+    })
+}
+
+pub(super) fn write(row: &WriteRow) -> Json {
+    json!({
+        "number": row.number,
+        "timestamp": row.time_ms.map(UtcMs),
+        "who": row.who,
+        "device": row.device,
+        "write": row.name,
+        "old": row.old,
+        "value": row.value,
+        "outcome": row.outcome.as_deref().unwrap_or("unknown"),
+        "reason": row.words,
     })
 }
 

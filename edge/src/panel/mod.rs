@@ -37,6 +37,7 @@ use windows::{Asked, Windows};
 
 pub use error::PanelError;
 pub use figures::{Figures, Latest, LinkState, StoreState};
+pub use words::life;
 
 /// Readings of one answer, unless asked for fewer or more.
 const HISTORY_DEFAULT: usize = 50;
@@ -91,6 +92,7 @@ pub fn router(panel: Arc<Panel>) -> Router {
         .route("/api/devices/{id}/readings/aggregated", get(list_windows))
         .route("/api/buses", get(list_buses))
         .route("/api/link", get(show_link))
+        .route("/api/writes", get(list_writes))
         .route("/api/config", get(show_config))
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(show_health))
@@ -130,6 +132,12 @@ async fn list_readings(
     let number = panel.number(&id)?;
     let readings = read(&panel, move |figures| figures.history(number, limit)).await?;
     Ok(Json(json!({"readings": readings.iter().map(bodies::reading).collect::<Vec<_>>(), "next_cursor": null})))
+}
+
+async fn list_writes(State(panel): Site, RawQuery(query): RawQuery) -> Result<Json<Value>, PanelError> {
+    let limit = limit(query.as_deref().unwrap_or(""))?;
+    let writes = read(&panel, move |figures| figures.writes(limit)).await?;
+    Ok(Json(json!({"writes": writes.iter().map(bodies::write).collect::<Vec<_>>(), "next_cursor": null})))
 }
 
 async fn list_windows(
@@ -199,7 +207,7 @@ impl Panel {
 
     /// Whether polling and storing make progress.
     pub fn find(&self) -> Finding {
-        let polls = self.buses.iter().map(|bus| bus.polls()).sum();
+        let polls = self.buses.iter().map(|bus| bus.progress()).sum();
         let store = self.figures.store();
         self.health.observe(polls, store.flushes, store.unflushed_readings > 0, self.clock.monotonic())
     }

@@ -12,7 +12,7 @@ use crate::clock::SiteTime;
 use crate::config::Config;
 use crate::panel::{Figures, Latest, LinkState, StoreState};
 use crate::record::Recorded;
-use crate::store::{Oldest, Store};
+use crate::store::{Oldest, Store, WriteRow};
 use crate::upload::Link;
 
 /// Everything that knows something.
@@ -44,6 +44,10 @@ impl Figures for Known {
         self.store.history().walk(&device.id, span, seen).map_err(|error| error.to_string())
     }
 
+    fn writes(&self, limit: usize) -> Result<Vec<WriteRow>, String> {
+        self.store.history().writes(limit).map_err(|error| error.to_string())
+    }
+
     fn store(&self) -> StoreState {
         let figures = self.store.figures();
         let age_ms = figures.oldest.and_then(|oldest| match oldest {
@@ -57,7 +61,8 @@ impl Figures for Known {
             backlog_readings: figures.backlog,
             oldest_unsent: age_ms.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs())),
             dead_letters: figures.dead_letters,
-            bytes_written: figures.bytes_written,
+            written: figures.written,
+            card_endurance: self.config.store.card_endurance_bytes,
             error: figures.error,
         }
     }

@@ -126,3 +126,15 @@ async fn on_a_busy_line_who_is_important_goes_first_and_nobody_is_left_out() {
     assert!(high > low && *low >= 60, "{polls:?}");
     assert!(status.get().planned_load > 0.0 && status.get().load > 0.9, "{:?}", status.get());
 }
+
+/// Or a gateway whose devices are all dead would count as one that hangs.
+#[tokio::test(start_paused = true)]
+async fn a_bus_whose_devices_are_all_silent_shows_that_it_lives() {
+    let (status, _stop) = start_line(&[(1, ""), (2, "")], |_, _| None);
+    tokio::time::sleep(Duration::from_secs(1_200)).await;
+    for _ in 0..10 {
+        let before = status.progress();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(status.progress() > before);
+    }
+}

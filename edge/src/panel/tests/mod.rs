@@ -108,6 +108,21 @@ async fn secrets_are_not_shown() {
 }
 
 #[tokio::test]
+async fn attempts_to_write_are_listed_and_nothing_is_written_through_the_panel() {
+    let client = Client::start().await;
+    let (status, body) = client.get("/api/writes?limit=2").await;
+    assert_eq!((status, body["writes"].as_array().map(Vec::len)), (200, Some(2)));
+    let newest = &body["writes"][0];
+    assert_eq!((&newest["outcome"], &newest["timestamp"]), (&json!("unknown"), &json!("1970-01-01T00:00:01.000Z")));
+    assert_eq!([&newest["who"], &newest["device"], &newest["write"]], ["root for maria", "relay-1", "relay_1"]);
+    assert_eq!(body["writes"][1]["outcome"], "done");
+    let client_of = |method: reqwest::Method| client.http.request(method, format!("{}/api/writes", client.base));
+    for method in [reqwest::Method::POST, reqwest::Method::PUT, reqwest::Method::DELETE, reqwest::Method::PATCH] {
+        assert_eq!(client_of(method).send().await.unwrap().status(), 405);
+    }
+}
+
+#[tokio::test]
 async fn the_page_may_run_and_show_only_what_it_came_with() {
     let client = Client::start().await;
     let (policy, page) = client.text("/").await;
@@ -153,7 +168,7 @@ async fn the_site_tells_which_part_of_the_work_is_in_trouble() {
     let expect = json!(["devices", "warning", "store", "ok", "clock", "ok", "cloud", "ok"]);
     assert_eq!(json!(pairs.iter().flat_map(|(name, condition)| [name, condition]).collect::<Vec<_>>()), expect);
     assert_eq!(told[0]["state"], "meter-2 does not answer");
-    assert_eq!(told[1]["state"], "4.0 KiB written since the start");
+    assert_eq!(told[1]["state"], "8.0 KiB written today; a card lasts 27 years at this rate");
     assert_eq!(told[3]["state"], "not tried yet; 42 readings wait here, the oldest for 7 s");
     client.clock.advance(Duration::from_secs(120));
     let told = parts().await;
@@ -228,6 +243,8 @@ async fn metrics_have_the_promised_names() {
         "riverwatts_edge_backlog_readings 42",
         "riverwatts_edge_oldest_unsent_seconds 7.000",
         "riverwatts_edge_bytes_written_total 4096",
+        "riverwatts_edge_bytes_written_today 8192",
+        "riverwatts_edge_card_life_days 10000",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }

@@ -2,8 +2,10 @@
 
 mod crash;
 mod harm;
+mod journal;
 mod thread;
 mod time;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::path::Path;
