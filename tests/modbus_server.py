@@ -1,6 +1,7 @@
 """A foreign Modbus server: pymodbus, with registers, silence and counters that a test controls.
 
     modbus_server.py tcp PORT UNIT...
+    modbus_server.py rtu-tcp PORT UNIT...
     modbus_server.py rtu PATH UNIT...
 
 Every line on stdin is a JSON order, answered by one JSON line on stdout:
@@ -23,6 +24,7 @@ from functools import partial
 
 from pymodbus.constants import ExcCodes
 from pymodbus.exceptions import NoSuchIdException
+from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
@@ -99,9 +101,11 @@ async def main(kind, place, numbers):
     units = {number: Unit() for number in numbers}
     devices = [device(number, unit) for number, unit in units.items()]
     # Whom the bus does not have, and who is silent, is not answered for.
-    make = partial(ModbusTcpServer, address=("127.0.0.1", int(place))) if kind == "tcp" else partial(
-        ModbusSerialServer, port=place, baudrate=9600
-    )
+    if kind == "rtu":
+        make = partial(ModbusSerialServer, port=place, baudrate=9600)
+    else:
+        framer = FramerType.RTU if kind == "rtu-tcp" else FramerType.SOCKET
+        make = partial(ModbusTcpServer, framer=framer, address=("127.0.0.1", int(place)))
     await make(devices, ignore_missing_devices=True).serve_forever(background=True)
     print(json.dumps("ready"), flush=True)
     orders = asyncio.StreamReader()

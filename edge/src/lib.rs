@@ -17,5 +17,7 @@ pub mod enroll;
 pub mod panel;
 pub mod health;
 pub mod run;
+pub mod samples;
 pub mod status;
+pub mod probe;
 pub mod log;

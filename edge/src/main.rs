@@ -14,10 +14,11 @@ use riverwatts_edge::check::Report;
 use riverwatts_edge::clock::has_passed;
 use riverwatts_edge::config::{self, Config, EXAMPLE, Overrides};
 use riverwatts_edge::enroll::{self, Credential};
+use riverwatts_edge::probe::{self, End, ProbeError};
 use riverwatts_edge::run::{Listeners, RunError};
 use riverwatts_edge::upload::tls;
 use riverwatts_edge::write::{self, Asked, Outcome, Proposal, Proposed};
-use riverwatts_edge::{export, log, status};
+use riverwatts_edge::{export, log, samples, status};
 use riverwatts_shared::problem::Problem;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -104,6 +105,8 @@ enum Command {
         #[arg(long)]
         code: String,
     },
+    /// Find out what hangs on a bus: units, SunSpec models, profiles, registers, devices. Only reads.
+    Probe(Box<probe::command::Arguments>),
     /// Write what the cloud does not have yet into a file, for a site without a link.
     Export {
         #[command(flatten)]
@@ -141,6 +144,7 @@ fn cloud_address(text: &str) -> Result<String, String> {
 
 /// Why the program ends with another code than 0.
 enum Failure {
+    Usage(String),
     Config(Vec<Problem>),
     Unavailable(String),
     Bug(anyhow::Error),
@@ -179,6 +183,7 @@ fn main() -> ExitCode {
             problems.iter().for_each(say);
             end(CONFIG, format_args!("{} to mend; nothing was started", count(problems.len(), "mistake")))
         }
+        Ok(Err(Failure::Usage(words))) => end(USAGE, words),
         Ok(Err(Failure::Unavailable(words))) => end(UNAVAILABLE, words),
         Ok(Err(Failure::Bug(error))) => end(SOFTWARE, format_args!("{error:#}")),
         Err(_) => end(SOFTWARE, "a bug ended the program; please report the lines above"),
@@ -204,16 +209,22 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             print(&serde_json::to_string(&exported).context("an export is always JSON")?)
         }
         Command::Enroll { source, cloud, code } => enroll(&source.load()?, &cloud, &code),
+        Command::Probe(arguments) => probe(&arguments),
         Command::Run { source } => run(source.load()?),
     }
 }
 
+/// The environment and `--set`.
+fn overrides(arguments: &[(String, String)]) -> Overrides {
+    // Variables that are no text are none of ours.
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Overrides::new(variables, arguments.to_vec())
+}
+
 impl Source {
     fn overrides(&self) -> Overrides {
-        // Variables that are no text are none of ours.
-        let variables =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Overrides::new(variables, self.set.clone())
+        overrides(&self.set)
     }
 
     fn load(&self) -> Result<Config, Failure> {
@@ -223,7 +234,8 @@ impl Source {
 
 fn check(source: &Source, json: bool) -> Result<ExitCode, Failure> {
     let config = config::load(&source.config, &source.overrides());
-    let report = Report::new(config.as_ref().map_err(Vec::as_slice), &source.config.display().to_string());
+    let mut report = Report::new(config.as_ref().map_err(Vec::as_slice), &source.config.display().to_string());
+    report.problems.extend(config.iter().flat_map(samples::beside_profiles));
     if json {
         print(&serde_json::to_string_pretty(&report).context("a report is always JSON")?)?;
     } else {
@@ -269,6 +281,27 @@ fn enroll(config: &Config, cloud: &str, code: &str) -> Result<ExitCode, Failure>
         say(format_args!("the credential of gateway {} was replaced", before.gateway_id));
     }
     print(&json!({"gateway_id": credential.gateway_id, "cloud": credential.url}))
+}
+
+fn probe(arguments: &probe::command::Arguments) -> Result<ExitCode, Failure> {
+    let document = runtime()?.block_on(async {
+        let stop = CancellationToken::new();
+        tokio::spawn(cancel_on_signal(stop.clone()).context("the system gives no signals")?);
+        probe::command::execute(arguments, &overrides(&[]), stop).await.map_err(|error| match error {
+            ProbeError::Usage(words) => Failure::Usage(words),
+            ProbeError::Config(problems) => Failure::Config(problems),
+            ProbeError::Unavailable(words) => Failure::Unavailable(words),
+        })
+    })?;
+    if arguments.json {
+        print(&serde_json::to_string_pretty(&document).context("a document is always JSON")?)?;
+    } else {
+        print(&document)?;
+    }
+    match document.has_answers() || document.ended == End::Stopped {
+        true => Ok(ExitCode::SUCCESS),
+        false => Err(unavailable("nothing answered that was asked for")),
+    }
 }
 
 fn runtime() -> Result<Runtime, Failure> {

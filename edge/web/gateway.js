@@ -23,8 +23,10 @@ const LOST_AFTER_MS = 5_000;
  * @typedef {{outcome: string, count: number, meaning: string, remedy: string}} PollError
  * @typedef {{device: string, unit: number, condition: string, state: string, polls: number, ok: number, overruns: number, dropped: number,
  *   round_trip_ms: number, last_ok_age_s: number|null, last_error: string|null, last_error_age_s: number|null,
- *   refused_registers: {start: number, count: number}[], errors: PollError[], ok_ms: number|null, error_ms: number|null}} Unit
- * @typedef {{id: string, kind: string, target: string, condition: string, state: string, connections: number, load: number, units: Unit[]}} Bus
+ *   refused_registers: {names: string[], function: string, start: number, count: number}[], errors: PollError[], ok_ms: number|null, error_ms: number|null}} Unit
+ * @typedef {{kind: string, meaning: string, remedy: string}} Trouble
+ * @typedef {{id: string, kind: string, target: string, condition: string, state: string, connections: number, load: number,
+ *   planned_load: number, troubles: Trouble[], units: Unit[]}} Bus
  * @typedef {{url: string|null, condition: string, state: string, next: string, error: string|null, waiting: string[],
  *   last_receipt_age_s: number|null, backlog_readings: number, oldest_unsent_seconds: number|null, receipt_ms: number|null,
  *   oldest_ms: number|null}} Link

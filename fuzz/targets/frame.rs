@@ -1,5 +1,5 @@
 //! Any bytes as the answer to a read request, on TCP and on RTU: registers, an exception, something to be
-//! skipped or a doubt, never a panic and never more than was received. A right answer is always read.
+//! skipped, or a doubt, never a panic and never more than was received. A right answer is always read.
 #![no_main]
 
 use riverwatts_shared::profile::Function;
@@ -8,7 +8,7 @@ use riverwatts_shared::profile::Function;
 #[path = "../../edge/src/bus/frame.rs"]
 mod frame;
 
-use frame::{Received, Request};
+use frame::{Received, Request, Stray};
 
 const FUNCTIONS: [Function; 4] = [Function::Holding, Function::Input, Function::Coil, Function::Discrete];
 
@@ -28,10 +28,13 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             false => request.receive_rtu(bytes, &mut words),
         };
         match received {
-            Received::Words => assert_eq!(words.len(), usize::from(request.count)),
-            Received::Late(length) => assert!(length <= bytes.len()),
+            Received::Words(length) => {
+                assert_eq!(words.len(), usize::from(request.count));
+                assert!(length <= bytes.len());
+            }
+            Received::Exception(length, _) | Received::Stray(length, _) => assert!((1..=bytes.len()).contains(&length)),
             Received::Partial => assert!(bytes.len() < frame::FRAME_MAX),
-            Received::Exception(_) | Received::Bad(_) => {}
+            Received::Bad(_) => {}
         }
     }
     let mut pdu = vec![request.function.code()];
@@ -40,5 +43,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     pdu.extend(bytes.iter().copied().chain(std::iter::repeat(0)).take(length));
     let mut answer = vec![id_high, id_low, 0, 0, 0, pdu.len() as u8 + 1, unit];
     answer.extend(&pdu);
-    assert_eq!(request.receive_tcp(transaction, &answer, &mut words), Received::Words);
+    assert_eq!(request.receive_tcp(transaction, &answer, &mut words), Received::Words(answer.len()));
+    let late = request.receive_tcp(transaction.wrapping_add(1), &answer, &mut words);
+    assert_eq!(late, Received::Stray(answer.len(), Stray::Late));
 });

@@ -42,8 +42,17 @@ impl EdgeToml {
     }
 
     /// A Modbus TCP bus.
-    pub fn tcp(mut self, id: &str, address: &str) -> EdgeToml {
-        let bus = format!("id = \"{id}\"\nkind = \"tcp\"\naddress = \"{address}\"");
+    pub fn tcp(self, id: &str, address: &str) -> EdgeToml {
+        self.socket(id, "tcp", address)
+    }
+
+    /// RTU frames in a socket.
+    pub fn rtu_tcp(self, id: &str, address: &str) -> EdgeToml {
+        self.socket(id, "rtu-tcp", address)
+    }
+
+    fn socket(mut self, id: &str, kind: &str, address: &str) -> EdgeToml {
+        let bus = format!("id = \"{id}\"\nkind = \"{kind}\"\naddress = \"{address}\"");
         writeln!(self.machines, "[[bus]]\n{bus}").unwrap();
         self
     }

@@ -1,5 +1,6 @@
 //! The gateway in a folder of its own: its configuration, its store, its panel.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -133,6 +134,14 @@ impl Gateway {
     /// What its panel answers.
     pub async fn panel(&self, path: &str) -> Value {
         self.ask(path).await.unwrap_or_else(|error| panic!("panel {path}: {error}"))
+    }
+
+    /// Its counters for Prometheus, by name and labels.
+    pub async fn metrics(&self) -> BTreeMap<String, f64> {
+        let asked = self.http.get(format!("http://127.0.0.1:{}/metrics", self.panel_port)).send().await;
+        let text = asked.unwrap().error_for_status().unwrap().text().await.unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
+        lines.map(|(series, number)| (series.to_owned(), number.parse().unwrap())).collect()
     }
 
     /// Its stored readings of a device, oldest first, as far as they have a time.

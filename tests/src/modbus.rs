@@ -53,8 +53,17 @@ pub struct Served {
 impl ModbusServer {
     /// Answers for `units` on a port of the loopback.
     pub async fn tcp(units: &[u8]) -> ModbusServer {
+        Self::socket("tcp", units).await
+    }
+
+    /// The same with RTU frames in the socket.
+    pub async fn rtu_tcp(units: &[u8]) -> ModbusServer {
+        Self::socket("rtu-tcp", units).await
+    }
+
+    async fn socket(kind: &str, units: &[u8]) -> ModbusServer {
         let port = free_port();
-        Self::start("tcp", &port.to_string(), format!("127.0.0.1:{port}"), units).await
+        Self::start(kind, &port.to_string(), format!("127.0.0.1:{port}"), units).await
     }
 
     /// Answers for `units` on a serial port.

@@ -20,7 +20,7 @@ pub struct VirtualDevices {
 pub struct Place {
     /// The device's id.
     pub id: String,
-    /// `127.0.0.1:port`.
+    /// `127.0.0.1:port`, or the path of a serial line.
     pub address: String,
     /// Its unit id there.
     pub unit: u8,
@@ -46,6 +46,11 @@ impl VirtualDevices {
         })
         .await;
         VirtualDevices { places: ready.devices, _program: program, _folder: folder }
+    }
+
+    /// The one with this id.
+    pub fn place(&self, id: &str) -> &Place {
+        self.places.iter().find(|place| place.id == id).unwrap_or_else(|| panic!("no {id} in {:?}", self.places))
     }
 
     /// All of them, in the order of their ports.

@@ -38,7 +38,8 @@ impl Inbox {
         Inbox { buffer: [0; FRAME_MAX], filled: 0, strays: Strays::default() }
     }
 
-    /// Where the next bytes go; never empty after [`look`](Self::look) found nothing.
+    /// Where the next bytes go; never empty after [`look`](Self::look) found nothing, since no frame is
+    /// longer than the buffer.
     pub fn room(&mut self) -> &mut [u8] {
         &mut self.buffer[self.filled..]
     }
@@ -76,7 +77,6 @@ impl Inbox {
                 }
                 Received::Bad(words) => return Some(Answer::Bad(words)),
                 Received::Stray(length, stray) => self.stray(length, stray),
-                Received::Partial if self.filled == FRAME_MAX => self.stray(1, Stray::Noise),
                 Received::Partial => return None,
             }
         }
@@ -91,7 +91,6 @@ impl Inbox {
                 Received::Words(length) | Received::Exception(length, _) => self.stray(length, Stray::Late),
                 Received::Stray(length, stray) => self.stray(length, stray),
                 Received::Bad(_) => self.stray(1, Stray::Noise),
-                Received::Partial if self.filled == FRAME_MAX => self.stray(1, Stray::Noise),
                 Received::Partial => return,
             }
         }

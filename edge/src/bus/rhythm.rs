@@ -32,17 +32,8 @@ pub struct Turn {
 /// is to be read that often.
 pub fn period(device: &Device) -> Duration {
     let registers = device.profile.areas.iter().flat_map(|area| &area.registers);
-    let paces = registers.filter_map(|register| pace(Cadence::of(register)?, device.interval, device.slow_interval));
+    let paces = registers.filter_map(|register| Cadence::of(register)?.every(device.interval, device.slow_interval));
     paces.min().unwrap_or(device.interval)
-}
-
-fn pace(cadence: Cadence, interval: Duration, slow_interval: Duration) -> Option<Duration> {
-    match cadence {
-        Cadence::Fast => Some(interval),
-        Cadence::Slow => Some(slow_interval),
-        Cadence::Every(every) => Some(every.max(interval)),
-        Cadence::Once => None,
-    }
 }
 
 impl Rhythm {
@@ -63,7 +54,7 @@ impl Rhythm {
 
     /// When a cadence is read; `None` for what is read once. First at once, for a whole picture.
     pub fn turn(&self, cadence: Cadence) -> Option<Turn> {
-        let every = pace(cadence, self.period, self.slow_interval)?;
+        let every = cadence.every(self.period, self.slow_interval)?;
         let anchor = (every > self.period).then(|| self.start + spread::phase(self.place, every));
         Some(Turn { every, anchor, due: self.start })
     }

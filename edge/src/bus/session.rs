@@ -202,6 +202,8 @@ impl<'a> Session<'a> {
         match failure {
             Failure::Exception(1..=3) => Ok(true),
             Failure::Exception(10 | 11) => Err(Stop::Failed(failure)),
+            // It has the block, and is busy, for however long.
+            Failure::Exception(5 | 6) => Ok(false),
             // Perhaps only now.
             Failure::Exception(_) => Ok(requests.failed(index)),
             // Some devices say nothing, or hang up, when asked for an address that they do not have.

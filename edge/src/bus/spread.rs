@@ -26,7 +26,7 @@ pub fn phase(place: u32, every: Duration) -> Duration {
 
 fn part(place: u32, step: u64, span: Duration) -> Duration {
     let fraction = u64::from(place).wrapping_mul(step);
-    Duration::from_nanos((span.as_nanos() * u128::from(fraction) >> 64) as u64)
+    Duration::from_nanos(((span.as_nanos() * u128::from(fraction)) >> 64) as u64)
 }
 
 #[cfg(test)]

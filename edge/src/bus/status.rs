@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use riverwatts_shared::profile::{Function, Identity};
 
-use super::inbox::Strays;
+pub use super::inbox::Strays;
 
 /// How one poll of one device ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,12 +17,14 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use riverwatts_shared::profile::Function;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::connection::{Attempts, Connection};
-use super::frame::{Exchange, Request, exception_words};
+use super::frame::{Exchange, FRAME_MAX, Request, exception_words};
 use super::inbox::{Answer, Framing, Inbox, Strays};
+use super::other::{Identify, rtu_frame, rtu_pdu, tcp_frame, tcp_pdu};
 use crate::config::Link;
 use crate::plan::wire::Line;
 use crate::write::Command;
@@ -78,6 +80,8 @@ pub struct Wire {
     gap: Duration,
     transaction: u16,
     silences: u32,
+    /// Whether the request that is under way went out.
+    sent: bool,
     last: Option<Request>,
     /// Devices that may still answer an old request, and until when.
     owing: Vec<(u8, Instant)>,
@@ -99,6 +103,7 @@ impl Wire {
             gap,
             transaction: 0,
             silences: 0,
+            sent: false,
             last: None,
             owing: Vec::new(),
             last_byte: Instant::now(),
@@ -144,6 +149,73 @@ impl Wire {
         self.took
     }
 
+    /// Asks a device what it says about itself and gives the PDU that answers it. `length` says how long
+    /// the PDU that begins so is to become, once that shows.
+    pub(crate) async fn ask(
+        &mut self,
+        unit: u8,
+        question: Identify,
+        pace: Pace,
+        length: fn(&[u8]) -> Option<usize>,
+    ) -> Result<Vec<u8>, Failure> {
+        if self.connection.open().await.map_err(Failure::Unreachable)? {
+            self.silences = 0;
+        }
+        self.inbox.clear();
+        self.last = None;
+        self.keep_quiet(unit, pace.quiet).await;
+        self.transaction = self.transaction.wrapping_add(1);
+        let (rtu, transaction) = (self.connection.is_rtu(), self.transaction);
+        let frame = if rtu { rtu_frame(unit, &question.pdu()) } else { tcp_frame(transaction, unit, &question.pdu()) };
+        let wire = self.line.map(|line| line.bytes((frame.len() + FRAME_MAX) as u32)).unwrap_or_default();
+        let found = |bytes: &[u8]| match rtu {
+            true => rtu_pdu(unit, bytes, length),
+            false => tcp_pdu(transaction, unit, bytes),
+        };
+        let answer = self.converse(&frame, Instant::now() + pace.timeout + wire, found).await;
+        match answer {
+            Ok(Some(Ok(pdu))) => return Ok(pdu),
+            _ if rtu => self.owe(unit, pace.timeout),
+            // Another answer may be on its way.
+            _ => self.connection.close(),
+        }
+        if rtu && answer.is_ok() {
+            self.drain(&Request { unit, function: Function::Holding, start: 0, count: 1 }).await;
+        }
+        match answer {
+            Ok(answer) => answer.unwrap_or(Err(Failure::Silent(pace.timeout))),
+            Err(error) => {
+                self.connection.close();
+                Err(Failure::Lost(error.to_string()))
+            }
+        }
+    }
+
+    /// Sends a frame and reads until `found` finds its answer; `None` when that did not come in time.
+    async fn converse<T>(
+        &mut self,
+        frame: &[u8],
+        deadline: Instant,
+        found: impl Fn(&[u8]) -> Option<T>,
+    ) -> io::Result<Option<T>> {
+        self.send(frame, deadline).await?;
+        let (mut bytes, mut filled) = ([0; FRAME_MAX], 0);
+        loop {
+            if let Some(answer) = found(&bytes[..filled]) {
+                return Ok(Some(answer));
+            }
+            let port = self.connection.port.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+            match timeout_at(deadline, port.read(&mut bytes[filled..])).await {
+                Ok(read) => match read? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    read => filled += read,
+                },
+                Err(_) => return Ok(None),
+            }
+            self.last_byte = Instant::now();
+        }
+    }
+
     /// Writes, once. Only an exception says for sure that nothing was written; after any other failure
     /// look before you write again.
     pub async fn write(&mut self, command: &Command, pace: Pace) -> Result<(), Failure> {
@@ -163,7 +235,9 @@ impl Wire {
             Err(error) => {
                 self.connection.close();
                 // Through a device server, the answer may come on the next connection.
-                self.owe(request.unit(), pace.timeout);
+                if self.sent {
+                    self.owe(request.unit(), pace.timeout);
+                }
                 // An end of file may carry the words "Success (os error 0)".
                 let cause = error.raw_os_error().filter(|&code| code != 0).map(|_| error.to_string());
                 return Err(Failure::Lost(cause.unwrap_or_else(|| "closed by the other side".to_owned())));
@@ -232,6 +306,7 @@ impl Wire {
         let rtu = self.connection.is_rtu();
         let asked = Instant::now();
         let mut deadline = asked + timeout;
+        self.sent = false;
         self.transaction = self.transaction.wrapping_add(1);
         let framing = if rtu { Framing::Rtu } else { Framing::Tcp(self.transaction) };
         if rtu {
@@ -272,6 +347,7 @@ impl Wire {
         if let Some((switch, driver)) = switch.zip(port.driver()) {
             switch.talk(driver)?;
         }
+        self.sent = true;
         timeout_at(deadline, port.write_all(frame)).await.map_err(|_| io::ErrorKind::TimedOut)??;
         if let Some((switch, driver)) = switch.zip(port.driver()) {
             switch.listen(driver)?;

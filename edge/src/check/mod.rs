@@ -11,7 +11,7 @@ use riverwatts_shared::profile::sunspec::Model;
 use riverwatts_shared::profile::{Confidence, Function, Profile};
 use serde::Serialize;
 
-use crate::config::{Bus, Config, Device, Link};
+use crate::config::{Bus, Config, Device, Link, Priority};
 use crate::plan::wire::Line;
 use crate::plan::{Block, Cadence, Cycle, Layout, ROUND_TRIP, THINKING};
 use crate::write;
@@ -50,19 +50,28 @@ pub struct BusReport {
     /// Share of the time that the serial line is busy if they answer at once; `null` on a socket,
     /// where the time of a request is the device's own.
     pub least_load: Option<f64>,
-    /// The longest that a device waits for its turn while all others answer: those of the highest
-    /// priority for one another and for one poll that has begun.
-    pub wait_s: f64,
+    /// How long a device waits for its turn.
+    pub wait: Wait,
     /// What silence costs.
     pub silence: Silence,
     /// Its devices.
     pub devices: Vec<DeviceReport>,
 }
 
+/// The longest that a device of the highest priority waits while all others answer: for the others
+/// of that priority, and for a poll of lower priority that has begun.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Wait {
+    /// That priority; `null` without devices.
+    pub priority: Option<&'static str>,
+    /// How long.
+    pub longest_s: f64,
+}
+
 /// How long devices that give no answer keep their bus waiting.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Silence {
-    /// One of them each time it is asked, at the most.
+    /// One of them each time it is asked, at the most: its time-out, again with each retry.
     pub one_s: f64,
     /// All of them one after another, the first time.
     pub all_s: f64,
@@ -83,6 +92,8 @@ pub struct DeviceReport {
     pub discovered: bool,
     /// How often it is polled, in seconds.
     pub interval_s: f64,
+    /// Whether it goes first where several are due.
+    pub priority: &'static str,
     /// Its share of the bus, as [`BusReport::load`].
     pub load: f64,
     /// Its share of the line, as [`BusReport::least_load`].
@@ -154,8 +165,8 @@ impl BusReport {
         let own: Vec<&Device> = config.devices.iter().filter(|device| device.bus == index).collect();
         let devices: Vec<_> = own.iter().map(|device| DeviceReport::new(config, device)).collect();
         let cycles = || devices.iter().flat_map(|device| &device.cycles);
-        let polls: Vec<f64> = devices.iter().map(DeviceReport::longest_poll_s).collect();
-        let timeouts: Vec<f64> = own.iter().map(|device| config.timeout(device).as_secs_f64()).collect();
+        let silence = |device: &&Device| config.timeout(device) * (1 + u32::from(config.retries(device)));
+        let silences: Vec<f64> = own.iter().map(|device| silence(device).as_secs_f64()).collect();
         let serial = bus.link.serial();
         let answer = if matches!(bus.link, Link::Tcp { .. }) { ROUND_TRIP } else { THINKING };
         BusReport {
@@ -166,10 +177,22 @@ impl BusReport {
             answer_s: answer.as_secs_f64(),
             load: sum(devices.iter().map(|device| device.load)),
             least_load: serial.map(|_| sum(devices.iter().filter_map(|device| device.least_load))),
-            wait_s: sum(polls.iter().copied().chain(polls.iter().copied().reduce(f64::min).map(|shortest| -shortest))),
-            silence: Silence { one_s: timeouts.iter().copied().fold(0.0, f64::max), all_s: sum(timeouts) },
+            wait: Wait::new(own.iter().map(|device| device.priority).min(), &devices),
+            silence: Silence { one_s: silences.iter().copied().fold(0.0, f64::max), all_s: sum(silences) },
             devices,
         }
+    }
+}
+
+impl Wait {
+    fn new(highest: Option<Priority>, devices: &[DeviceReport]) -> Self {
+        let priority = highest.map(Priority::word);
+        let (first, others): (Vec<_>, Vec<_>) = devices.iter().partition(|device| Some(device.priority) == priority);
+        let polls =
+            |devices: &[&DeviceReport]| -> Vec<f64> { devices.iter().map(|device| device.longest_poll_s()).collect() };
+        let shortest = polls(&first).into_iter().reduce(f64::min).unwrap_or(0.0);
+        let begun = polls(&others).into_iter().fold(0.0, f64::max);
+        Wait { priority, longest_s: sum(polls(&first).into_iter().chain([begun, -shortest])) }
     }
 }
 
@@ -186,6 +209,7 @@ impl DeviceReport {
             confidence: device.profile.confidence,
             discovered: device.profile.discovery.is_some(),
             interval_s: device.interval.as_secs_f64(),
+            priority: device.priority.word(),
             load: sum(cycles.iter().map(|cycle| cycle.load)),
             least_load: line.map(|_| sum(cycles.iter().filter_map(|cycle| cycle.least_load))),
             cycles,

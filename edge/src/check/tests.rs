@@ -5,17 +5,26 @@ use std::path::Path;
 use super::*;
 use crate::config::{Overrides, parse};
 
-/// A line with so many meters, and a bus in the network.
+/// A line with so many meters.
+fn line_with(meters: usize, interval: &str, baud: u32) -> String {
+    let mut text = format!("[[bus]]\nid = \"wire\"\nkind = \"rtu\"\nport = \"/dev/ttyUSB0\"\nbaud = {baud}\n");
+    for number in 1..=meters {
+        text += &format!(
+            "[[device]]\nid = \"meter-{number}\"\nbus = \"wire\"\nunit = {number}\nprofile = \"eastron-sdm630\"\ninterval = \"{interval}\"\n"
+        );
+    }
+    text
+}
+
+fn parsed(text: &str) -> Config {
+    parse(text, "edge.toml", Path::new(""), &Overrides::default()).unwrap()
+}
+
+/// The report on a line with so many meters, and on a bus in the network.
 fn report(meters: usize, interval: &str, baud: u32) -> Report {
-    let mut text = format!(
-        r#"
+    let lan = r#"
 [mqtt]
 listen = "127.0.0.1:1883"
-[[bus]]
-id = "wire"
-kind = "rtu"
-port = "/dev/ttyUSB0"
-baud = {baud}
 [[bus]]
 id = "lan"
 kind = "tcp"
@@ -30,15 +39,8 @@ id = "relays"
 bus = "lan"
 profile = "waveshare-relay-8ch"
 unit = 2
-"#
-    );
-    for number in 1..=meters {
-        text += &format!(
-            "[[device]]\nid = \"meter-{number}\"\nbus = \"wire\"\nunit = {number}\nprofile = \"eastron-sdm630\"\ninterval = \"{interval}\"\n"
-        );
-    }
-    let config = parse(&text, "edge.toml", Path::new(""), &Overrides::default()).unwrap();
-    Report::new(Ok(&config), "edge.toml")
+"#;
+    Report::new(Ok(&parsed(&(line_with(meters, interval, baud) + lan))), "edge.toml")
 }
 
 #[test]
@@ -63,7 +65,11 @@ fn a_line_is_measured_against_its_intervals() {
 fn a_socket_is_measured_in_requests() {
     let report = report(0, "1s", 9_600);
     let [wire, lan] = &report.buses[..] else { panic!("two buses") };
-    assert_eq!((wire.load, wire.wait_s, wire.silence.all_s), (0.0, 0.0, 0.0), "nothing hangs on it");
+    assert_eq!(
+        (wire.load, &wire.wait, wire.silence.all_s),
+        (0.0, &Wait { priority: None, longest_s: 0.0 }, 0.0),
+        "nothing hangs on it"
+    );
     let [turbine, relays] = &lan.devices[..] else { panic!("two devices") };
     assert!(turbine.discovered && turbine.cycles[0].blocks[0].registers > 10, "SunSpec models are taken to be there");
     assert_eq!((lan.least_load, turbine.least_load), (None, None));
@@ -72,9 +78,29 @@ fn a_socket_is_measured_in_requests() {
     assert!((lan.load - 2.0 * lan.answer_s).abs() < 1e-3, "{}", lan.load);
     let coils = &relays.cycles[0].blocks[0];
     assert_eq!((coils.function, coils.start, coils.end, coils.registers), (Function::Coil, 0, 7, 8));
-    // The other one's poll; a silent one is waited for as long as its time-out says.
-    let longest = lan.devices.iter().map(DeviceReport::longest_poll_s).reduce(f64::max);
-    assert_eq!((Some(lan.wait_s), lan.silence.all_s), (longest, 2.0 * lan.silence.one_s));
+}
+
+#[test]
+fn the_first_wait_for_their_like_and_for_a_poll_that_has_begun() {
+    let poll_s = report(1, "1s", 9_600).buses[0].devices[0].longest_poll_s();
+    let mut text = line_with(3, "1s", 9_600);
+    let wait = |text: &str| Report::new(Ok(&parsed(text)), "edge.toml").buses[0].wait.clone();
+    let near = |one: f64, other: f64| (one - other).abs() < 1e-5;
+    let all = wait(&text);
+    assert!(all.priority == Some("normal") && near(all.longest_s, 2.0 * poll_s), "{all:?}");
+    text = text.replacen("profile = \"eastron", "priority = \"high\"\nprofile = \"eastron", 1);
+    let one = wait(&text);
+    assert!(one.priority == Some("high") && near(one.longest_s, poll_s), "{one:?}");
+    text = text.replacen("unit = 2\n", "unit = 2\npriority = \"high\"\n", 1);
+    let two = wait(&text);
+    assert!(near(two.longest_s, 2.0 * poll_s), "the other one and a meter: {two:?}");
+}
+
+#[test]
+fn silence_costs_the_time_out_again_with_each_retry() {
+    let text = line_with(2, "1s", 9_600).replacen("unit = 1\n", "unit = 1\ntimeout = \"400ms\"\nretries = 2\n", 1);
+    let report = Report::new(Ok(&parsed(&text)), "edge.toml");
+    assert_eq!(report.buses[0].silence, Silence { one_s: 1.2, all_s: 2.2 });
 }
 
 #[test]

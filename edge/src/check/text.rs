@@ -6,7 +6,7 @@ use std::time::Duration;
 use riverwatts_shared::profile::{Function, Parity};
 
 use super::{BlockReport, BusReport, CycleReport, DeviceReport, Report};
-use crate::config::Serial;
+use crate::config::{Priority, Serial};
 
 /// Width of the text.
 const COLUMNS: usize = 80;
@@ -52,8 +52,10 @@ impl BusReport {
         let whole = if self.kind == "tcp" { "a request" } else { "an answer" };
         told += &format!("{} if {whole} takes {}.", percent(self.load), seconds(self.answer_s));
         if self.devices.len() > 1 {
-            let [wait, one, all] = [self.wait_s, self.silence.one_s, self.silence.all_s].map(seconds);
-            told += &format!(" A device waits up to {wait} for its turn. One that is silent takes {one}");
+            let who = self.wait.priority.filter(|word| *word != Priority::Normal.word());
+            let who = who.map(|word| format!(" of {word} priority")).unwrap_or_default();
+            let [wait, one, all] = [self.wait.longest_s, self.silence.one_s, self.silence.all_s].map(seconds);
+            told += &format!(" A device{who} waits up to {wait} for its turn. One that is silent takes {one}");
             told += &format!(" each time it is asked, all of them together {all}.");
         }
         told
@@ -62,8 +64,9 @@ impl BusReport {
 
 impl fmt::Display for DeviceReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let DeviceReport { id, unit, profile, confidence, .. } = self;
-        writeln!(f, "  {id}: unit {unit}, {profile} ({} confidence)", confidence.word())?;
+        let DeviceReport { id, unit, profile, confidence, priority, .. } = self;
+        let goes = if *priority == Priority::Normal.word() { "" } else { &format!(", {priority} priority") };
+        writeln!(f, "  {id}: unit {unit}{goes}, {profile} ({} confidence)", confidence.word())?;
         if self.discovered {
             writeln!(f, "    the device will tell the addresses; these are examples")?;
         }

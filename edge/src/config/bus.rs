@@ -8,6 +8,9 @@ use super::{BUSES_MAX, Bus, Link, Rts, Serial};
 /// Port of Modbus TCP where the address has none.
 const MODBUS_PORT: u16 = 502;
 
+pub(super) const KINDS: &[(&str, Kind)] = &[("tcp", Kind::Tcp), ("rtu", Kind::Rtu), ("rtu-tcp", Kind::RtuTcp)];
+pub(super) const PARITIES: &[(&str, Parity)] = &[("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)];
+
 /// A bus whose serial settings may still come from the profiles of its devices.
 pub(super) struct Draft<'r> {
     pub(super) bus: Bus,
@@ -78,19 +81,20 @@ fn bus(mut section: Section<'_>) -> Draft<'_> {
     Draft { bus, section, baud, parity: parity_bit, stop_bits }
 }
 
+/// How frames travel.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Tcp,
     Rtu,
     RtuTcp,
 }
 
 fn kind(raw: Raw<'_>) -> Result<Kind, Wrong> {
-    word(raw, "kind of bus", &[("tcp", Kind::Tcp), ("rtu", Kind::Rtu), ("rtu-tcp", Kind::RtuTcp)])
+    word(raw, "kind of bus", KINDS)
 }
 
 fn parity(raw: Raw<'_>) -> Result<Parity, Wrong> {
-    word(raw, "parity", &[("none", Parity::None), ("even", Parity::Even), ("odd", Parity::Odd)])
+    word(raw, "parity", PARITIES)
 }
 
 fn rts(raw: Raw<'_>) -> Result<Rts, Wrong> {

@@ -15,6 +15,9 @@ use super::{Bus, DEVICES_MAX, Device, Link, Priority, Rated, writes};
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How often its slow registers are read unless the file says otherwise.
 const SLOW_INTERVAL: Duration = Duration::from_secs(10);
+/// The words of `priority`.
+pub(super) const PRIORITIES: &[(&str, Priority)] =
+    &[("high", Priority::High), ("normal", Priority::Normal), ("low", Priority::Low)];
 /// Names that topics need for something else.
 const RESERVED: [&str; 2] = ["alert", "status"];
 /// Serial speed where neither the bus nor a profile says.
@@ -91,6 +94,10 @@ fn device<'r>(
             section.take("unit", |raw| integer(raw, range));
             Some(factory)
         }
+        // What a profile that cannot be read says of it is not known.
+        None if profile.is_none() && section.has("profile") => {
+            section.take("unit", |raw| integer(raw, range)).map(|unit| unit as u8)
+        }
         None => section
             .required("unit", "write the device's Modbus address", |raw| integer(raw, range))
             .map(|unit| unit as u8),
@@ -122,7 +129,7 @@ fn device<'r>(
 }
 
 fn priority(raw: Raw<'_>) -> Result<Priority, Wrong> {
-    word(raw, "priority", &[("high", Priority::High), ("normal", Priority::Normal), ("low", Priority::Low)])
+    word(raw, "priority", PRIORITIES)
 }
 
 fn rated(mut section: Section<'_>) -> Rated {

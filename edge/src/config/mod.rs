@@ -22,6 +22,7 @@ use std::time::Duration;
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::problem::Problem;
 use riverwatts_shared::profile::{Parity, Profile};
+use serde::Serialize;
 
 pub use overrides::Overrides;
 pub use settings::cloud_url;
@@ -214,7 +215,8 @@ pub enum Rts {
 }
 
 /// Who goes first where several devices are due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// Before the others.
     High,

@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
+use riverwatts_shared::profile::{EVERY, QUIET_MAX, RETRIES_MAX, TIMEOUT};
 use riverwatts_shared::schema::{
-    any_list, any_text, compare, duration, file, flag, integer, keep, list, matching, number, table, text, word,
+    any_list, any_text, compare, duration, either, file, flag, integer, keep, list, matching, number, table, text, word,
 };
 use serde_json::{Value, json};
 
+use super::bus::{KINDS, PARITIES};
+use super::device::PRIORITIES;
 use super::{EXAMPLE, Overrides, parse};
-use riverwatts_shared::profile::QUIET_MAX;
 
 const ID: &str = "^[a-z0-9-]{1,48}$";
 const MS: Duration = Duration::from_millis(1);
@@ -60,6 +62,10 @@ bus = "lan"
 profile = "eastron-sdm630"
 unit = 3
 interval = "2s"
+slow_interval = "1m"
+priority = "high"
+timeout = "200ms"
+retries = 1
 quiet = "5ms"
 rated = { power_w = 5000, rpm = 90, voltage_v = 400, cut_in_mps = 0.7 }
 [[device]]
@@ -140,20 +146,20 @@ fn bus() -> Value {
         "A wire or a socket",
         &[
             ("id", matching("Its name", ID)),
-            (
-                "kind",
-                word(
-                    "tcp: Modbus TCP; rtu: a serial port; rtu-tcp: RTU frames in a socket",
-                    &[("tcp", ()), ("rtu", ()), ("rtu-tcp", ())],
-                ),
-            ),
+            ("kind", word("tcp: Modbus TCP; rtu: a serial port; rtu-tcp: RTU frames in a socket", KINDS)),
             ("address", text("Of tcp and rtu-tcp: host, or host:port")),
             ("port", text("Of rtu: the device file, best one below /dev/serial/by-id")),
             ("baud", integer(&format!("Of rtu: speed, bit/s; {factory}"), 300..=4_000_000)),
-            ("parity", word(&format!("Of rtu: {factory}"), &[("none", ()), ("even", ()), ("odd", ())])),
+            ("parity", word(&format!("Of rtu: {factory}"), PARITIES)),
             ("stop_bits", integer(&format!("Of rtu: {factory}"), 1..=2)),
-            ("rs485_rts", flag("Of rtu: whether the transmitter is switched by RTS")),
-            ("timeout", duration("How long an answer may take; as the profiles say unless set", 10 * MS..=60 * SECOND)),
+            (
+                "rs485_rts",
+                either(
+                    "Of rtu: whether the transmitter is switched by RTS, or by RTS inverted",
+                    &[flag("By RTS"), word("By RTS, off while it sends", &[("inverted", ())])],
+                ),
+            ),
+            ("timeout", duration("How long an answer may take; as the profiles say unless set", TIMEOUT)),
             ("quiet", duration("Silence before each request, besides what Modbus asks", Duration::ZERO..=QUIET_MAX)),
             ("gap", duration("Silence when the next request goes to another unit", Duration::ZERO..=QUIET_MAX)),
         ],
@@ -190,7 +196,26 @@ fn device() -> Value {
             ("bus", matching("The id of its bus", ID)),
             ("profile", matching("What its registers mean: a built-in profile, or a file of the folders", ID)),
             ("unit", integer("Modbus address; as the profile says unless set", 0..=255)),
-            ("interval", duration("How often it is polled; 1s unless set", 100 * MS..=DAY)),
+            ("interval", duration("How often it is polled; 1s unless set", EVERY)),
+            (
+                "slow_interval",
+                duration(
+                    "How often its slow registers are read; 10s unless set, never more often than it is polled",
+                    EVERY,
+                ),
+            ),
+            (
+                "priority",
+                word("Which of several devices that wait for the bus goes first; normal unless set", PRIORITIES),
+            ),
+            ("timeout", duration("How long an answer may take; as the bus or the profile says unless set", TIMEOUT)),
+            (
+                "retries",
+                integer(
+                    "How often a request that got no answer, or a bad frame, is asked again within a poll; as the profile says unless set",
+                    0..=RETRIES_MAX.into(),
+                ),
+            ),
             (
                 "quiet",
                 duration("Silence before a request to it; as the profile says unless set", Duration::ZERO..=QUIET_MAX),
@@ -229,6 +254,6 @@ fn the_schema_knows_what_the_parser_knows_and_refuses_its_slips() {
     let validator = jsonschema::draft7::new(&schema).unwrap();
     let problems =
         |text: &str| parse(text, "edge.toml", Path::new(""), &Overrides::default()).err().unwrap_or_default();
-    compare(&schema, FULL, |file| validator.is_valid(file), problems);
+    compare(&schema, &[FULL], |file| validator.is_valid(file), problems);
     assert!(validator.is_valid(&riverwatts_shared::schema::json_of(EXAMPLE).unwrap()));
 }

@@ -26,6 +26,7 @@ id = "wire"
 kind = "rtu"
 port = "/dev/ttyUSB0"
 quiet = "5ms"
+rs485_rts = "inverted"
 
 [[device]]
 id = "meter-1"
@@ -40,6 +41,10 @@ id = "vibration-1"
 bus = "wire"
 profile = "banner-qm42vt2"
 unit = 4
+slow_interval = "1m"
+priority = "high"
+timeout = "2s"
+retries = 1
 "#;
 
 #[test]
@@ -70,7 +75,12 @@ fn a_site_is_read() {
     let serial = config.buses[1].link.serial().unwrap();
     assert_eq!((serial.port.as_str(), serial.stop_bits), ("/dev/ttyUSB0", 1));
     assert_eq!(serial.baud, config.devices[1].profile.link.baud.unwrap_or(9_600));
+    assert_eq!(serial.rs485_rts, Rts::Inverted);
+    let vibration = &config.devices[1];
+    assert_eq!((vibration.priority, vibration.slow_interval), (Priority::High, Duration::from_secs(60)));
+    assert_eq!((config.timeout(vibration), config.retries(vibration)), (Duration::from_secs(2), 1));
     let meter = &config.devices[0];
+    assert_eq!((meter.priority, meter.slow_interval), (Priority::Normal, Duration::from_secs(10)));
     assert_eq!((meter.bus, meter.unit, meter.interval), (0, 3, Duration::from_secs(2)));
     assert_eq!((meter.rated.power_w, meter.rated.cut_in_mps), (Some(5000), Some(0.7)));
     assert!(config.quiet(&config.devices[1]) >= Duration::from_millis(5));
@@ -150,6 +160,14 @@ fn each_mistake_has_its_line_and_key() {
             ":14: device.b.unit: unit 1 of bus `lan` is there twice",
         ),
         (&format!("{bus}{}", device.replace("unit = 1", "unit = 256")), ":9: device.a.unit: 256 is out of range"),
+        (&format!("{bus}{device}priority = \"top\"\n"), ":10: device.a.priority: `top` is no priority; write \"high\""),
+        (&format!("{bus}{device}retries = 4\n"), ":10: device.a.retries: 4 is out of range"),
+        (&format!("{bus}{device}timeout = \"5m\"\n"), ":10: device.a.timeout: 5m is out of range"),
+        (&format!("{bus}{device}slow_interval = \"500ms\"\n"), ":10: device.a.slow_interval: 500ms is out of range"),
+        (
+            "[[bus]]\nid = \"a\"\nkind = \"rtu\"\nport = \"/dev/x\"\nrs485_rts = \"on\"\n",
+            ":5: bus.a.rs485_rts: is no use of RTS",
+        ),
         (&format!("{bus}{}", device.replace("\"a\"", "\"status\"")), ":6: device.status.id: `status` is no device id"),
         (
             &format!("{bus}{device}intervall = \"1s\"\n"),

@@ -200,11 +200,16 @@ fn a_register_whose_words_or_whose_helpers_are_missing_gives_nothing() {
     assert_eq!(decode(&layout, &image), super::Decoded::default());
 }
 
+/// A profile that stands in the guide.
+fn of_the_guide(name: &str) -> Profile {
+    let guide = include_str!("../../../docs/device-profiles.md");
+    let from = guide.find(&format!("# {name}: ")).unwrap();
+    parse(name, guide[from..].split("```").next().unwrap()).unwrap()
+}
+
 #[test]
 fn the_example_of_the_guide_decodes_as_the_guide_says() {
-    let guide = include_str!("../../../docs/device-profiles.md");
-    let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let layout = Layout::fixed(&parse("example-flow-f1.toml", example).unwrap());
+    let layout = Layout::fixed(&of_the_guide("example-flow-f1.toml"));
     let blocks = layout.blocks(Cadence::Fast, &Cost::FEWEST);
     assert_eq!(blocks.iter().map(|block| (block.start, block.count)).collect::<Vec<_>>(), [(100, 2), (109, 1)]);
     for (speed, unit, expected) in [
@@ -225,9 +230,7 @@ fn the_example_of_the_guide_decodes_as_the_guide_says() {
 
 #[test]
 fn the_second_example_of_the_guide_decodes_as_the_guide_says() {
-    let guide = include_str!("../../../docs/device-profiles.md");
-    let example = guide.split("```toml\n").nth(2).and_then(|rest| rest.split("```").next()).unwrap();
-    let layout = Layout::fixed(&parse("example-charge-c9.toml", example).unwrap());
+    let layout = Layout::fixed(&of_the_guide("example-charge-c9.toml"));
     let blocks = layout.blocks(None, &Cost::FEWEST);
     assert_eq!(blocks.iter().map(|block| (block.start, block.count)).collect::<Vec<_>>(), [(0, 10)]);
     let mut image = Image::new();

@@ -201,6 +201,7 @@ pub(super) fn buses(panel: &Panel) -> Json {
             "foreign": state.strays.foreign,
             "stray_bytes": state.strays.bytes,
             "last_error": state.last_error,
+            "troubles": conditions::troubles(&state),
             "units": state.units.iter().map(unit).collect::<Vec<_>>(),
         })
     });
@@ -216,7 +217,7 @@ fn unit_body(config: &Config, unit: &UnitState, connected: bool, now: Duration) 
     let refused = unit.refused.iter().map(|refused| {
         json!({"names": refused.names, "function": refused.function, "start": refused.start, "count": refused.count})
     });
-    let (condition, state) = conditions::of_unit(unit, connected);
+    let (condition, state) = conditions::of_unit(unit, connected, now);
     let mut body = json!({
         "condition": condition,
         "state": state,
@@ -296,7 +297,7 @@ pub(super) fn config(config: &Config) -> Json {
             "profile": device.profile.name,
             "interval_s": seconds(device.interval),
             "slow_interval_s": seconds(device.slow_interval),
-            "priority": device.priority.word(),
+            "priority": device.priority,
             "retries": config.retries(device),
             "timeout_s": seconds(config.timeout(device)),
             "quiet_s": seconds(config.quiet(device)),

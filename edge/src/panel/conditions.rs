@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::words::{bytes, counted, duration};
 use super::{LinkState, StoreState};
-use crate::bus::status::{BusState, Outcome, UnitState};
+use crate::bus::status::{BusState, Outcome, Strays, UnitState};
 use crate::health::Finding;
 
 /// `ok`, `stale` (late, nothing is known to be wrong), `silent`, `never` (reached) or `waiting` (for
@@ -28,13 +28,17 @@ fn is_ill(unit: &UnitState, connected: bool) -> bool {
 
 /// `ok`, `silent`, `lost` (no connection), `failing` (it answers, but nothing that can be read) or
 /// `waiting` (for its first poll).
-pub(super) fn of_unit(unit: &UnitState, connected: bool) -> (&'static str, String) {
+pub(super) fn of_unit(unit: &UnitState, connected: bool, now: Duration) -> (&'static str, String) {
     match unit.failures {
         _ if unit.polls() == 0 => ("waiting", "not asked yet".to_owned()),
         0 if is_ill(unit, connected) => ("lost", "no connection".to_owned()),
         0 if unit.last_ok_at.is_none() => ("failing", "no reading yet".to_owned()),
         0 => ("ok", "answers".to_owned()),
-        failures => ("silent", format!("{} in a row", counted(u64::from(failures), "silence"))),
+        failures => {
+            let next = unit.next_at.map(|at| at.saturating_sub(now).as_secs_f64());
+            let next = next.map(|left| format!(", asked again in {}", duration(left.max(1.0))));
+            ("silent", counted(u64::from(failures), "silence") + " in a row" + &next.unwrap_or_default())
+        }
     }
 }
 
@@ -174,6 +178,48 @@ pub(super) fn errors(unit: &UnitState) -> Vec<Json> {
         .collect()
 }
 
+/// `7 bytes of noise`: the first word is what is counted.
+fn several(count: u64, noun: &str) -> String {
+    let (word, rest) = noun.split_once(' ').unwrap_or((noun, ""));
+    format!("{} {rest}", counted(count, word)).trim_end().to_owned()
+}
+
+/// What is wrong with the wire of a bus rather than with one device, and what to do about it; the
+/// counts are since the start.
+pub(super) fn troubles(state: &BusState) -> Vec<Json> {
+    let Strays { late, foreign, bytes } = state.strays;
+    let counts = [
+        (
+            "late",
+            late,
+            "answer that came late",
+            "raise the time-out of the devices that are slow: they answer when nobody waits any more",
+        ),
+        (
+            "foreign",
+            foreign,
+            "answer of another unit",
+            "check that no two devices have one unit number, and that no other master is on the line",
+        ),
+        ("noise", bytes, "byte of noise", "check termination, bias and shield of the line, and baud rate and parity"),
+        (
+            "refused_connections",
+            state.refused_connections,
+            "attempt without connection",
+            "check cable, address and port; some devices let one client in at a time",
+        ),
+    ];
+    let counted = counts.into_iter().filter(|(_, count, ..)| *count > 0).map(|(kind, count, noun, remedy)| {
+        json!({"kind": kind, "count": count, "meaning": several(count, noun), "remedy": remedy})
+    });
+    let overload = (state.planned_load > 1.0).then(|| {
+        let meaning = format!("its plan needs {:.2} s of every second", state.planned_load);
+        let remedy = "poll less often, raise the baud rate, or move devices to another line";
+        json!({"kind": "overload", "count": null, "meaning": meaning, "remedy": remedy})
+    });
+    overload.into_iter().chain(counted).collect()
+}
+
 const fn words(outcome: Outcome) -> Option<(&'static str, &'static str)> {
     match outcome {
         Outcome::Ok => None,
@@ -256,7 +302,7 @@ mod tests {
             (&unit([0; 5], 0, None), true, "waiting"),
             (&unit([9, 0, 2, 0, 0], 2, None), true, "silent"),
         ] {
-            assert_eq!(of_unit(unit, connected).0, condition, "{unit:?}");
+            assert_eq!(of_unit(unit, connected, Duration::ZERO).0, condition, "{unit:?}");
         }
         let bus = BusState {
             connections: 2,
@@ -294,5 +340,31 @@ mod tests {
         assert_eq!(counts, [(Some("timeout"), Some(7)), (Some("bad_frame"), Some(2))]);
         assert_eq!(told[0]["meaning"], "no answer");
         assert!(told.iter().all(|error| error["remedy"].as_str().is_some_and(|text| text.starts_with("check"))));
+    }
+
+    #[test]
+    fn a_silent_device_says_when_it_is_asked_again() {
+        let now = Duration::from_secs(100);
+        let silent = unit([9, 0, 5, 0, 0], 5, None);
+        let backed_off = UnitState { next_at: Some(Duration::from_millis(140_300)), ..silent.clone() };
+        for (unit, words) in [(silent, "5 silences in a row"), (backed_off, "5 silences in a row, asked again in 40 s")]
+        {
+            assert_eq!(of_unit(&unit, true, now), ("silent", words.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_wire_is_told_with_its_count_and_what_to_do() {
+        let strays = Strays { late: 1, foreign: 0, bytes: 7 };
+        let told = troubles(&BusState { strays, planned_load: 1.3, refused_connections: 2, ..BusState::default() });
+        let meanings: Vec<_> = told.iter().filter_map(|trouble| trouble["meaning"].as_str()).collect();
+        let expected = [
+            "its plan needs 1.30 s of every second",
+            "1 answer that came late",
+            "7 bytes of noise",
+            "2 attempts without connection",
+        ];
+        assert_eq!(meanings, expected);
+        assert!(troubles(&BusState { planned_load: 0.9, ..BusState::default() }).is_empty());
     }
 }

@@ -4,35 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::Panel;
-use crate::bus::status::Outcome;
+use crate::bus::status::{BusState, Outcome, UnitState};
 
 pub(super) fn render(panel: &Panel) -> String {
     let mut text = String::with_capacity(4_096);
-    let mut polls = BTreeMap::new();
-    let mut lines: [Vec<(String, String)>; 4] = Default::default();
-    let [connected, load, overruns, dropped] = &mut lines;
-    for (bus, status) in panel.config.buses.iter().zip(&panel.buses) {
-        let state = status.get();
-        let label = format!("bus=\"{}\"", bus.id);
-        connected.push((label.clone(), u8::from(state.connected).to_string()));
-        load.push((label.clone(), format!("{:.4}", state.load)));
-        overruns.push((label.clone(), state.units.iter().map(|unit| unit.overruns).sum::<u64>().to_string()));
-        dropped.push((label, state.units.iter().map(|unit| unit.dropped).sum::<u64>().to_string()));
-        for unit in &state.units {
-            for outcome in Outcome::ALL {
-                *polls.entry((bus.id.as_str(), unit.unit, outcome.word())).or_insert(0) += unit.count(outcome);
-            }
-        }
-    }
-    let polls = polls.into_iter().map(|((bus, unit, outcome), count): (_, u64)| {
-        (format!("bus=\"{bus}\",unit=\"{unit}\",outcome=\"{outcome}\""), count.to_string())
-    });
-    family(&mut text, "polls_total", "counter", "Polls of devices by how they ended", polls.collect());
-    let [connected, load, overruns, dropped] = lines;
-    family(&mut text, "bus_connected", "gauge", "Whether the socket or port is open", connected);
-    family(&mut text, "bus_load_ratio", "gauge", "Share of the time that requests take", load);
-    family(&mut text, "overruns_total", "counter", "Polls given up since the bus was busy", overruns);
-    family(&mut text, "dropped_readings_total", "counter", "Readings lost since the recorder was behind", dropped);
+    buses(panel, &mut text);
 
     let store = panel.figures.store();
     let single = |value: String| vec![(String::new(), value)];
@@ -53,6 +29,59 @@ pub(super) fn render(panel: &Panel) -> String {
     let trusted = single(u8::from(panel.figures.now().is_some()).to_string());
     family(&mut text, "clock_trusted", "gauge", "Whether readings can be dated", trusted);
     text
+}
+
+/// What is counted of a bus.
+type Count = fn(&BusState) -> u64;
+
+fn buses(panel: &Panel, text: &mut String) {
+    let states: Vec<(String, BusState)> =
+        panel.config.buses.iter().zip(&panel.buses).map(|(bus, status)| (bus.id.clone(), status.get())).collect();
+    let mut polls = BTreeMap::new();
+    let mut retries = BTreeMap::new();
+    for (bus, state) in &states {
+        for unit in &state.units {
+            *retries.entry((bus, unit.unit)).or_insert(0) += unit.retries;
+            for outcome in Outcome::ALL {
+                *polls.entry((bus, unit.unit, outcome.word())).or_insert(0) += unit.count(outcome);
+            }
+        }
+    }
+    let polls = polls.into_iter().map(|((bus, unit, outcome), count): (_, u64)| {
+        (format!("bus=\"{bus}\",unit=\"{unit}\",outcome=\"{outcome}\""), count.to_string())
+    });
+    family(text, "polls_total", "counter", "Polls of devices by how they ended", polls.collect());
+    let retries = retries
+        .into_iter()
+        .map(|((bus, unit), count): (_, u64)| (format!("bus=\"{bus}\",unit=\"{unit}\""), count.to_string()));
+    family(text, "retries_total", "counter", "Requests that were asked again within a poll", retries.collect());
+
+    let each = |value: &dyn Fn(&BusState) -> String| {
+        states.iter().map(|(bus, state)| (format!("bus=\"{bus}\""), value(state))).collect::<Vec<_>>()
+    };
+    let sum = |count: fn(&UnitState) -> u64| each(&|state| state.units.iter().map(count).sum::<u64>().to_string());
+    let connected = each(&|state| u8::from(state.connected).to_string());
+    family(text, "bus_connected", "gauge", "Whether the socket or port is open", connected);
+    let load = each(&|state| format!("{:.4}", state.load));
+    family(text, "bus_load_ratio", "gauge", "Share of the time that requests take", load);
+    let planned = each(&|state| format!("{:.4}", state.planned_load));
+    family(text, "bus_planned_load_ratio", "gauge", "Share of the time that the plan takes", planned);
+    let overruns = sum(|unit| unit.overruns);
+    family(text, "overruns_total", "counter", "Polls given up since the bus was busy", overruns);
+    let dropped = sum(|unit| unit.dropped);
+    family(text, "dropped_readings_total", "counter", "Readings lost since the recorder was behind", dropped);
+    let by = |label: &str, words: [(&str, Count); 2]| {
+        let line = |(bus, state): &(String, BusState)| {
+            words.map(|(word, count)| (format!("bus=\"{bus}\",{label}=\"{word}\""), count(state).to_string()))
+        };
+        states.iter().flat_map(line).collect::<Vec<_>>()
+    };
+    let opened = by("outcome", [("opened", |state| state.connections), ("refused", |state| state.refused_connections)]);
+    family(text, "connections_total", "counter", "Attempts to open the socket or port", opened);
+    let strays = by("kind", [("late", |state| state.strays.late), ("foreign", |state| state.strays.foreign)]);
+    family(text, "stray_answers_total", "counter", "Frames that answered no request of their time", strays);
+    let bytes = each(&|state| state.strays.bytes.to_string());
+    family(text, "stray_bytes_total", "counter", "Bytes that were no frame", bytes);
 }
 
 /// One family of metrics with its lines.

@@ -28,4 +28,15 @@ impl Cadence {
             (Poll::Once, _) => Some(Cadence::Once),
         }
     }
+
+    /// How often it is due on a device with these intervals, of which the first is the shortest; `None`:
+    /// once.
+    pub fn every(self, interval: Duration, slow_interval: Duration) -> Option<Duration> {
+        match self {
+            Cadence::Fast => Some(interval),
+            Cadence::Slow => Some(slow_interval),
+            Cadence::Every(every) => Some(every.max(interval)),
+            Cadence::Once => None,
+        }
+    }
 }

@@ -29,7 +29,13 @@ impl Cycle {
         let cycle = |cadence| {
             let blocks = layout.blocks(cadence, &cost);
             let least = line.map(|line| line.cycle(&blocks));
-            Cycle { cadence, every: pace(device, cadence), likely: cost.sum(&blocks), least, blocks }
+            Cycle {
+                cadence,
+                every: cadence.every(device.interval, device.slow_interval),
+                likely: cost.sum(&blocks),
+                least,
+                blocks,
+            }
         };
         let mut cycles: Vec<Cycle> = layout.cadences().into_iter().map(cycle).collect();
         cycles.sort_by_key(|cycle| cycle.every.unwrap_or(Duration::MAX));
@@ -48,15 +54,5 @@ impl Cycle {
 
     fn share(&self, time: Duration) -> f64 {
         self.every.map_or(0.0, |every| time.as_secs_f64() / every.as_secs_f64())
-    }
-}
-
-/// How often a cadence of a device is due: its interval is the shortest.
-fn pace(device: &Device, cadence: Cadence) -> Option<Duration> {
-    match cadence {
-        Cadence::Fast => Some(device.interval),
-        Cadence::Slow => Some(device.slow_interval),
-        Cadence::Every(pace) => Some(pace.max(device.interval)),
-        Cadence::Once => None,
     }
 }

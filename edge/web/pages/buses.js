@@ -34,13 +34,18 @@ const COLUMNS = [
   { key: "answer", label: "Last answer", cell: (unit) => html`<${Age} time=${unit.ok_ms} />` },
 ];
 
+/** @param {Unit} unit */
+const names = (unit) => unit.refused_registers.flatMap((refused) => refused.names);
+/** @param {number} ratio */
+const share = (ratio) => percent(ratio, ratio < FINE_BELOW ? 1 : 0);
+
 /** @param {{unit: Unit}} props */
 function Remedies({ unit }) {
   return html`${unit.errors.map(({ outcome, count, meaning, remedy }) => html`<li key=${outcome}><strong>${unit.device}: ${meaning}</strong>, ${counted(count, "time")} since the start: ${remedy}.</li>`)}
     ${unit.last_error !== null && html`<li class="soft">${unit.device}, last error <${Age} time=${unit.error_ms} />: ${unit.last_error}</li>`}
     ${unit.overruns > 0 && html`<li><strong>${unit.device}: ${counted(unit.overruns, "poll")} left out</strong>, the bus was busy: mend what is silent on it, or ask less often.</li>`}
     ${unit.dropped > 0 && html`<li><strong>${unit.device}: ${counted(unit.dropped, "reading")} dropped</strong>, the recorder was behind: look at the gateway's disk.</li>`}
-    ${unit.refused_registers.length > 0 && html`<li><strong>${unit.device}: refuses some registers</strong>, which are left out: check that the profile fits the device.</li>`}`;
+    ${unit.refused_registers.length > 0 && html`<li><strong>${unit.device}: refuses</strong>${names(unit).map((name) => html` <span class="mono">${name}</span>`)}, left out: check that the profile fits the device.</li>`}`;
 }
 
 /** @param {{bus: Bus}} props */
@@ -50,9 +55,9 @@ function BusCard({ bus }) {
   return html`<section class="card"><div class="card-head"><h2>${bus.id}</h2><${Badge} kind=${kind}>${word}<//></div>
     <p class=${kind === "bad" ? "trouble" : undefined}>${bus.state}</p>
     <p class="soft">${KINDS[bus.kind] ?? bus.kind}, <span class="mono">${bus.target}</span>${bus.connections > 1 && `, connected ${number(bus.connections)} times`}</p>
-    <div class="load"><span>Load</span><meter min="0" max="1" high=${BUSY} optimum="0" value=${bus.load} aria-label=${`Load of ${bus.id}`}></meter><b>${percent(bus.load, bus.load < FINE_BELOW ? 1 : 0)}</b></div>
+    <div class="load"><span>Load</span><meter min="0" max="1" high=${BUSY} optimum="0" value=${bus.load} aria-label=${`Load of ${bus.id}`}></meter><b>${share(bus.load)}</b><span class="soft">planned ${share(bus.planned_load)}</span></div>
     <${Table} caption=${`Devices on ${bus.id}`} columns=${COLUMNS} rows=${bus.units} rowKey=${(/** @type {Unit} */ { device }) => device} />
-    ${troubled.length > 0 && html`<ul class="remedies">${troubled.map((unit) => html`<${Remedies} key=${unit.device} unit=${unit} />`)}</ul>`}</section>`;
+    ${troubled.length + bus.troubles.length > 0 && html`<ul class="remedies">${bus.troubles.map(({ kind: of, meaning, remedy }) => html`<li key=${of}><strong>${meaning}</strong>: ${remedy}.</li>`)}${troubled.map((unit) => html`<${Remedies} key=${unit.device} unit=${unit} />`)}</ul>`}</section>`;
 }
 
 export default function Buses() {

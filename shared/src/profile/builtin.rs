@@ -40,6 +40,7 @@ const PROFILES: &[(&str, &str)] = &[
     ("victron-genset", include_str!("../../../firmware-configs/victron-genset.toml")),
     ("victron-gx", include_str!("../../../firmware-configs/victron-gx.toml")),
     ("victron-solarcharger", include_str!("../../../firmware-configs/victron-solarcharger.toml")),
+    ("victron-system", include_str!("../../../firmware-configs/victron-system.toml")),
     ("victron-vebus", include_str!("../../../firmware-configs/victron-vebus.toml")),
     ("waveshare-relay-8ch", include_str!("../../../firmware-configs/waveshare-relay-8ch.toml")),
     ("xy-md02", include_str!("../../../firmware-configs/xy-md02.toml")),

@@ -30,6 +30,13 @@ pub(super) const POLLS: &[(&str, Poll)] =
 /// How often registers are read: their class, and a pace of their own.
 pub(super) type Cadence = (Poll, Option<Duration>);
 
+impl Function {
+    /// The function that a profile calls so.
+    pub fn named(word: &str) -> Option<Function> {
+        FUNCTIONS.iter().find(|(known, _)| *known == word).map(|&(_, function)| function)
+    }
+}
+
 /// Reads and checks a profile. Its name is that of the file, without folder and ending.
 ///
 /// # Errors

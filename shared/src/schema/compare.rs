@@ -11,23 +11,40 @@ use crate::problem::Problem;
 /// A key that no file has.
 const UNKNOWN: &str = "zzzzzzzz";
 
-/// Compares by a `full` file, right to both, that has every key at least once, and by that file
-/// with one slip at a time.
+/// Compares by `full` files, right to both, that together have every key at least once, and by these
+/// files with one slip at a time.
 ///
 /// # Panics
 /// Where the two disagree.
-pub fn compare(schema: &Value, full: &str, is_valid: impl Fn(&Value) -> bool, problems: impl Fn(&str) -> Vec<Problem>) {
-    let whole = json_of(full).expect("the full file is TOML");
-    assert_eq!(problems(&toml_of(&whole)), [], "to the parser the full file is right");
-    assert!(is_valid(&whole), "to the schema the full file is right");
-
+pub fn compare(
+    schema: &Value,
+    full: &[&str],
+    is_valid: impl Fn(&Value) -> bool,
+    problems: impl Fn(&str) -> Vec<Problem>,
+) {
     let mut slips = Slips::default();
-    slips.collect(schema, &whole, "");
+    let mut known = BTreeMap::new();
+    for text in full {
+        let whole = json_of(text).expect("a full file is TOML");
+        assert_eq!(problems(&toml_of(&whole)), [], "to the parser a full file is right");
+        assert!(is_valid(&whole), "to the schema a full file is right");
+        slips.collect(schema, &whole, "");
+        try_slips(slips.found.drain(..), &whole, &mut known, &is_valid, &problems);
+    }
     let missing: Vec<_> = slips.keys.difference(&slips.present).collect();
-    assert!(missing.is_empty(), "the full file has no {missing:?}");
+    assert!(missing.is_empty(), "the full files have no {missing:?}");
+    assert_eq!(known, slips.tables, "left: what the parser knows, right: what the schema knows");
+}
 
-    let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for slip in &slips.found {
+/// Makes each slip in a file; gathers by table the keys that are `known` to the parser.
+fn try_slips(
+    slips: impl Iterator<Item = Slip>,
+    whole: &Value,
+    known: &mut BTreeMap<String, BTreeSet<String>>,
+    is_valid: impl Fn(&Value) -> bool,
+    problems: impl Fn(&str) -> Vec<Problem>,
+) {
+    for slip in slips {
         let mut changed = whole.clone();
         slip.make(&mut changed);
         let (valid, found) = (is_valid(&changed), problems(&toml_of(&changed)));
@@ -53,7 +70,6 @@ pub fn compare(schema: &Value, full: &str, is_valid: impl Fn(&Value) -> bool, pr
             known.entry(place(&slip.pointer)).or_default().extend(keys_of(&problem.remedy));
         }
     }
-    assert_eq!(known, slips.tables, "left: what the parser knows, right: what the schema knows");
 }
 
 /// The keys that the remedy for an unknown one lists.
@@ -69,7 +85,7 @@ fn place(pointer: &str) -> String {
     steps.collect::<Vec<_>>().join(".")
 }
 
-/// One change of the full file.
+/// One change of a full file.
 #[derive(Debug)]
 struct Slip {
     /// Where.
@@ -182,17 +198,19 @@ impl Slips {
     }
 }
 
-/// JSON as TOML, tables of the file with heads of their own.
+/// JSON as TOML: tables of the file, and all lists of tables, with heads of their own.
 fn toml_of(whole: &Value) -> String {
+    body(whole, "")
+}
+
+fn body(table: &Value, path: &str) -> String {
     let (mut plain, mut tables) = (String::new(), String::new());
-    for (key, value) in whole.as_object().into_iter().flatten() {
-        let body = |table: &Value| -> String {
-            table.as_object().into_iter().flatten().map(|(key, value)| format!("{key} = {}\n", inline(value))).collect()
-        };
+    for (key, value) in table.as_object().into_iter().flatten() {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         match value {
-            Value::Object(_) => tables += &format!("[{key}]\n{}", body(value)),
-            Value::Array(list) if list.iter().any(Value::is_object) && list.iter().all(Value::is_object) => {
-                list.iter().for_each(|table| tables += &format!("[[{key}]]\n{}", body(table)));
+            Value::Object(_) if path == *key => tables += &format!("[{path}]\n{}", body(value, &path)),
+            Value::Array(list) if !list.is_empty() && list.iter().all(Value::is_object) => {
+                list.iter().for_each(|table| tables += &format!("[[{path}]]\n{}", body(table, &path)));
             }
             value => plain += &format!("{key} = {}\n", inline(value)),
         }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a bench ends where something is not as it must be")]
 
+mod bus;
 mod devices;
 mod edge;
 mod ingest;
@@ -17,14 +18,16 @@ mod wire;
 use report::Report;
 
 /// The suites, in the order in which they run.
-const SUITES: [&str; 3] = ["spine", "live", "web"];
+const SUITES: [&str; 4] = ["spine", "bus", "live", "web"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     // Cargo adds --bench.
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    if let [live::BARE, port] = Vec::from_iter(named.iter().map(String::as_str))[..] {
-        return live::serve_bare(port.parse()?).await;
+    match Vec::from_iter(named.iter().map(String::as_str))[..] {
+        [live::BARE, port] => return live::serve_bare(port.parse()?).await,
+        [bus::server::SERVE, devices] => return bus::server::serve(devices.parse()?).await,
+        _ => {}
     }
     if let Some(unknown) = named.iter().find(|name| !SUITES.contains(&name.as_str())) {
         anyhow::bail!("no suite `{unknown}`; one of: {}", SUITES.join(", "));
@@ -33,6 +36,7 @@ async fn main() -> anyhow::Result<()> {
         let mut report = Report::of(suite);
         match suite {
             "spine" => spine(&mut report).await,
+            "bus" => bus::measure(&mut report).await,
             "live" => live::measure(&mut report).await,
             "web" => web::measure(&mut report).await,
             _ => unreachable!("every suite stands above"),

@@ -155,3 +155,53 @@ async fn what_a_meter_on_a_serial_line_says_is_what_the_cloud_answers() {
     assert_eq!(reading["power_output_kw"].as_f64(), Some(7.0125));
     gateway.stop().await;
 }
+
+/// Three units of one server, each with a power of its own.
+async fn check_units(server: ModbusServer, bus: impl FnOnce(EdgeToml) -> EdgeToml) {
+    let cloud = Cloud::start().await;
+    let site_id = cloud.site("Tanana").await;
+    let units = [3_u8, 17, 200];
+    let mut toml = bus(EdgeToml::new(&cloud.url()));
+    for unit in units {
+        server.count(unit).await;
+        server.set(unit, Table::Holding, 2, &[u16::from(unit) * 10]).await;
+        toml = toml.device(&format!("counter-{unit}"), "bus", unit, "counter", "200ms");
+    }
+    let mut gateway = enrolled(&cloud, &site_id, toml).await;
+    let mut all = Vec::new();
+    for unit in units {
+        let found = until(SOON, async || {
+            let devices = cloud.devices(&site_id).await;
+            let Some(id) = devices.get(&format!("counter-{unit}")) else { return Err(format!("no unit {unit}")) };
+            let points = Point::all(&cloud.readings(id).await);
+            if points.len() > 5 { Ok(points) } else { Err(format!("{} readings of unit {unit}", points.len())) }
+        });
+        all.push(found.await);
+    }
+    gateway.stop().await;
+    for (unit, points) in units.into_iter().zip(all) {
+        assert!(points.iter().all(|point| point.numbers["power_output_kw"] == f64::from(unit) / 100.0), "unit {unit}");
+        assert_true(&points, &server.served(unit).await, TOLERANCE_MS);
+    }
+}
+
+#[tokio::test]
+async fn units_behind_one_socket_are_told_apart() {
+    let server = ModbusServer::tcp(&[3, 17, 200]).await;
+    let address = server.address().to_owned();
+    check_units(server, |toml| toml.tcp("bus", &address)).await;
+}
+
+#[tokio::test]
+async fn units_behind_a_socket_with_rtu_frames_are_told_apart() {
+    let server = ModbusServer::rtu_tcp(&[3, 17, 200]).await;
+    let address = server.address().to_owned();
+    check_units(server, |toml| toml.rtu_tcp("bus", &address)).await;
+}
+
+#[tokio::test]
+async fn units_on_one_serial_line_are_told_apart() {
+    let line = SerialLine::open();
+    let server = ModbusServer::rtu(line.far(), &[3, 17, 200]).await;
+    check_units(server, |toml| toml.rtu("bus", line.near())).await;
+}

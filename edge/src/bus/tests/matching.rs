@@ -159,7 +159,7 @@ proptest! {
 
     #[test]
     fn on_tcp_no_answer_is_taken_for_another(scripts in prop::collection::vec(script(), 1..12)) {
-        let prompt = |script: &Script| script.answer_ms.is_some_and(|at| at < 100) && matches!(script.harm, Harm::None);
+        let prompt = |script: &Script| script.answer_ms.is_some_and(|at| at < 100) && !matches!(script.harm, Harm::Refusal);
         let expected = scripts.iter().filter(|script| prompt(script)).count();
         let silent = |three: &[Script]| three.iter().all(|script| script.answer_ms.is_none_or(|at| at > 100));
         let kept = !scripts.windows(3).any(silent);

@@ -28,6 +28,7 @@ async fn another_machine_at_the_same_place_is_asked_for_everything() {
         0 if asked.touches(1) => Answer::Exception(2),
         0 if asked.start == 200 => Answer::Holds(0x4141),
         0 => Answer::Good,
+        1 => Answer::Close,
         _ if asked.start == 200 => Answer::Holds(0x4242),
         _ => Answer::Good,
     })

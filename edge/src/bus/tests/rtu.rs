@@ -208,6 +208,16 @@ async fn frames_are_parted_by_their_silence() {
 }
 
 #[tokio::test]
+async fn a_long_silence_does_not_hold_up_the_end_of_the_gateway() {
+    let line = Line::start(|_, _, _| Answer::Good);
+    let mut wire = line.wire();
+    let begun = Instant::now();
+    let pace = Pace { quiet: Duration::from_secs(30), ..PACE };
+    let stopped = tokio::time::timeout(Duration::from_millis(50), wire.read(&ask(1, 0, 1), pace)).await;
+    assert!(stopped.is_err() && begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn a_port_that_is_not_there_is_told_in_words() {
     let mut wire = Wire::new(
         Link::Rtu(Serial {
@@ -242,4 +252,25 @@ async fn rtu_frames_go_through_a_socket_too() {
     let mut wire = Wire::new(Link::RtuTcp { address }, Duration::ZERO);
     assert_eq!(wire.read(&ask(5, 0, 1), PACE).await, Ok(()));
     assert_eq!(wire.words(), [42]);
+}
+
+#[tokio::test]
+async fn a_device_server_that_hung_up_before_the_request_is_asked_again_at_once() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut frame = [0; 8];
+            stream.read_exact(&mut frame).await.unwrap();
+            let mut bytes = vec![frame[0], frame[1], 2, 0, 42];
+            bytes.extend(crc(&bytes).to_le_bytes());
+            stream.write_all(&bytes).await.unwrap();
+        }
+    });
+    let mut wire = Wire::new(Link::RtuTcp { address }, Duration::ZERO);
+    let begun = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(wire.read(&ask(5, 0, 1), Pace { timeout: PATIENCE, ..PACE }).await, Ok(()));
+    }
+    assert!(begun.elapsed() < PATIENCE, "it owed no answer to what it was never asked");
 }

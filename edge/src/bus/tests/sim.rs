@@ -66,6 +66,19 @@ async fn a_minute(status: &Status, warm: Duration, of: impl Fn(u8) -> bool) -> u
     answered() - before
 }
 
+/// A thousand buses are to take less than 60 MiB, and their tasks are a part of that.
+#[test]
+fn a_bus_takes_few_kilobytes() {
+    let text = "[[bus]]\nid = \"lan\"\nkind = \"tcp\"\naddress = \"127.0.0.1:1\"\n\
+                [[device]]\nid = \"a\"\nbus = \"lan\"\nprofile = \"eastron-sdm630\"\n";
+    let config = read(text, Path::new(""));
+    let (out, _readings) = mpsc::channel(1);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let bus = Bus::all(&config, &clock, &out).remove(0);
+    let bytes = size_of_val(&bus.drive(CancellationToken::new()));
+    assert!(bytes < 6_000, "the task of a bus takes {bytes} bytes");
+}
+
 #[tokio::test(start_paused = true)]
 async fn five_dead_units_take_the_living_less_than_a_tenth_of_their_rate() {
     let living: Vec<_> = [1, 3, 5, 7, 9].map(|unit| (unit, "")).to_vec();

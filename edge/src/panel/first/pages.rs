@@ -139,19 +139,24 @@ pub(super) fn buses_page(buses: &[Json]) -> String {
             Some("rtu") => "serial line (Modbus RTU)",
             _ => "Modbus RTU over TCP",
         };
-        let load = bus["load"].as_f64().unwrap_or_default();
+        let share = |key: &str| {
+            let ratio = bus[key].as_f64().unwrap_or_default();
+            format!("{}\u{a0}%", words::number(ratio * 100.0, usize::from(ratio < FINE_BELOW)))
+        };
         format!(
             "<section class=\"card\"><div class=\"card-head\"><h2>{}</h2>{}</div><p{}>{}</p><p class=\"soft\">{wire}, \
              <span class=\"mono\">{}</span></p><div class=\"load\"><span>Load</span><meter min=\"0\" max=\"1\" high=\"0.8\" \
-             optimum=\"0\" value=\"{load}\"></meter><b>{}\u{a0}%</b></div>{}{}</section>",
+             optimum=\"0\" value=\"{}\"></meter><b>{}</b><span class=\"soft\">planned {}</span></div>{}{}</section>",
             text(bus, "id"),
             badge(kind, word),
             if kind == "bad" { " class=\"trouble\"" } else { "" },
             text(bus, "state"),
             text(bus, "target"),
-            words::number(load * 100.0, usize::from(load < FINE_BELOW)),
+            bus["load"],
+            share("load"),
+            share("planned_load"),
             table("Devices on this bus", &labels, rows),
-            remedies(list(&bus["units"])),
+            remedies(list(&bus["troubles"]), list(&bus["units"])),
         )
     });
     format!("{}<div class=\"stack\">{cards}</div>", head("Buses", ""))
@@ -165,7 +170,10 @@ fn unit_kind(unit: &Json) -> &'static str {
     }
 }
 
-fn remedies(units: &[Json]) -> String {
+fn remedies(troubles: &[Json], units: &[Json]) -> String {
+    let troubles = each(troubles, |trouble| {
+        format!("<li><strong>{}</strong>: {}.</li>", text(trouble, "meaning"), text(trouble, "remedy"))
+    });
     let items = each(units, |unit| {
         let device = text(unit, "device");
         let errors = each(list(&unit["errors"]), |error| {
@@ -180,8 +188,21 @@ fn remedies(units: &[Json]) -> String {
                 text(unit, "last_error")
             )
         });
-        errors + &last.unwrap_or_default()
+        let names = each(list(&unit["refused_registers"]), |refused| {
+            each(list(&refused["names"]), |name| {
+                format!(" <span class=\"mono\">{}</span>", escape(name.as_str().unwrap_or_default()))
+            })
+        });
+        let refused = if names.is_empty() {
+            names
+        } else {
+            format!(
+                "<li><strong>{device}: refuses</strong>{names}, left out: check that the profile fits the device.</li>"
+            )
+        };
+        errors + &last.unwrap_or_default() + &refused
     });
+    let items = troubles + &items;
     if items.is_empty() { items } else { format!("<ul class=\"remedies\">{items}</ul>") }
 }
 
