@@ -8,7 +8,7 @@ use riverwatts_shared::profile::Function;
 #[path = "../../edge/src/bus/frame.rs"]
 mod frame;
 
-use frame::{Received, Request, Stray};
+use frame::{Exchange, Received, Request, Stray};
 
 const FUNCTIONS: [Function; 4] = [Function::Holding, Function::Input, Function::Coil, Function::Discrete];
 
