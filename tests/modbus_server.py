@@ -11,6 +11,8 @@ Every line on stdin is a JSON order, answered by one JSON line on stdout:
     {"do": "count", "unit": 1}     the words at 0 and 1 become a number that grows with every answer
     {"do": "requests", "unit": 1}  how many requests came to the unit, answered or not
     {"do": "served", "unit": 1}    each number that was answered, with the time in ms since 1970
+    {"do": "open", "unit": 1}      the unit takes writes
+    {"do": "written", "unit": 1}   every write that came, taken or not: function, address, words or coils
 """
 
 import asyncio
@@ -39,13 +41,24 @@ class Unit:
         self.counting = False
         self.requests = 0
         self.served = []
+        self.open = False
+        self.written = []
 
     async def read(self, function, _start, address, count, registers, written):
         """Puts our words into pymodbus' registers before it answers; called for every request."""
         self.requests += 1
         if self.silent:
             raise NoSuchIdException("silent")
-        if written is not None or function not in TABLES:
+        if written is not None:
+            self.written.append([function, address, [int(value) for value in written]])
+            if not self.open:
+                return ExcCodes.ILLEGAL_FUNCTION
+            if function in (6, 16):
+                self.tables["holding"][address : address + len(written)] = written
+            return None
+        if function == 1:
+            return None  # pymodbus keeps the coils
+        if function not in TABLES:
             return ExcCodes.ILLEGAL_FUNCTION
         words = self.tables[TABLES[function]]
         if self.counting and function == 3 and address == 0 and count >= 2:
@@ -69,6 +82,10 @@ class Unit:
                 return self.requests
             case "served":
                 return self.served
+            case "open":
+                self.open = True
+            case "written":
+                return self.written
         return "done"
 
 
@@ -76,7 +93,7 @@ def device(number, unit):
     """The unit as pymodbus wants it."""
     registers = SimData(0, count=REGISTERS, values=0, datatype=DataType.REGISTERS)
     bits = SimData(0, count=16, values=False, datatype=DataType.BITS)
-    return SimDevice(number, simdata=([bits], [bits], [registers], [registers]), action=unit.read)
+    return SimDevice(number, simdata=([bits], [bits], [registers], [registers]), action=unit.read, use_bit_addressing=True)
 
 
 async def main(kind, place, numbers):

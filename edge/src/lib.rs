@@ -4,6 +4,7 @@
 pub mod config;
 pub mod check;
 pub mod bus;
+pub mod write;
 pub mod plan;
 pub mod decode;
 pub mod validate;

@@ -17,6 +17,7 @@ use riverwatts_edge::enroll::{self, Credential};
 use riverwatts_edge::probe::{self, End, ProbeError};
 use riverwatts_edge::run::{Listeners, RunError};
 use riverwatts_edge::upload::tls;
+use riverwatts_edge::write::{self, Asked, Outcome, Proposal, Proposed};
 use riverwatts_edge::{export, log, samples, status};
 use riverwatts_shared::problem::Problem;
 use serde_json::json;
@@ -30,6 +31,10 @@ const USAGE: u8 = 64;
 const UNAVAILABLE: u8 = 69;
 /// A bug.
 const SOFTWARE: u8 = 70;
+/// A device did not show what was written.
+const PROTOCOL: u8 = 76;
+/// Something forbids it.
+const NO_PERMISSION: u8 = 77;
 /// Wrong configuration.
 const CONFIG: u8 = 78;
 
@@ -67,6 +72,24 @@ enum Command {
     Status {
         #[command(flatten)]
         source: Source,
+        /// As one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write one value to a device, while no gateway runs: profile, configuration and interlocks must allow it.
+    Write {
+        #[command(flatten)]
+        source: Source,
+        /// The device's id.
+        device: String,
+        /// What to write: one of the names in `writes` of the device.
+        name: String,
+        /// The value.
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+        /// Really write; without it, only say what would be written.
+        #[arg(long)]
+        yes: bool,
         /// As one JSON document.
         #[arg(long)]
         json: bool,
@@ -176,6 +199,10 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             let status = runtime()?.block_on(status::ask(&config)).map_err(unavailable)?;
             if json { print(&status) } else { print(&status::told(&status)) }
         }
+        Command::Write { source, device, name, value, yes, json } => {
+            let (config, asked) = (source.load()?, Asked { device, name, value });
+            if yes { carry_out(&config, &asked, json) } else { propose(&config, &asked, json) }
+        }
         Command::Export { source, to, all } => {
             let now = jiff::Timestamp::now().into();
             let exported = export::export(&source.load()?, &to, all, now).map_err(unavailable)?;
@@ -215,6 +242,32 @@ fn check(source: &Source, json: bool) -> Result<ExitCode, Failure> {
         print(&report)?;
     }
     Ok(ExitCode::from(if report.problems.is_empty() { 0 } else { CONFIG }))
+}
+
+/// Says what would be written.
+fn propose(config: &Config, asked: &Asked, json: bool) -> Result<ExitCode, Failure> {
+    match Proposal::new(config, &asked.device, &asked.name, &asked.value) {
+        Ok(proposal) => {
+            let proposed = Proposed::of(&proposal);
+            if json { print(&proposed.json()) } else { print(&proposed) }
+        }
+        Err(refusal) => Ok(end(NO_PERMISSION, refusal)),
+    }
+}
+
+fn carry_out(config: &Config, asked: &Asked, json: bool) -> Result<ExitCode, Failure> {
+    let answer = runtime()?.block_on(write::write(config, asked)).map_err(unavailable)?;
+    if json {
+        print(&answer.json())?
+    } else {
+        print(&answer)?
+    };
+    Ok(ExitCode::from(match answer.outcome {
+        Outcome::Done => 0,
+        Outcome::Refused(_) => NO_PERMISSION,
+        Outcome::NotConfirmed(_) => PROTOCOL,
+        Outcome::Failed(_) => UNAVAILABLE,
+    }))
 }
 
 fn enroll(config: &Config, cloud: &str, code: &str) -> Result<ExitCode, Failure> {

@@ -77,6 +77,12 @@ impl EdgeToml {
         self
     }
 
+    /// Lines behind the device or bus just added.
+    pub fn lines(mut self, lines: &str) -> EdgeToml {
+        writeln!(self.machines, "{lines}").unwrap();
+        self
+    }
+
     /// The whole text, with the store and the panel of one gateway.
     pub fn text(&self, store: &Path, panel_port: u16) -> String {
         let EdgeToml { settings, machines } = self;

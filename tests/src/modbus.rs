@@ -121,6 +121,17 @@ impl ModbusServer {
         served.as_array().unwrap().iter().map(read).collect()
     }
 
+    /// Lets a unit take writes.
+    pub async fn open(&self, unit: u8) {
+        self.tell(json!({"do": "open", "unit": unit})).await;
+    }
+
+    /// Every write that came to a unit, taken or not: function code, address, words or coils.
+    pub async fn written(&self, unit: u8) -> Vec<(u8, u16, Vec<u16>)> {
+        let written = self.tell(json!({"do": "written", "unit": unit})).await;
+        serde_json::from_value(written).unwrap()
+    }
+
     async fn tell(&self, order: Value) -> Value {
         let mut speech = self.speech.lock().await;
         speech.orders.write_all(format!("{order}\n").as_bytes()).await.unwrap();

@@ -83,6 +83,17 @@ impl Kind {
     }
 }
 
+/// Why a write is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The device does not have the function.
+    Function,
+    /// Nothing can be written there.
+    Address,
+    /// Not this value.
+    Value,
+}
+
 /// One virtual device.
 #[derive(Debug, Clone)]
 pub struct Device(Source);
@@ -124,6 +135,14 @@ impl Device {
     /// Whether it is dead, and answers nothing.
     pub fn is_silent(&self) -> bool {
         matches!(&self.0, Source::Site { kind: Kind::Radar, site } if site.effects().radar_is_silent)
+    }
+
+    /// Takes what a master writes from an address on.
+    pub fn write(&self, unit: u8, function: u8, at: u16, words: &[u16]) -> Result<(), Refusal> {
+        match &self.0 {
+            Source::Site { .. } => Err(Refusal::Function),
+            Source::Profile(profiled) => profiled.write(unit, function, at, words),
+        }
     }
 
     /// The registers that this function code reads, now; `None` for a function it does not have.

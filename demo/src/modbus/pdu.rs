@@ -1,6 +1,6 @@
 //! One request, one answer (MODBUS Application Protocol V1.1b3, sections 6 and 7).
 
-use crate::devices::Device;
+use crate::devices::{Device, Refusal};
 
 /// Function code "read coils".
 pub const READ_COILS: u8 = 1;
@@ -10,6 +10,14 @@ pub const READ_DISCRETE: u8 = 2;
 pub const READ_HOLDING: u8 = 3;
 /// Function code "read input registers".
 pub const READ_INPUT: u8 = 4;
+/// Function code "write single coil".
+pub const WRITE_COIL: u8 = 5;
+/// Function code "write single register".
+pub const WRITE_REGISTER: u8 = 6;
+/// Function code "write multiple coils"; of one coil here.
+pub const WRITE_COILS: u8 = 15;
+/// Function code "write multiple registers".
+pub const WRITE_REGISTERS: u8 = 16;
 /// Longest request or answer without its framing, in bytes.
 pub const PDU_MAX: usize = 253;
 
@@ -23,7 +31,33 @@ const ILLEGAL_DATA_VALUE: u8 = 3;
 /// What `device` answers as `unit` to a request; `None` when it is too short to be one, or the device dead.
 pub fn answer(device: &Device, unit: u8, request: &[u8]) -> Option<Vec<u8>> {
     let (&function, arguments) = request.split_first().filter(|_| !device.is_silent())?;
-    Some(read(device, unit, function, arguments).unwrap_or_else(|code| vec![function | EXCEPTION, code]))
+    let answer = match function {
+        WRITE_COIL | WRITE_REGISTER | WRITE_COILS | WRITE_REGISTERS => write(device, unit, request),
+        _ => read(device, unit, function, arguments),
+    };
+    Some(answer.unwrap_or_else(|code| vec![function | EXCEPTION, code]))
+}
+
+/// The answer to a write is how it begins: function, address, and value or count.
+fn write(device: &Device, unit: u8, request: &[u8]) -> Result<Vec<u8>, u8> {
+    let &[function, a, b, c, d, ref data @ ..] = request else { return Err(ILLEGAL_DATA_VALUE) };
+    let (at, second) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    let words = match (function, data) {
+        (WRITE_COIL | WRITE_REGISTER, []) => vec![second],
+        (WRITE_COILS, [1, bits]) if second == 1 => vec![u16::from(bits & 1)],
+        (WRITE_REGISTERS, [bytes, words @ ..])
+            if usize::from(*bytes) == words.len() && words.len() == 2 * usize::from(second) =>
+        {
+            words.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
+        }
+        _ => return Err(ILLEGAL_DATA_VALUE),
+    };
+    match device.write(unit, function, at, &words) {
+        Ok(()) => Ok(vec![function, a, b, c, d]),
+        Err(Refusal::Function) => Err(ILLEGAL_FUNCTION),
+        Err(Refusal::Address) => Err(ILLEGAL_DATA_ADDRESS),
+        Err(Refusal::Value) => Err(ILLEGAL_DATA_VALUE),
+    }
 }
 
 fn read(device: &Device, unit: u8, function: u8, arguments: &[u8]) -> Result<Vec<u8>, u8> {
@@ -54,6 +88,7 @@ mod tests {
 
     use super::*;
     use crate::devices::Kind;
+    use crate::profiled::{self, Profiled, Script};
     use crate::site::{Laws, Site};
     use crate::story::{Event, Story};
 
@@ -76,6 +111,47 @@ mod tests {
         check(Kind::Meter, &[3, 0, 0, 0, 2], &[0x83, 1]);
         check(Kind::Battery, &[4, 0x01, 0x08, 0, 1], &[4, 2, 0, 0]);
         check(Kind::Battery, &[4, 0x03, 0x20, 0, 1], &[0x84, 2]);
+    }
+
+    #[test]
+    fn what_a_profile_opens_can_be_written_and_shows_where_it_says() {
+        let clock = Arc::new(ManualClock::at(UtcMs(0)));
+        let profile = profiled::load("waveshare-relay-8ch").unwrap();
+        let off = ["x_relay_1=0", "x_relay_3=0"].map(str::to_owned);
+        let script = Script::read(&off, None, &profiled::names(&profile).unwrap()).unwrap();
+        let device = Device::of_profile(Arc::new(Profiled::new(&profile, 1, &script, 1.0, clock).unwrap()));
+        for (request, expected) in [
+            (&[1, 0, 0, 0, 8][..], &[1, 1, 0b1111_1010][..]),
+            (&[5, 0, 2, 0xFF, 0], &[5, 0, 2, 0xFF, 0]),
+            (&[1, 0, 0, 0, 8], &[1, 1, 0b1111_1110]),
+            (&[5, 0, 7, 0, 0], &[5, 0, 7, 0, 0]),
+            (&[5, 2, 0, 0, 15], &[5, 2, 0, 0, 15]),
+            (&[1, 0, 0, 0, 8], &[1, 1, 0b0111_1111]),
+            (&[5, 0, 2, 0, 1], &[0x85, 3]),
+            (&[5, 2, 0, 0xFF, 0], &[0x85, 3]),
+            (&[5, 0, 8, 0xFF, 0], &[0x85, 2]),
+            (&[15, 0, 2, 0, 1, 1, 1], &[0x8F, 1]),
+            (&[6, 0, 2, 0, 1], &[0x86, 1]),
+            (&[16, 0, 2, 0, 1, 2, 0], &[0x90, 3]),
+            (&[1, 0, 0, 0, 8], &[1, 1, 0b0111_1111]),
+        ] {
+            assert_eq!(answer(&device, 1, request).unwrap(), expected, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn a_pair_of_key_and_complement_is_taken_and_half_of_it_is_not() {
+        let clock = Arc::new(ManualClock::at(UtcMs(0)));
+        let profile = profiled::load("deepsea-gencomm").unwrap();
+        let script = Script::read(&[], None, &profiled::names(&profile).unwrap()).unwrap();
+        let device = Device::of_profile(Arc::new(Profiled::new(&profile, 1, &script, 1.0, clock).unwrap()));
+        for (request, expected) in [
+            (&[16, 0x10, 8, 0, 2, 4, 0x8B, 0x75, 0x74, 0x8B][..], &[0x90, 3][..]),
+            (&[16, 0x10, 8, 0, 2, 4, 0x8B, 0x75, 0x74, 0x8A], &[16, 0x10, 8, 0, 2]),
+            (&[3, 3, 4, 0, 1], &[3, 2, 0, 1]),
+        ] {
+            assert_eq!(answer(&device, 10, request).unwrap(), expected, "{request:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod states;
 mod targets;
 mod values;
 mod words;
+mod written;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,13 +19,16 @@ use std::sync::Arc;
 use riverwatts_shared::profile::{Feeds, Profile, builtin, builtin_names, parse};
 use riverwatts_shared::time::Clock;
 
-use crate::devices::Image;
+use crate::devices::{Image, Refusal};
 use encode::{Said, encode};
 use layout::Placed;
+use written::Written;
 
 pub use encode::EncodeError;
 pub use values::{Names, Script, Values, ValuesError};
 
+/// Most registers that it answers at once of what is only there to be written.
+const WRITTEN_MAX: u16 = 4;
 /// Unit id of a device whose profile names none.
 const UNIT: u8 = 1;
 
@@ -104,6 +108,7 @@ pub struct Profiled {
     powers: Vec<Vec<i16>>,
     said: Said,
     script: Script,
+    written: Written,
     speed: f64,
     clock: Arc<dyn Clock>,
 }
@@ -134,7 +139,8 @@ impl Profiled {
             number,
         };
         let unit = profile.link.unit.unwrap_or(UNIT);
-        let device = Profiled { unit, areas, powers, said, script, speed, clock };
+        let written = Written::nothing(&profile.writes, unit);
+        let device = Profiled { unit, areas, powers, said, script, written, speed, clock };
         for (_, values) in &device.script.rows {
             let mut seen = BTreeSet::new();
             for (placed, powers) in device.areas.iter().zip(&device.powers) {
@@ -155,13 +161,15 @@ impl Profiled {
 
     /// Most registers that it answers at once.
     pub fn registers_max(&self, unit: u8, function: u8) -> u16 {
-        self.areas_of(unit, function).map(|(placed, _)| placed.area.registers_max).max().unwrap_or(1)
+        self.areas_of(unit, function).map(|(placed, _)| placed.area.registers_max).max().unwrap_or(WRITTEN_MAX)
     }
 
     /// Its registers now; `None` for a function that it does not have.
     pub fn registers(&self, unit: u8, function: u8) -> Option<Image> {
         let values = self.script.at(self.clock.monotonic().as_secs_f64() * self.speed);
-        self.areas_of(unit, function).next()?;
+        if !self.written.has(unit, function) {
+            self.areas_of(unit, function).next()?;
+        }
         let mut image = Image::default();
         let mut write = |(at, word)| image.words(at, &[word]);
         self.areas_of(unit, function).flat_map(|(placed, _)| placed.filling.clone()).for_each(&mut write);
@@ -169,7 +177,13 @@ impl Profiled {
             let registers = encode(&placed.area, values, powers, &self.said, &mut BTreeSet::new());
             registers.expect("every row was tried when the device was made").into_iter().for_each(&mut write);
         }
+        self.written.show(unit, function, &mut image);
         Some(image)
+    }
+
+    /// Takes what a master writes from an address on.
+    pub fn write(&self, unit: u8, function: u8, at: u16, words: &[u16]) -> Result<(), Refusal> {
+        self.written.take((self.unit, unit), (function, at), words, &self.areas)
     }
 
     fn areas_of(&self, unit: u8, function: u8) -> impl Iterator<Item = (&Placed, &[i16])> {

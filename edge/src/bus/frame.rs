@@ -55,12 +55,34 @@ pub enum Stray {
     Echo,
 }
 
+/// Something that is sent, and how its answer is told.
+pub trait Exchange {
+    /// Modbus address of the device.
+    fn unit(&self) -> u8;
+    /// What reads there: late answers are told from foreign ones by it.
+    fn as_read(&self) -> Request;
+    /// The frame on TCP.
+    fn on_tcp(&self, transaction: u16) -> impl AsRef<[u8]>;
+    /// The frame on RTU.
+    fn on_rtu(&self) -> impl AsRef<[u8]>;
+    /// Length of the regular answer on RTU, in bytes.
+    fn rtu_answer_bytes(&self) -> usize;
+    /// Reads an answer on TCP. `bytes` begins with a frame.
+    fn receive_tcp(&self, transaction: u16, bytes: &[u8], words: &mut Vec<u16>) -> Received;
+    /// Reads an answer on RTU, where nothing but the frames themselves says where one begins: a whole
+    /// frame with a right check sum is one, whoever sent it. Nothing inside another's frame is taken
+    /// for an answer.
+    fn receive_rtu(&self, bytes: &[u8], words: &mut Vec<u16>) -> Received;
+    /// Whether these bytes on RTU look like the beginning of the answer.
+    fn is_answered_by(&self, bytes: &[u8]) -> bool;
+}
+
 /// Highest address of a unit on a serial line.
 const UNIT_MAX: u8 = 247;
 /// Length of the frames that answer a write, in bytes; a read request is as long.
-const FIXED: usize = 8;
+pub const FIXED: usize = 8;
 /// Length of an exception on RTU, in bytes.
-const EXCEPTION: usize = 5;
+pub const EXCEPTION: usize = 5;
 
 impl Request {
     fn pdu(&self) -> [u8; 5] {
@@ -70,86 +92,23 @@ impl Request {
     }
 
     /// The frame on TCP.
-    pub fn on_tcp(&self, transaction: u16) -> [u8; TCP_REQUEST] {
+    pub fn tcp_frame(&self, transaction: u16) -> [u8; TCP_REQUEST] {
         let [high, low] = transaction.to_be_bytes();
         let [function, a, b, c, d] = self.pdu();
         [high, low, 0, 0, 0, 6, self.unit, function, a, b, c, d]
     }
 
     /// The frame on RTU.
-    pub fn on_rtu(&self) -> [u8; RTU_REQUEST] {
+    pub fn rtu_frame(&self) -> [u8; RTU_REQUEST] {
         let [function, a, b, c, d] = self.pdu();
         let [low, high] = crc(&[self.unit, function, a, b, c, d]).to_le_bytes();
         [self.unit, function, a, b, c, d, low, high]
-    }
-
-    /// Length of the regular answer on RTU, in bytes.
-    pub fn rtu_answer_bytes(&self) -> usize {
-        self.data_bytes() + 5
     }
 
     /// How many bytes of data the regular answer has.
     fn data_bytes(&self) -> usize {
         let count = usize::from(self.count);
         if self.function.reads_bits() { count.div_ceil(8) } else { count * 2 }
-    }
-
-    /// Reads an answer on TCP. `bytes` begins with a frame.
-    pub fn receive_tcp(&self, transaction: u16, bytes: &[u8], words: &mut Vec<u16>) -> Received {
-        let &[id_high, id_low, protocol_high, protocol_low, length_high, length_low, ref body @ ..] = bytes else {
-            return Received::Partial;
-        };
-        let length = usize::from(u16::from_be_bytes([length_high, length_low]));
-        if (protocol_high, protocol_low) != (0, 0) || !(3..=FRAME_MAX - 6).contains(&length) {
-            return Received::Bad("answer that is not Modbus TCP");
-        }
-        let Some(frame) = body.get(..length) else { return Received::Partial };
-        let whole = 6 + length;
-        if u16::from_be_bytes([id_high, id_low]) != transaction {
-            return Received::Stray(whole, Stray::Late);
-        }
-        match *frame {
-            [unit, ..] if unit != self.unit => Received::Stray(whole, Stray::Foreign),
-            [_, ref pdu @ ..] => self.receive_pdu(whole, pdu, words),
-            [] => Received::Bad("empty answer"),
-        }
-    }
-
-    /// Reads an answer on RTU, where nothing but the frames themselves says where one begins: a whole
-    /// frame with a right check sum is one, whoever sent it. Nothing inside another's frame is taken
-    /// for an answer.
-    pub fn receive_rtu(&self, bytes: &[u8], words: &mut Vec<u16>) -> Received {
-        if bytes.starts_with(&self.on_rtu()) {
-            return Received::Stray(RTU_REQUEST, Stray::Echo);
-        }
-        if let Some(length) = self.rtu_length(bytes) {
-            return match bytes.get(..length).map(is_sound) {
-                None => Received::Partial,
-                // So short that noise may look like it; the answer may still come.
-                Some(false) if length == EXCEPTION => Received::Stray(1, Stray::Noise),
-                Some(false) => Received::Bad("answer with a wrong check sum"),
-                Some(true) => self.receive_pdu(length, &bytes[1..length - 2], words),
-            };
-        }
-        let lengths = others_lengths(bytes);
-        if let Some(length) = lengths.into_iter().flatten().find(|&length| bytes.get(..length).is_some_and(is_sound)) {
-            let own = bytes[0] == self.unit && bytes[1] == self.function.code();
-            return Received::Stray(length, if own { Stray::Late } else { Stray::Foreign });
-        }
-        if lengths.into_iter().flatten().all(|length| length <= bytes.len()) {
-            return if bytes.is_empty() { Received::Partial } else { Received::Stray(1, Stray::Noise) };
-        }
-        // What could be the beginning of another's frame is noise, if the answer stands behind it.
-        let answer = |from: &usize| {
-            let rest = &bytes[*from..];
-            self.rtu_length(rest).is_some_and(|length| rest.get(..length).is_some_and(is_sound))
-        };
-        (1..bytes.len()).find(answer).map_or(Received::Partial, |from| Received::Stray(from, Stray::Noise))
-    }
-
-    /// Whether these bytes on RTU look like the beginning of the answer.
-    pub fn is_answered_by(&self, bytes: &[u8]) -> bool {
-        self.rtu_length(bytes).is_some()
     }
 
     /// How long the frame is that these bytes begin, if it is the answer.
@@ -159,7 +118,7 @@ impl Request {
             [unit, code, count, ..]
                 if unit == self.unit && code == self.function.code() && usize::from(count) == self.data_bytes() =>
             {
-                Some(self.rtu_answer_bytes())
+                Some(self.data_bytes() + 5)
             }
             _ => None,
         }
@@ -188,6 +147,95 @@ impl Request {
     }
 }
 
+impl Exchange for Request {
+    fn unit(&self) -> u8 {
+        self.unit
+    }
+
+    fn as_read(&self) -> Request {
+        *self
+    }
+
+    fn on_tcp(&self, transaction: u16) -> impl AsRef<[u8]> {
+        self.tcp_frame(transaction)
+    }
+
+    fn on_rtu(&self) -> impl AsRef<[u8]> {
+        self.rtu_frame()
+    }
+
+    fn rtu_answer_bytes(&self) -> usize {
+        self.data_bytes() + 5
+    }
+
+    fn receive_tcp(&self, transaction: u16, bytes: &[u8], words: &mut Vec<u16>) -> Received {
+        match tcp_content(transaction, self.unit, bytes) {
+            Ok((whole, pdu)) => self.receive_pdu(whole, pdu, words),
+            Err(received) => received,
+        }
+    }
+
+    fn receive_rtu(&self, bytes: &[u8], words: &mut Vec<u16>) -> Received {
+        if bytes.starts_with(&self.rtu_frame()) {
+            return Received::Stray(RTU_REQUEST, Stray::Echo);
+        }
+        let Some(length) = self.rtu_length(bytes) else {
+            return others(bytes, [self.unit, self.function.code()], |rest| self.rtu_length(rest));
+        };
+        match bytes.get(..length).map(is_sound) {
+            None => Received::Partial,
+            // So short that noise may look like it; the answer may still come.
+            Some(false) if length == EXCEPTION => Received::Stray(1, Stray::Noise),
+            Some(false) => Received::Bad("answer with a wrong check sum"),
+            Some(true) => self.receive_pdu(length, &bytes[1..length - 2], words),
+        }
+    }
+
+    fn is_answered_by(&self, bytes: &[u8]) -> bool {
+        self.rtu_length(bytes).is_some()
+    }
+}
+
+/// Length of the frame that begins `bytes` on TCP, and function and data of it, if it answers this
+/// transaction of this unit.
+pub fn tcp_content(transaction: u16, unit: u8, bytes: &[u8]) -> Result<(usize, &[u8]), Received> {
+    let &[id_high, id_low, protocol_high, protocol_low, length_high, length_low, ref body @ ..] = bytes else {
+        return Err(Received::Partial);
+    };
+    let length = usize::from(u16::from_be_bytes([length_high, length_low]));
+    if (protocol_high, protocol_low) != (0, 0) || !(3..=FRAME_MAX - 6).contains(&length) {
+        return Err(Received::Bad("answer that is not Modbus TCP"));
+    }
+    let Some(frame) = body.get(..length) else { return Err(Received::Partial) };
+    let whole = 6 + length;
+    if u16::from_be_bytes([id_high, id_low]) != transaction {
+        return Err(Received::Stray(whole, Stray::Late));
+    }
+    match *frame {
+        [other, ..] if other != unit => Err(Received::Stray(whole, Stray::Foreign)),
+        [_, ref pdu @ ..] => Ok((whole, pdu)),
+        [] => Err(Received::Bad("empty answer")),
+    }
+}
+
+/// What bytes on RTU are that are not the beginning of the answer, which `answer` tells the length of;
+/// `own` are unit and function asked for.
+pub fn others(bytes: &[u8], own: [u8; 2], answer: impl Fn(&[u8]) -> Option<usize>) -> Received {
+    let lengths = others_lengths(bytes);
+    if let Some(length) = lengths.into_iter().flatten().find(|&length| bytes.get(..length).is_some_and(is_sound)) {
+        return Received::Stray(length, if bytes.starts_with(&own) { Stray::Late } else { Stray::Foreign });
+    }
+    if lengths.into_iter().flatten().all(|length| length <= bytes.len()) {
+        return if bytes.is_empty() { Received::Partial } else { Received::Stray(1, Stray::Noise) };
+    }
+    // What could be the beginning of another's frame is noise, if the answer stands behind it.
+    let is_answer = |from: &usize| {
+        let rest = &bytes[*from..];
+        answer(rest).is_some_and(|length| rest.get(..length).is_some_and(is_sound))
+    };
+    (1..bytes.len()).find(is_answer).map_or(Received::Partial, |from| Received::Stray(from, Stray::Noise))
+}
+
 /// How long the frame of anybody may be that these bytes begin: an answer or a request.
 fn others_lengths(bytes: &[u8]) -> [Option<usize>; 2] {
     // Where it cannot be told yet, longer than what is there.
@@ -205,7 +253,7 @@ fn others_lengths(bytes: &[u8]) -> [Option<usize>; 2] {
 }
 
 /// Whether the check sum at the end is right.
-fn is_sound(frame: &[u8]) -> bool {
+pub fn is_sound(frame: &[u8]) -> bool {
     let (content, check) = frame.split_at(frame.len() - 2);
     crc(content).to_le_bytes() == *check
 }
@@ -244,8 +292,8 @@ mod tests {
     /// The example of the standard, section 6.3: registers 108 to 110.
     #[test]
     fn requests_look_as_the_standard_has_them() {
-        assert_eq!(READ.on_tcp(0x0102), [1, 2, 0, 0, 0, 6, 0x11, 3, 0, 0x6B, 0, 3]);
-        assert_eq!(READ.on_rtu(), [0x11, 3, 0, 0x6B, 0, 3, 0x76, 0x87]);
+        assert_eq!(READ.tcp_frame(0x0102), [1, 2, 0, 0, 0, 6, 0x11, 3, 0, 0x6B, 0, 3]);
+        assert_eq!(READ.rtu_frame(), [0x11, 3, 0, 0x6B, 0, 3, 0x76, 0x87]);
     }
 
     fn tcp(bytes: &[u8]) -> (Received, Vec<u16>) {
@@ -315,7 +363,7 @@ mod tests {
             (sealed(&[16, 0x83, 2]), Received::Stray(5, Stray::Foreign)),
             (sealed(&[16, 6, 0, 1, 0, 2]), Received::Stray(8, Stray::Foreign)),
             (sealed(&[16, 3, 0, 0, 0, 2]), Received::Stray(8, Stray::Foreign)),
-            (READ.on_rtu().to_vec(), Received::Stray(8, Stray::Echo)),
+            (READ.rtu_frame().to_vec(), Received::Stray(8, Stray::Echo)),
             (vec![0], Received::Stray(1, Stray::Noise)),
             (vec![0xFF, 17, 3], Received::Stray(1, Stray::Noise)),
             (vec![16, 0x2B, 14, 1], Received::Stray(1, Stray::Noise)),

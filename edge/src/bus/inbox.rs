@@ -1,7 +1,7 @@
 //! What came in on a wire and was not yet understood. Answers are taken out; what stands before
 //! them is skipped and counted, by kind.
 
-use super::frame::{FRAME_MAX, Received, Request, Stray};
+use super::frame::{Exchange, FRAME_MAX, Received, Request, Stray};
 
 /// What came in and answered no request of its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,7 +50,7 @@ impl Inbox {
     }
 
     /// Whether the answer to `request` has begun.
-    pub fn has_begun(&self, request: &Request, framing: Framing) -> bool {
+    pub fn has_begun(&self, request: &impl Exchange, framing: Framing) -> bool {
         match framing {
             Framing::Tcp(_) => self.filled > 0,
             Framing::Rtu => request.is_answered_by(&self.buffer[..self.filled]),
@@ -64,7 +64,7 @@ impl Inbox {
 
     /// Takes the answer to `request` out, if it is there: `Ok` with the registers in `words`, or the
     /// code of a refusal, or what is wrong with it.
-    pub fn look(&mut self, request: &Request, framing: Framing, words: &mut Vec<u16>) -> Option<Answer> {
+    pub fn look(&mut self, request: &impl Exchange, framing: Framing, words: &mut Vec<u16>) -> Option<Answer> {
         loop {
             match self.front(request, framing, words) {
                 Received::Words(length) => {
@@ -101,7 +101,7 @@ impl Inbox {
         self.stray(self.filled, Stray::Noise);
     }
 
-    fn front(&self, request: &Request, framing: Framing, words: &mut Vec<u16>) -> Received {
+    fn front(&self, request: &impl Exchange, framing: Framing, words: &mut Vec<u16>) -> Received {
         let bytes = &self.buffer[..self.filled];
         match framing {
             Framing::Tcp(transaction) => request.receive_tcp(transaction, bytes, words),

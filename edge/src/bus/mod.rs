@@ -5,12 +5,14 @@
 //! does not fit is counted.
 
 mod back_off;
+mod command;
 mod connection;
 pub mod frame;
 mod inbox;
 mod isolate;
 mod known;
 mod load;
+mod orders;
 mod other;
 mod port;
 mod rhythm;
@@ -36,6 +38,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::back_off::{Attempt, back_off, fair_pause};
 use self::load::Load;
+pub use self::orders::{ORDERS_MAX, Order};
+use self::orders::{Orders, Step};
 use self::rhythm::Rhythm;
 pub use self::rhythm::period;
 use self::status::{BusState, Status};
@@ -61,6 +65,8 @@ pub struct Bus {
     status: Arc<Status>,
     clock: Arc<dyn Clock>,
     out: mpsc::Sender<FromBus>,
+    orders: Orders,
+    writer: mpsc::Sender<Order>,
     load: Load,
     /// How often the connection came back, as far as the devices were told.
     returns: u64,
@@ -92,6 +98,7 @@ impl Bus {
                 let fixed = fixed.then(|| Arc::clone(layouts.entry(&profile.name).or_insert_with(layout)));
                 units.push(Unit::new(config, number, fixed, Rhythm::new(device, place, start)));
             }
+            let (writer, queue) = mpsc::channel(ORDERS_MAX);
             buses.push(Bus {
                 id: bus.id.clone(),
                 wire: Wire::new(bus.link.clone(), bus.gap),
@@ -100,11 +107,18 @@ impl Bus {
                 units,
                 clock: Arc::clone(clock),
                 out: out.clone(),
+                orders: Orders::new(queue),
+                writer,
                 load: Load::new(start),
                 returns: 0,
             });
         }
         buses
+    }
+
+    /// Where orders for its devices go; a full queue is for the caller to tell.
+    pub fn writer(&self) -> mpsc::Sender<Order> {
+        self.writer.clone()
     }
 
     /// What the bus knows of itself, also while it is driven.
@@ -129,20 +143,39 @@ impl Bus {
     /// Polls until `stop`.
     pub async fn drive(mut self, stop: CancellationToken) {
         let schedules = |units: &[Unit], now| schedule::next(units.iter().map(|unit| &unit.schedule), now);
+        let mut wrote = false;
         while let Some(next) = schedules(&self.units, Instant::now()) {
-            let (due, started) = (self.units[next].schedule.due, Instant::now());
-            if due > started {
-                let look = started + LOOK_EVERY;
+            let (due, now) = (self.units[next].schedule.due, Instant::now());
+            // Between two writes, a poll that is due has its turn.
+            let step = if due > now {
+                let look = now + LOOK_EVERY;
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => return,
-                    () = sleep_until(due.min(look)) => {}
+                    step = self.orders.next() => Some(step),
+                    () = sleep_until(due.min(look)) => {
+                        if look < due {
+                            self.status.update(|state| state.looks += 1);
+                        }
+                        continue;
+                    }
                 }
-                if look < due {
-                    self.status.update(|state| state.looks += 1);
+            } else if wrote {
+                None
+            } else {
+                self.orders.ready()
+            };
+            wrote = step.is_some();
+            if let Some(step) = step {
+                // In a box, since it is rare and its state larger than that of a poll.
+                let write = Box::pin(self.write(step));
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    () = write => continue,
                 }
-                continue;
             }
+            let started = Instant::now();
             let timeout = self.timeout(next, started);
             let poll = self.units[next].poll(&mut self.wire, timeout, &*self.clock);
             let polled = tokio::select! {
@@ -153,6 +186,14 @@ impl Bus {
             self.settle(next, started, polled);
         }
         stop.cancelled().await;
+    }
+
+    /// Carries out what was ordered, as far as it goes now.
+    async fn write(&mut self, step: Step) {
+        let started = Instant::now();
+        self.orders.take(step, &self.units, &mut self.wire, self.clock.monotonic()).await;
+        let now = Instant::now();
+        self.load.add(now, now - started);
     }
 
     /// How many devices are silent, unless all are: then nobody is held up by them.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use riverwatts_shared::profile::sunspec::Model;
 use riverwatts_shared::profile::{Identity, Profile};
 use riverwatts_shared::reading::Value;
 use riverwatts_shared::time::Clock;
@@ -109,6 +110,16 @@ impl Unit {
                 known.planned_load(|requests| answer * requests.len() as u32)
             }
         }
+    }
+
+    /// Whether it has answered, and as the device that its profile is for.
+    pub(super) fn is_recognised(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.identified)
+    }
+
+    /// The SunSpec models that it was found to have.
+    pub(super) fn models(&self) -> &[Model] {
+        self.known.as_ref().map_or(&[], |known| &known.models)
     }
 
     /// Reads the device once. `timeout` may be shorter than its own.

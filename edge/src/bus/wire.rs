@@ -22,11 +22,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::connection::{Attempts, Connection};
-use super::frame::{FRAME_MAX, Request, exception_words};
+use super::frame::{Exchange, FRAME_MAX, Request, exception_words};
 use super::inbox::{Answer, Framing, Inbox, Strays};
 use super::other::{rtu_frame, rtu_pdu, tcp_frame, tcp_pdu};
 use crate::config::Link;
 use crate::plan::wire::Line;
+use crate::write::Command;
 
 /// Requests in a row without any answer after which a socket is taken for dead.
 pub const SILENCES_MAX: u32 = 3;
@@ -148,6 +149,12 @@ impl Wire {
         self.took
     }
 
+    /// Writes, once. Only an exception says for sure that nothing was written; after any other failure
+    /// look before you write again.
+    pub async fn write(&mut self, command: &Command, pace: Pace) -> Result<(), Failure> {
+        self.attempt(command, pace).await
+    }
+
     /// Sends the PDU of another function than the four reads and gives the PDU that answers it. `length` says how
     /// long the PDU that begins so is to become, once that shows.
     pub(crate) async fn ask(
@@ -215,13 +222,13 @@ impl Wire {
         }
     }
 
-    async fn attempt(&mut self, request: &Request, pace: Pace) -> Result<(), Failure> {
+    async fn attempt(&mut self, request: &impl Exchange, pace: Pace) -> Result<(), Failure> {
         if self.connection.open().await.map_err(Failure::Unreachable)? {
             self.silences = 0;
             self.last = None;
             self.inbox.clear();
         }
-        self.keep_quiet(request.unit, pace.quiet).await;
+        self.keep_quiet(request.unit(), pace.quiet).await;
         let rtu = self.connection.is_rtu();
         let answer = match self.exchange(request, pace.timeout).await {
             Ok(answer) => answer,
@@ -229,14 +236,14 @@ impl Wire {
                 self.connection.close();
                 // Through a device server, the answer may come on the next connection.
                 if self.sent {
-                    self.owe(request.unit, pace.timeout);
+                    self.owe(request.unit(), pace.timeout);
                 }
                 // An end of file may carry the words "Success (os error 0)".
                 let cause = error.raw_os_error().filter(|&code| code != 0).map(|_| error.to_string());
                 return Err(Failure::Lost(cause.unwrap_or_else(|| "closed by the other side".to_owned())));
             }
         };
-        self.last = Some(*request);
+        self.last = Some(request.as_read());
         let result = match answer {
             Ok(Answer::Words) => Ok(()),
             Ok(Answer::Exception(code)) => Err(Failure::Exception(code)),
@@ -244,19 +251,19 @@ impl Wire {
             Err(Unanswered::Silence) => Err(Failure::Silent(pace.timeout)),
         };
         if answer.is_err() {
-            self.owe(request.unit, pace.timeout);
+            self.owe(request.unit(), pace.timeout);
         }
         match &result {
             Err(Failure::Silent(_)) => {
                 self.silences += 1;
                 if rtu {
-                    self.drain(request).await;
+                    self.drain(&request.as_read()).await;
                 }
                 if self.line.is_none() && self.silences >= SILENCES_MAX {
                     self.connection.close();
                 }
             }
-            Err(Failure::Bad(_)) if rtu => self.drain(request).await,
+            Err(Failure::Bad(_)) if rtu => self.drain(&request.as_read()).await,
             Err(Failure::Bad(_)) => self.connection.close(),
             _ => self.silences = 0,
         }
@@ -295,7 +302,7 @@ impl Wire {
     }
 
     /// One request and its answer. An outer error is one of the connection.
-    async fn exchange(&mut self, request: &Request, timeout: Duration) -> io::Result<Result<Answer, Unanswered>> {
+    async fn exchange(&mut self, request: &impl Exchange, timeout: Duration) -> io::Result<Result<Answer, Unanswered>> {
         let rtu = self.connection.is_rtu();
         let asked = Instant::now();
         let mut deadline = asked + timeout;
@@ -303,14 +310,14 @@ impl Wire {
         self.transaction = self.transaction.wrapping_add(1);
         let framing = if rtu { Framing::Rtu } else { Framing::Tcp(self.transaction) };
         if rtu {
-            self.skip_waiting(request)?;
+            self.skip_waiting(&request.as_read())?;
             // The time-out is the device's; the wire's own time comes on top.
             if let Some(line) = &self.line {
-                deadline += line.bytes((request.on_rtu().len() + request.rtu_answer_bytes()) as u32);
+                deadline += line.bytes((request.on_rtu().as_ref().len() + request.rtu_answer_bytes()) as u32);
             }
-            self.send(&request.on_rtu(), deadline).await?;
+            self.send(request.on_rtu().as_ref(), deadline).await?;
         } else {
-            self.send(&request.on_tcp(self.transaction), deadline).await?;
+            self.send(request.on_tcp(self.transaction).as_ref(), deadline).await?;
         }
 
         let noise_before = self.inbox.strays.bytes;

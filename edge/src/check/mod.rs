@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::config::{Bus, Config, Device, Link, Priority};
 use crate::plan::wire::Line;
 use crate::plan::{Block, Cadence, Cycle, Layout, ROUND_TRIP, THINKING};
+use crate::write;
 
 /// Where the models of a SunSpec device are taken to stand while nobody has asked it.
 const MODELS_FROM: u16 = 40_002;
@@ -151,6 +152,7 @@ impl Report {
         if config.mqtt.listen.is_some() {
             notes.push("mqtt.listen is set, but this version has no broker yet".to_owned());
         }
+        notes.extend(write::told(config));
         if config.devices.is_empty() {
             notes.push("there is no [[device]]: the gateway will run and poll nothing".to_owned());
         }

@@ -38,7 +38,7 @@ impl fmt::Display for BusReport {
         }
         paragraph(f, &self.summary())?;
         let (registers, time) = ("registers", if self.line.is_some() { "at least" } else { "" });
-        writeln!(f, "\n{:24}{registers:<21}{:>6}{:>8}{time:>11}{:>9}", "", "count", "unused", "share")?;
+        writeln!(f, "\n{:25}{registers:<20}{:>6}{:>8}{time:>11}{:>9}", "", "count", "unused", "share")?;
         self.devices.iter().try_for_each(|device| write!(f, "{device}"))
     }
 }
@@ -87,7 +87,7 @@ impl fmt::Display for CycleReport {
             let time = least_s.map(seconds).unwrap_or_default();
             let share = if index == last { &share } else { "" };
             let row = format!(
-                "    {every:<11}{:<9}{range:<21}{registers:>6}{unused:>8}{time:>11}{share:>9}",
+                "    {every:<12}{:<9}{range:<20}{registers:>6}{unused:>8}{time:>11}{share:>9}",
                 word(*function)
             );
             writeln!(f, "{}", row.trim_end())?;

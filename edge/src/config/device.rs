@@ -9,7 +9,7 @@ use riverwatts_shared::profile::{EVERY, Parity, QUIET_MAX, RETRIES_MAX, TIMEOUT}
 use super::bus::Draft;
 use super::profiles::{Library, NoProfile};
 use super::read::{Raw, Section, Wrong, did_you_mean, duration, id, integer, positive, up_to, word, wrong};
-use super::{Bus, DEVICES_MAX, Device, Link, Priority, Rated};
+use super::{Bus, DEVICES_MAX, Device, Link, Priority, Rated, writes};
 
 /// How often a device is polled unless the file says otherwise.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -29,8 +29,9 @@ pub(super) fn read(root: &mut Section<'_>, mut buses: Vec<Draft<'_>>, folders: &
     let mut ids = HashSet::new();
     let mut units = HashSet::new();
     let mut devices = Vec::new();
+    let mut drafts = Vec::new();
     for mut section in root.sections("device", DEVICES_MAX) {
-        let device = device(&mut section, &buses, &mut library);
+        let (device, draft) = device(&mut section, &buses, &mut library);
         if let Some(device) = &device {
             if !ids.insert(device.id.clone()) {
                 section.problem("id", wrong(format!("device `{}` is there twice", device.id), "give each its own id"));
@@ -40,9 +41,15 @@ pub(super) fn read(root: &mut Section<'_>, mut buses: Vec<Draft<'_>>, folders: &
                 section.problem("unit", wrong(message, "give each device its own Modbus address"));
             }
         }
-        section.finish();
-        devices.extend(device);
+        if let Some(device) = device {
+            devices.push(device);
+            drafts.push((section, draft));
+        } else {
+            draft.finish();
+            section.finish();
+        }
     }
+    writes::resolve(&mut devices, drafts);
     for (index, draft) in buses.iter_mut().enumerate() {
         complete(draft, devices.iter().filter(|device| device.bus == index));
     }
@@ -53,7 +60,11 @@ pub(super) fn read(root: &mut Section<'_>, mut buses: Vec<Draft<'_>>, folders: &
     (buses.into_iter().map(finish).collect(), devices)
 }
 
-fn device(section: &mut Section<'_>, buses: &[Draft<'_>], library: &mut Library<'_>) -> Option<Device> {
+fn device<'r>(
+    section: &mut Section<'r>,
+    buses: &[Draft<'_>],
+    library: &mut Library<'_>,
+) -> (Option<Device>, writes::Draft<'r>) {
     let name = section.required("id", "name the device, like id = \"turbine-1\"", id);
     if let Some(name) = name.as_deref().filter(|name| RESERVED.contains(name)) {
         section.problem("id", wrong(format!("`{name}` is no device id"), "topics need the name; take another"));
@@ -98,11 +109,13 @@ fn device(section: &mut Section<'_>, buses: &[Draft<'_>], library: &mut Library<
     let retries = section.take("retries", |raw| integer(raw, 0..=RETRIES_MAX.into())).map(|retries| retries as u8);
     let quiet = section.take("quiet", |raw| up_to(raw, QUIET_MAX));
     let rated = rated(section.section("rated"));
-    Some(Device {
-        id: name?,
-        bus: bus?,
-        unit: unit?,
-        profile: profile?,
+    let draft = writes::read(section, profile.as_deref());
+    let (Some(id), Some(bus), Some(unit), Some(profile)) = (name, bus, unit, profile) else { return (None, draft) };
+    let device = Device {
+        id,
+        bus,
+        unit,
+        profile,
         interval,
         slow_interval: slow_interval.unwrap_or(SLOW_INTERVAL.max(interval)),
         priority,
@@ -110,7 +123,9 @@ fn device(section: &mut Section<'_>, buses: &[Draft<'_>], library: &mut Library<
         retries,
         quiet,
         rated,
-    })
+        writes: Vec::new(),
+    };
+    (Some(device), draft)
 }
 
 fn priority(raw: Raw<'_>) -> Result<Priority, Wrong> {

@@ -11,12 +11,15 @@ mod overrides;
 mod profiles;
 mod read;
 mod settings;
+mod tables;
+mod writes;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use riverwatts_shared::metric::Metric;
 use riverwatts_shared::problem::Problem;
 use riverwatts_shared::profile::{Parity, Profile};
 use serde::Serialize;
@@ -259,6 +262,32 @@ pub struct Device {
     pub quiet: Option<Duration>,
     /// What the plate says.
     pub rated: Rated,
+    /// What of its profile may be written.
+    pub writes: Vec<Opened>,
+}
+
+/// A write of a profile that the site opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Its index in [`Profile::writes`].
+    pub write: usize,
+    /// The site says that it can do no harm at any time.
+    pub always: bool,
+    /// What must hold, all of it.
+    pub interlocks: Vec<Interlock>,
+}
+
+/// A condition on the newest value of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interlock {
+    /// The device's number.
+    pub device: u16,
+    /// Which value.
+    pub metric: Metric,
+    /// The smallest, in the unit that values are stored in.
+    pub least: Option<i64>,
+    /// The largest.
+    pub most: Option<i64>,
 }
 
 /// What the plate of a machine says.

@@ -11,6 +11,7 @@ use toml_edit::{Item, TableLike, TomlError};
 
 use super::Overrides;
 use super::distance::distance;
+use super::tables::tables_of;
 
 /// Longest id of a bus, a device or a site, in characters.
 const ID_MAX: usize = 48;
@@ -138,25 +139,26 @@ impl<'r> Section<'r> {
     pub(super) fn sections(&mut self, key: &'static str, max: usize) -> Vec<Section<'r>> {
         self.known.push(key);
         let Some(item) = self.table.and_then(|table| table.get(key)) else { return Vec::new() };
-        let Some(tables) = item.as_array_of_tables() else {
+        let Some(tables) = tables_of(item) else {
             self.problem(key, wrong("must be a list of tables", format!("write each as [[{key}]]")));
             return Vec::new();
         };
         if tables.len() > max {
             self.problem(key, wrong(format!("has {} entries, more than {max}", tables.len()), "split the site"));
         }
-        let section = |(index, table): (usize, &'r toml_edit::Table)| {
+        let path = self.key(key);
+        let section = |(index, (table, offset)): (usize, (&'r dyn TableLike, Option<usize>))| {
             let name = table.get("id").and_then(Item::as_str).map(str::to_owned);
             Section {
                 reader: self.reader,
-                table: Some(table as &dyn TableLike),
-                path: name.map_or_else(|| format!("{key}[{index}]"), |name| format!("{key}.{name}")),
-                offset: table.span().map(|span| span.start),
+                table: Some(table),
+                path: name.map_or_else(|| format!("{path}[{index}]"), |name| format!("{path}.{name}")),
+                offset,
                 layered: false,
                 known: Vec::new(),
             }
         };
-        tables.iter().take(max).enumerate().map(section).collect()
+        tables.into_iter().take(max).enumerate().map(section).collect()
     }
 
     /// Refuses every key that nobody took.
@@ -264,7 +266,7 @@ pub(super) fn filled(raw: Raw<'_>) -> Result<String, Wrong> {
     })
 }
 
-fn texts(raw: Raw<'_>) -> Result<Vec<String>, Wrong> {
+pub(super) fn texts(raw: Raw<'_>) -> Result<Vec<String>, Wrong> {
     let list = || wrong("must be a list of texts", "write it like [\"profiles\"]");
     match raw {
         Raw::Text(text) => Ok(text.split(':').filter(|part| !part.is_empty()).map(str::to_owned).collect()),

@@ -68,6 +68,12 @@ timeout = "200ms"
 retries = 1
 quiet = "5ms"
 rated = { power_w = 5000, rpm = 90, voltage_v = 400, cut_in_mps = 0.7 }
+[[device]]
+id = "relay-1"
+bus = "wire"
+profile = "waveshare-relay-8ch"
+writes = ["relay_1", "relay_2"]
+interlock = [{ writes = ["relay_1"], device = "turbine-1", metric = "power_output_kw", at_least = -1, at_most = 0.5 }, { writes = ["relay_2"], always = true }]
 "#;
 
 fn schema() -> Value {
@@ -215,8 +221,25 @@ fn device() -> Value {
                 duration("Silence before a request to it; as the profile says unless set", Duration::ZERO..=QUIET_MAX),
             ),
             ("rated", rated),
+            ("writes", any_list("What of its profile may be written; each needs an interlock", any_text("Its name"))),
+            ("interlock", list("What must hold while something is written", interlock())),
         ],
         &["id", "bus", "profile"],
+    )
+}
+
+fn interlock() -> Value {
+    table(
+        "A condition on the newest value of a device, or the word that there is none",
+        &[
+            ("writes", any_list("What it is for", any_text("A name in writes of the device"))),
+            ("device", matching("The device whose value counts", ID)),
+            ("metric", text("The value, one that comes with every poll")),
+            ("at_least", number("The smallest that it may be")),
+            ("at_most", number("The largest that it may be")),
+            ("always", flag("Instead of a condition: it can do no harm at any time")),
+        ],
+        &["writes"],
     )
 }
 

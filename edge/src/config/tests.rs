@@ -64,7 +64,7 @@ fn the_commented_part_of_the_example_is_valid_too() {
         .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
         .fold(String::new(), |text, line| text + line + "\n");
     let config = read(&uncommented).unwrap();
-    assert_eq!((config.buses.len(), config.devices.len()), (2, 2));
+    assert_eq!((config.buses.len(), config.devices.len()), (2, 3));
     assert_eq!(config.cloud.ca.as_deref(), Some(Path::new("/etc/riverwatts/ca.pem")));
 }
 
@@ -227,4 +227,82 @@ fn devices_that_disagree_about_the_line_need_a_word_of_the_bus() {
 fn a_file_that_is_not_there_is_a_problem_with_a_remedy() {
     let problems = load(Path::new("/nonexistent/edge.toml"), &Overrides::default()).unwrap_err();
     assert!(problems[0].remedy.contains("default-config"));
+}
+
+#[test]
+fn a_mistake_in_what_is_opened_for_writing_is_told_where_it_stands() {
+    let site = "[[bus]]\nid = \"lan\"\nkind = \"tcp\"\naddress = \"10.0.0.1\"\n\
+        [[device]]\nid = \"relay-1\"\nbus = \"lan\"\nprofile = \"waveshare-relay-8ch\"\n\
+        writes = [\"relay_1\"]\n[[device.interlock]]\nwrites = [\"relay_1\"]\n\
+        device = \"meter-1\"\nmetric = \"power_output_kw\"\nat_most = 0.5\n\
+        [[device]]\nid = \"meter-1\"\nbus = \"lan\"\nprofile = \"eastron-sdm630\"\n";
+    let config = read(site).unwrap();
+    let [opened] = &config.devices[0].writes[..] else { panic!("one") };
+    assert_eq!((opened.write, opened.always), (0, false));
+    assert_eq!((opened.interlocks[0].device, opened.interlocks[0].most), (1, Some(500_000)));
+    for (from, to, expected) in [
+        (
+            "[\"relay_1\"]\n[[",
+            "[\"rely_1\"]\n[[",
+            ":9: device.relay-1.writes: profile waveshare-relay-8ch has no write `rely_1`; did you mean `relay_1`?",
+        ),
+        ("[\"relay_1\"]\n[[", "\"relay_1\"\n[[", ":9: device.relay-1.writes: must be a list of texts"),
+        ("[\"relay_1\"]\n[[", "[\"relay_1\", \"relay_1\"]\n[[", ":9: device.relay-1.writes: `relay_1` is there twice"),
+        (
+            "[\"relay_1\"]\n[[",
+            "[\"relay_1\", \"relay_2\"]\n[[",
+            ":9: device.relay-1.writes: `relay_2` has no interlock; add [[device.interlock]] with writes = [\"relay_2\"]",
+        ),
+        (
+            "writes = [\"relay_1\"]\ndevice",
+            "writes = [\"relay_2\"]\ndevice",
+            ":11: device.relay-1.interlock[0].writes: `relay_2` is not among the writes of this device",
+        ),
+        ("writes = [\"relay_1\"]\ndevice", "device", ":10: device.relay-1.interlock[0].writes: is missing"),
+        (
+            "\"meter-1\"\nmetric",
+            "\"meter-2\"\nmetric",
+            ":12: device.relay-1.interlock[0].device: there is no device `meter-2`; did you mean `meter-1`?",
+        ),
+        ("power_output_kw", "power_outputkw", ":13: device.relay-1.interlock[0].metric: "),
+        (
+            "power_output_kw",
+            "rotor_rpm",
+            ":13: device.relay-1.interlock[0].metric: `meter-1` brings no rotor_rpm with every poll",
+        ),
+        ("at_most = 0.5", "at_most = \"low\"", ":14: device.relay-1.interlock[0].at_most: is no number"),
+        (
+            "at_most = 0.5",
+            "at_least = 1\nat_most = 0.5",
+            ":15: device.relay-1.interlock[0].at_most: lies below at_least",
+        ),
+        ("at_most = 0.5\n", "", ":12: device.relay-1.interlock[0].device: needs a device, a metric and a limit"),
+        (
+            "at_most = 0.5",
+            "always = true",
+            ":12: device.relay-1.interlock[0].device: needs a device, a metric and a limit",
+        ),
+        ("at_most = 0.5", "below = 0.5", ":14: device.relay-1.interlock[0].below: means nothing here"),
+        (
+            "[[device]]\nid = \"meter-1\"",
+            "[[device.interlock]]\nwrites = [\"relay_1\"]\nalways = true\n[[device]]\nid = \"meter-1\"",
+            ":10: device.relay-1.interlock: `relay_1` has an interlock and one that says always",
+        ),
+        (
+            "\"eastron-sdm630\"\n",
+            "\"eastron-sdm630\"\ninterval = \"31s\"\n",
+            ":12: device.relay-1.interlock[0].device: `meter-1` is polled every 31s, too seldom",
+        ),
+        (
+            "\"eastron-sdm630\"\n",
+            "\"eastron-sdm630\"\nwrites = [\"speed\"]\n",
+            ":19: device.meter-1.writes: profile eastron-sdm630 writes nothing",
+        ),
+    ] {
+        assert!(site.contains(from), "{from}");
+        let found = problems(&site.replacen(from, to, 1));
+        assert!(found.iter().any(|problem| problem.starts_with(expected)), "expected {expected}\nfound {found:#?}");
+    }
+    let always = site.replace("device = \"meter-1\"\nmetric = \"power_output_kw\"\nat_most = 0.5", "always = true");
+    assert!(read(&always).unwrap().devices[0].writes[0].always);
 }

@@ -13,6 +13,7 @@ use super::{Panel, conditions};
 use crate::bus;
 use crate::bus::status::{BusState, Outcome, UnitState};
 use crate::config::{Config, Device, Link, Rts};
+use crate::store::WriteRow;
 
 /// A value is stale when it is older than so many intervals.
 const STALE_INTERVALS: u32 = 3;
@@ -109,6 +110,20 @@ fn device_body(panel: &Panel, device: &Device, number: u16, unit: &UnitState, no
         "timestamp": latest.as_ref().and_then(|latest| latest.time),
         "main": main_values(values),
         "values": values.iter().map(value).collect::<Vec<_>>(),
+    })
+}
+
+pub(super) fn write(row: &WriteRow) -> Json {
+    json!({
+        "number": row.number,
+        "timestamp": row.time_ms.map(UtcMs),
+        "who": row.who,
+        "device": row.device,
+        "write": row.name,
+        "old": row.old,
+        "value": row.value,
+        "outcome": row.outcome.as_deref().unwrap_or("unknown"),
+        "reason": row.words,
     })
 }
 

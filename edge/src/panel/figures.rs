@@ -9,7 +9,9 @@ use riverwatts_shared::reading::{Reading, Value};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
-/// Answered from memory, except for [`Figures::history`] and [`Figures::walk`].
+use crate::store::WriteRow;
+
+/// Answered from memory, except for [`Figures::history`], [`Figures::walk`] and [`Figures::writes`].
 pub trait Figures: Send + Sync + fmt::Debug {
     /// The newest reading of a device.
     fn latest(&self, device: u16) -> Option<Latest>;
@@ -23,6 +25,11 @@ pub trait Figures: Send + Sync + fmt::Debug {
     /// # Errors
     /// The cause, for the log.
     fn walk(&self, device: u16, span: Range<i64>, see: &mut dyn FnMut(&Segment)) -> Result<(), String>;
+    /// The newest attempts to write to devices, newest first. May block.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    fn writes(&self, limit: usize) -> Result<Vec<WriteRow>, String>;
     /// The store.
     fn store(&self) -> StoreState;
     /// The link to the cloud.

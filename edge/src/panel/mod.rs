@@ -91,6 +91,7 @@ pub fn router(panel: Arc<Panel>) -> Router {
         .route("/api/devices/{id}/readings/aggregated", get(list_windows))
         .route("/api/buses", get(list_buses))
         .route("/api/link", get(show_link))
+        .route("/api/writes", get(list_writes))
         .route("/api/config", get(show_config))
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(show_health))
@@ -130,6 +131,12 @@ async fn list_readings(
     let number = panel.number(&id)?;
     let readings = read(&panel, move |figures| figures.history(number, limit)).await?;
     Ok(Json(json!({"readings": readings.iter().map(bodies::reading).collect::<Vec<_>>(), "next_cursor": null})))
+}
+
+async fn list_writes(State(panel): Site, RawQuery(query): RawQuery) -> Result<Json<Value>, PanelError> {
+    let limit = limit(query.as_deref().unwrap_or(""))?;
+    let writes = read(&panel, move |figures| figures.writes(limit)).await?;
+    Ok(Json(json!({"writes": writes.iter().map(bodies::write).collect::<Vec<_>>(), "next_cursor": null})))
 }
 
 async fn list_windows(

@@ -147,7 +147,7 @@ pub async fn execute(
             let (mut session, mut guessed) = (open(&target), Guess::new(target.unit));
             let profiles = target.profiles();
             let ended = guess(&mut session, &mut Memory::default(), target.unit, &profiles, &mut guessed).await;
-            guessed.answered = session.heard();
+            guessed.close(session.heard());
             ("guess", Found::Guess(guessed), ended)
         }
         What::Read { span, function, types } => {

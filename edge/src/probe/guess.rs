@@ -140,6 +140,14 @@ impl Guess {
         self.weigh();
     }
 
+    /// Nothing more is tried; `answered`: whether the unit said anything.
+    pub fn close(&mut self, answered: bool) {
+        self.answered = answered;
+        if !answered {
+            self.verdict = "it does not answer; look for its unit id by `units`, and check wiring and speed".to_owned();
+        }
+    }
+
     fn weigh(&mut self) {
         let Some(first) = self.profiles.first().filter(|first| first.verdict != Verdict::No) else {
             self.best = None;

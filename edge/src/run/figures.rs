@@ -12,7 +12,7 @@ use crate::clock::SiteTime;
 use crate::config::Config;
 use crate::panel::{Figures, Latest, LinkState, StoreState};
 use crate::record::Recorded;
-use crate::store::{Oldest, Store};
+use crate::store::{Oldest, Store, WriteRow};
 use crate::upload::Link;
 
 /// Everything that knows something.
@@ -42,6 +42,10 @@ impl Figures for Known {
             true
         };
         self.store.history().walk(&device.id, span, seen).map_err(|error| error.to_string())
+    }
+
+    fn writes(&self, limit: usize) -> Result<Vec<WriteRow>, String> {
+        self.store.history().writes(limit).map_err(|error| error.to_string())
     }
 
     fn store(&self) -> StoreState {

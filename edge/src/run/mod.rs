@@ -170,7 +170,8 @@ fn ended(what: &str, task: Result<(), tokio::task::JoinError>) {
     }
 }
 
-fn settings(config: &Config, boot: &BootClock) -> store::Settings {
+/// What the store of a site is opened with.
+pub(crate) fn settings(config: &Config, boot: &BootClock) -> store::Settings {
     store::Settings {
         dir: config.store.dir.clone(),
         max_bytes: config.store.max_bytes,

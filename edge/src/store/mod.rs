@@ -24,6 +24,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod writes;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ pub use history::History;
 pub use open::OpenError;
 pub use take::{Cargo, Lane, Limits, Outgoing};
 pub use thread::{Figures, Oldest, Store, start};
+pub use writes::WriteRow;
 
 /// What a store is opened with.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use super::damage::{self, Lost};
 use super::file::{Device, Stamp, StoreFile};
 use super::gaps::OpenGap;
 use super::journal::{Entry, Open};
-use super::{Left, Settings, StoreError, schema};
+use super::{Left, Settings, StoreError, schema, writes};
 use crate::clock::Anchor;
 
 /// Name of the database in the store's folder.
@@ -124,6 +124,7 @@ fn load(settings: &Settings, path: &Path, now: Duration) -> Result<Loaded, Store
         schema::VERSION => {}
         newer => return Err(StoreError::Newer(newer)),
     }
+    writes::make(&connection)?;
     if let Some(words) = schema::check(&connection)? {
         return Err(StoreError::Damaged(words));
     }

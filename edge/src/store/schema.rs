@@ -135,7 +135,9 @@ pub(super) fn create(connection: &Connection, id: uuid::Uuid) -> rusqlite::Resul
 
 /// What is wrong with the tables that a start needs, if anything. Segments are checked when read.
 pub(super) fn check(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    for table in ["store", "devices", "boots", "flushes", "settled", "held", "unsettled", "gaps", "dead_letters"] {
+    for table in
+        ["store", "devices", "boots", "flushes", "settled", "held", "unsettled", "gaps", "dead_letters", "writes"]
+    {
         let mut found = connection.prepare(&format!("pragma quick_check('{table}')"))?;
         let words: String = found.query_row([], |row| row.get(0))?;
         if words != "ok" {

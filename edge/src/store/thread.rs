@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::file::{Stamp, StoreFile};
 use super::open::{self, OpenError};
-use super::{Cargo, Flush, History, Lane, Left, Limits, Outgoing, Settings, Settlement, StoreError};
+use super::{Cargo, Flush, History, Lane, Left, Limits, Outgoing, Settings, Settlement, StoreError, WriteRow};
 
 /// Commands that may wait.
 const WAITING_MAX: usize = 16;
@@ -68,6 +68,7 @@ enum Command {
     Release(Cargo),
     NextId(oneshot::Sender<Result<BatchId, StoreError>>),
     Fork(oneshot::Sender<Result<(), StoreError>>),
+    RecordWrite(WriteRow, oneshot::Sender<Result<i64, StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -126,6 +127,11 @@ impl Store {
     /// Takes a new store id, since another gateway sends under this one.
     pub async fn fork(&self) -> Result<(), StoreError> {
         self.ask(Command::Fork).await
+    }
+
+    /// Stores an attempt to write to a device, or how the one with its number ended. Gives its number.
+    pub async fn record_write(&self, write: WriteRow) -> Result<i64, StoreError> {
+        self.ask(|answer| Command::RecordWrite(write, answer)).await
     }
 
     /// Ends the thread, cleanly.
@@ -209,6 +215,10 @@ impl Keeper {
                 }
                 Command::Fork(answer) => {
                     let done = self.guarded(|file, _| file.fork());
+                    self.answer(answer, done);
+                }
+                Command::RecordWrite(write, answer) => {
+                    let done = self.guarded(|file, _| file.record_write(&write));
                     self.answer(answer, done);
                 }
                 Command::Close(answer) => {

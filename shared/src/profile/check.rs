@@ -7,6 +7,7 @@ use super::decimal::Decimal;
 use super::fields::Report;
 use super::kind::Kind;
 use super::model::*;
+use super::write::Write;
 use crate::metric::Metric;
 
 /// Reports what is wrong between the parts of a profile.
@@ -20,7 +21,8 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
             check_addresses(&mut at, register);
             check_number(&mut at, register);
             check_references(&mut at, register);
-            if register.feeds == Feeds::Others && register.expect.is_none() && !used[index] {
+            let used = used[index] || is_looked_at(profile, area, register);
+            if register.feeds == Feeds::Others && register.expect.is_none() && !used {
                 at.wrong("feeds nothing", "add `metric`, `identity`, `alarms` or `expect`, refer to it, or remove it");
             }
         }
@@ -275,6 +277,12 @@ fn used_by_others(area: &Area) -> Vec<bool> {
     let parts = area.computed.iter().flat_map(|computed| computed.from.iter().copied());
     references.chain(parts).for_each(|index| used[index] = true);
     used
+}
+
+/// Whether a write looks at it.
+fn is_looked_at(profile: &Profile, area: &Area, register: &Register) -> bool {
+    let name = format!("{}.{}", area.name, register.name);
+    profile.writes.iter().flat_map(Write::looks_at).any(|seen| seen.name == name)
 }
 
 /// A metric has one source, unless the later ones say that they are a fallback, or their areas

@@ -19,6 +19,7 @@ mod schema;
 pub mod sunspec;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use builtin::{builtin, builtin_names};
 pub use condition::*;
@@ -26,3 +27,4 @@ pub use decimal::Decimal;
 pub use kind::{Kind, Order};
 pub use model::*;
 pub use parse::parse;
+pub use write::*;

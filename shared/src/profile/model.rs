@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::condition::{AlarmBit, Condition, Expect, SignFrom};
 use super::decimal::Decimal;
 use super::kind::{Kind, Order};
+use super::write::Write;
 use crate::metric::Metric;
 use crate::words::DeviceType;
 
@@ -55,6 +56,8 @@ pub struct Profile {
     pub discovery: Option<Discover>,
     /// The registers, by unit, function code or SunSpec model.
     pub areas: Vec<Area>,
+    /// What can be written.
+    pub writes: Vec<Write>,
 }
 
 /// How sure we are of the registers.

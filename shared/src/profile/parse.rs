@@ -11,6 +11,7 @@ use super::check::check;
 use super::fields::{Fields, Report, is_name};
 use super::model::*;
 use super::register::{self, KINDS, Sentinels};
+use super::write::read_writes;
 use crate::problem::{Problem, line_at};
 use crate::words::DeviceType;
 
@@ -88,6 +89,7 @@ fn read_profile(report: &mut Report<'_>, file_name: &str, top: &mut Fields<'_>) 
         None => Sentinels::new(),
     };
     let areas = read_areas(report, top, &sentinels);
+    let writes = read_writes(report, top, &areas, discovery.is_some());
     Some(Profile {
         name: name?.to_owned(),
         manufacturer: top.require(report, "manufacturer", manufacturer).unwrap_or_default(),
@@ -99,6 +101,7 @@ fn read_profile(report: &mut Report<'_>, file_name: &str, top: &mut Fields<'_>) 
         link,
         discovery,
         areas,
+        writes,
     })
 }
 
@@ -227,7 +230,7 @@ pub(super) fn read_cadence(report: &mut Report<'_>, table: &mut Fields<'_>) -> O
     every.map(|every| (Poll::Slow, Some(every))).or(poll.map(|poll| (poll, None)))
 }
 
-fn read_models(report: &mut Report<'_>, table: &Fields<'_>, numbers: &[i64]) -> Vec<u16> {
+pub(super) fn read_models(report: &mut Report<'_>, table: &Fields<'_>, numbers: &[i64]) -> Vec<u16> {
     let models: Vec<u16> =
         numbers.iter().filter_map(|&id| u16::try_from(id).ok()).filter(|&id| id != super::sunspec::END).collect();
     if models.len() != numbers.len() {

@@ -114,6 +114,8 @@ pub(super) fn read_repeat(report: &mut Report<'_>, table: &mut Fields<'_>, names
     let step = repeat.require(report, "step", step);
     let from = repeat.integer(report, "from", 0..=999).unwrap_or(1);
     let count_from = match names {
+        // Nothing to count by, as in a write.
+        Some(names) if names.is_empty() => None,
         Some(names) => reference(report, &mut repeat, "count_from", names),
         None => {
             repeat.has("count_from");

@@ -24,3 +24,4 @@ mod outage;
 mod pages;
 mod probe;
 mod sight;
+mod writing;

@@ -89,7 +89,7 @@ fn frames(script: &Script, start: u16, transaction: Option<u16>) -> Vec<(u64, Ve
             (Other::Length(count), None) => sealed(answer(UNIT, 3, 9_000, *count)),
             (Other::Length(count), Some(_)) => framed(own.wrapping_sub(1), answer(UNIT, 3, 9_000, *count)),
             (Other::Echo, None) => {
-                Request { unit: UNIT, function: Function::Holding, start, count: COUNT }.on_rtu().to_vec()
+                Request { unit: UNIT, function: Function::Holding, start, count: COUNT }.rtu_frame().to_vec()
             }
         };
         frames.push((*at, bytes));

@@ -8,6 +8,7 @@ mod rtu;
 mod server;
 mod sim;
 mod tcp;
+mod writing;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 
 mod asking;
 mod meaning;
+mod writing;
 
 use riverwatts_shared::profile::{Profile, parse};
 use riverwatts_shared::words::Quality;

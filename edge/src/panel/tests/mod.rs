@@ -108,6 +108,21 @@ async fn secrets_are_not_shown() {
 }
 
 #[tokio::test]
+async fn attempts_to_write_are_listed_and_nothing_is_written_through_the_panel() {
+    let client = Client::start().await;
+    let (status, body) = client.get("/api/writes?limit=2").await;
+    assert_eq!((status, body["writes"].as_array().map(Vec::len)), (200, Some(2)));
+    let newest = &body["writes"][0];
+    assert_eq!((&newest["outcome"], &newest["timestamp"]), (&json!("unknown"), &json!("1970-01-01T00:00:01.000Z")));
+    assert_eq!([&newest["who"], &newest["device"], &newest["write"]], ["root for maria", "relay-1", "relay_1"]);
+    assert_eq!(body["writes"][1]["outcome"], "done");
+    let client_of = |method: reqwest::Method| client.http.request(method, format!("{}/api/writes", client.base));
+    for method in [reqwest::Method::POST, reqwest::Method::PUT, reqwest::Method::DELETE, reqwest::Method::PATCH] {
+        assert_eq!(client_of(method).send().await.unwrap().status(), 405);
+    }
+}
+
+#[tokio::test]
 async fn the_page_may_run_and_show_only_what_it_came_with() {
     let client = Client::start().await;
     let (policy, page) = client.text("/").await;

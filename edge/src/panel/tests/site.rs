@@ -11,6 +11,7 @@ use riverwatts_shared::words::Quality;
 
 use super::super::*;
 use crate::config::{Overrides, parse};
+use crate::store::WriteRow;
 
 pub(super) const CONFIG: &str = r#"
 [site]
@@ -63,6 +64,14 @@ impl Figures for Fake {
         Ok(())
     }
 
+    fn writes(&self, limit: usize) -> Result<Vec<WriteRow>, String> {
+        let [who, device, name, value] = ["root for maria", "relay-1", "relay_1", "on"].map(str::to_owned);
+        let done = |n: usize| (n > 0).then(|| "done".to_owned());
+        let row = WriteRow { time_ms: Some(1_000), who, device, name, value, ..WriteRow::default() };
+        let row = |n: usize| WriteRow { number: Some(2 - n as i64), outcome: done(n), ..row.clone() };
+        Ok((0..limit.min(2)).map(row).collect())
+    }
+
     fn store(&self) -> StoreState {
         StoreState {
             backlog_readings: 42,
@@ -103,6 +112,10 @@ impl Figures for Crowd {
         readings.reverse();
         see(&Segment::from_readings(&readings));
         Ok(())
+    }
+
+    fn writes(&self, _: usize) -> Result<Vec<WriteRow>, String> {
+        Ok(Vec::new())
     }
 
     fn store(&self) -> StoreState {

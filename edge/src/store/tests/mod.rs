@@ -4,6 +4,7 @@ mod crash;
 mod harm;
 mod thread;
 mod time;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::path::Path;
