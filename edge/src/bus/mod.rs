@@ -19,6 +19,7 @@ mod rhythm;
 mod rts;
 mod schedule;
 mod session;
+mod silence;
 mod spread;
 pub mod status;
 mod unit;
