@@ -17,7 +17,7 @@ use riverwatts_demo::modbus::tcp::Frames;
 use riverwatts_demo::narrate::narrate;
 use riverwatts_demo::profiled::{Names, ProfileError, Profiled, Script, ValuesError, load, names};
 use riverwatts_demo::run::{DemoError, Options, PASSWORD, Ready, sign_ins};
-use riverwatts_demo::serve::{Bound, Line, PLAIN_MAX, PlainBy, Plan, of_site};
+use riverwatts_demo::serve::{Bound, Line, OpenError, PLAIN_MAX, PlainBy, Plan, of_site};
 use riverwatts_demo::site::{Laws, Site};
 use riverwatts_demo::story::{Event, Story, Turn};
 use riverwatts_shared::problem::Problem;
@@ -215,6 +215,10 @@ async fn main() -> ExitCode {
 fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<Faulty>() {
         return WRONG_CONFIGURATION;
+    }
+    if let Some(OpenError::NoPortLeft { .. } | OpenError::UnitTaken { .. } | OpenError::Crowded) = error.downcast_ref()
+    {
+        return WRONG_ARGUMENTS;
     }
     match (error.downcast_ref::<DemoError>(), error.downcast_ref::<ProfileError>()) {
         (Some(error), _) if !error.is_missing_thing() => A_BUG,

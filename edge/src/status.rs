@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::config::Config;
+use crate::panel::life;
 
 /// How long the panel may take for an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -79,6 +80,10 @@ pub fn told(status: &Value) -> String {
     if let Some(error) = site["store_error"].as_str() {
         line(format!("store: {error}; {} readings are in memory only", site["unflushed_readings"]));
     }
+    if let Some(today) = site["bytes_written_today"].as_u64() {
+        let lasts = site["card_life_days"].as_u64().map(|days| format!("; a card lasts {} at this rate", life(days)));
+        line(format!("card: {:.1} MB written today{}", today as f64 / 1e6, lasts.unwrap_or_default()));
+    }
     for bus in list("buses") {
         let load = bus["load"].as_f64().unwrap_or_default() * 100.0;
         line(format!("bus {}: {}, {load:.0} % busy", text(&bus["id"]), text(&bus["state"])));
@@ -147,6 +152,14 @@ mod tests {
         assert!(
             status(json!(7.4), 0, json!("the disk is full")).ends_with("disk is full; 9 readings are in memory only")
         );
+    }
+
+    #[test]
+    fn the_cards_wear_is_told_with_what_it_means() {
+        let status = |days: Value| told(&json!({"site": {"bytes_written_today": 76_400_000, "card_life_days": days}}));
+        assert!(status(json!(null)).ends_with("card: 76.4 MB written today"));
+        assert!(status(json!(4_000)).ends_with("76.4 MB written today; a card lasts 10 years at this rate"));
+        assert!(status(json!(1)).ends_with("a card lasts 1 day at this rate"));
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use riverwatts_shared::batch;
 use riverwatts_shared::bytes::Malformed;
+use riverwatts_shared::receipt::{self, Receipt};
 
 use super::AppState;
 use super::error::{ApiError, FieldError};
@@ -24,10 +25,15 @@ pub async fn take_batch(
     State(app): State<AppState>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let short = wants_short(&request);
     let body = body(request, batch::MEDIA_TYPE).await?;
     let receipt = app.ingest.take_batch(&gateway, body, app.clock.wall()).await?;
+    let (receipt, media_type) = match short.then(|| serde_json::from_slice::<Receipt>(&receipt)) {
+        Some(Ok(receipt)) => (receipt.to_short().into(), receipt::MEDIA_TYPE),
+        _ => (receipt, "application/json"),
+    };
     let mut response = receipt.into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     Ok(response)
 }
 
@@ -39,6 +45,12 @@ pub async fn post_readings(
 ) -> Result<Json<PostedAnswer>, ApiError> {
     let body = body(request, "application/json").await?;
     Ok(Json(app.ingest.take_posted(&gateway, body, app.clock.wall()).await?))
+}
+
+/// Whether the gateway understands the short form of a receipt.
+fn wants_short(request: &Request) -> bool {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.split(',').any(|media_type| media_type.trim() == receipt::MEDIA_TYPE))
 }
 
 async fn body(request: Request, media_type: &str) -> Result<Bytes, ApiError> {

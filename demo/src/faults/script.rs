@@ -236,6 +236,16 @@ mod tests {
     }
 
     #[test]
+    fn the_guide_has_every_fault_and_its_script_is_read() {
+        let guide = include_str!("../../../docs/virtual-site.md");
+        let row = |word: &str| guide.contains(&format!("\n| `{word}` |"));
+        assert_eq!(WORDS.iter().filter(|(word, _)| !row(word)).count(), 0, "{WORDS:?}");
+        let script = guide.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let devices = BTreeMap::from([("plain-2".to_owned(), vec![6])]);
+        read("guide", script, &Served { medium: Medium::Line, devices }).unwrap();
+    }
+
+    #[test]
     fn every_word_of_a_script_has_its_meaning() {
         let check = |medium, text: &str, expected: What| {
             let faults = read("faults.toml", &format!("[[fault]]\n{text}\n"), &served(medium)).unwrap();

@@ -87,6 +87,8 @@ pub struct Store {
     pub flush: Duration,
     /// Most bytes that the store may take on the disk.
     pub max_bytes: u64,
+    /// Bytes that the card under it bears before it wears out.
+    pub card_endurance_bytes: u64,
 }
 
 /// How readings leave.

@@ -15,6 +15,10 @@ const STORE_BYTES: std::ops::RangeInclusive<i64> = 16 << 20..=1 << 46;
 /// Default of `store.max_bytes`: years of readings of a usual site.
 const STORE_BYTES_DEFAULT: u64 = 4 << 30;
 
+/// Default of `store.card_endurance_tb`: what a plain card of 16 GB bears, 600 times itself.
+const CARD_ENDURANCE_TB: u64 = 10;
+const TB: u64 = 1_000_000_000_000;
+
 pub(super) struct Settings {
     pub(super) site: Site,
     pub(super) cloud: Cloud,
@@ -87,6 +91,10 @@ fn store(mut section: Section<'_>) -> Store {
         max_bytes: section
             .setting("max_bytes", |raw| integer(raw, STORE_BYTES))
             .map_or(STORE_BYTES_DEFAULT, i64::cast_unsigned),
+        card_endurance_bytes: TB
+            * section
+                .setting("card_endurance_tb", |raw| integer(raw, 1..=100_000))
+                .map_or(CARD_ENDURANCE_TB, i64::cast_unsigned),
     };
     section.finish();
     store

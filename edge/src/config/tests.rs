@@ -51,7 +51,19 @@ retries = 1
 fn the_example_says_the_defaults_and_nothing_else() {
     assert_eq!(read(EXAMPLE), read(""));
     assert!(read("").is_ok());
-    let settings = ["profiles", "key", "name", "timezone", "url", "dir", "flush", "max_bytes", "every", "metered"];
+    let settings = [
+        "profiles",
+        "key",
+        "name",
+        "timezone",
+        "url",
+        "dir",
+        "flush",
+        "max_bytes",
+        "card_endurance_tb",
+        "every",
+        "metered",
+    ];
     for key in settings.iter().chain(&["bandwidth", "listen", "anonymous_read"]) {
         assert!(EXAMPLE.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key}");
     }

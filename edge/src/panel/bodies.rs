@@ -65,7 +65,10 @@ pub(super) fn site(panel: &Panel) -> Json {
         "unflushed_readings": store.unflushed_readings,
         "dead_letters": store.dead_letters,
         "store_error": store.error,
-        "bytes_written": store.bytes_written,
+        "bytes_written": store.written.this_run,
+        "bytes_written_today": store.written.today,
+        "bytes_written_a_day": store.written.a_day,
+        "card_life_days": store.card_life_days(),
         "devices": panel.config.devices.len(),
         "buses": panel.config.buses.len(),
     })

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::words::{bytes, counted, duration};
+use super::words::{bytes, counted, duration, life};
 use super::{LinkState, StoreState};
 use crate::bus::status::{BusState, Outcome, Strays, UnitState};
 use crate::health::Finding;
+
+/// A card that lasts less than three years is worth a word.
+const CARD_LIFE_DAYS_MIN: u64 = 1_095;
 
 /// `ok`, `stale` (late, nothing is known to be wrong), `silent`, `never` (reached) or `waiting` (for
 /// its first poll).
@@ -138,7 +141,17 @@ pub(super) fn of_store(finding: Finding, store: &StoreState) -> Part {
             let refused = counted(store.dead_letters, "reading");
             told("warning", format!("storing; {refused} refused by the cloud rest here"), "see the operations manual")
         }
-        None => told("ok", format!("{} written since the start", bytes(store.bytes_written)), ""),
+        None => {
+            let today = format!("{} written today", bytes(store.written.today));
+            match store.card_life_days() {
+                None => told("ok", today, ""),
+                Some(days) if days < CARD_LIFE_DAYS_MIN => {
+                    let remedy = "raise store.flush and upload.every, or take a card that bears more";
+                    told("warning", format!("{today}: the card lasts {} at this rate", life(days)), remedy)
+                }
+                Some(days) => told("ok", format!("{today}; a card lasts {} at this rate", life(days)), ""),
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use riverwatts_shared::reading::{Reading, Value};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
-use crate::store::WriteRow;
+use crate::store::{WriteRow, Written};
 
 /// Answered from memory, except for [`Figures::history`], [`Figures::walk`] and [`Figures::writes`].
 pub trait Figures: Send + Sync + fmt::Debug {
@@ -62,10 +62,19 @@ pub struct StoreState {
     pub oldest_unsent: Option<Duration>,
     /// Readings that the cloud refused and that rest here.
     pub dead_letters: u64,
-    /// Bytes that this program handed to the disk since the start.
-    pub bytes_written: u64,
+    /// Bytes that were given to the disk.
+    pub written: Written,
+    /// Bytes that the card bears.
+    pub card_endurance: u64,
     /// What keeps the store from committing, while it does.
     pub error: Option<String>,
+}
+
+impl StoreState {
+    /// How long a new card bears days like these, in days.
+    pub fn card_life_days(&self) -> Option<u64> {
+        self.written.a_day.and_then(|bytes| self.card_endurance.checked_div(bytes))
+    }
 }
 
 /// The link to the cloud at one moment.

@@ -18,7 +18,7 @@ pub(super) fn render(panel: &Panel) -> String {
     family(&mut text, "oldest_unsent_seconds", "gauge", "Age of the oldest of them", oldest);
     let dead = single(store.dead_letters.to_string());
     family(&mut text, "dead_letters", "gauge", "Readings that the cloud refused", dead);
-    let written = single(store.bytes_written.to_string());
+    let written = single(store.written.this_run.to_string());
     family(
         &mut text,
         "bytes_written_total",
@@ -26,6 +26,12 @@ pub(super) fn render(panel: &Panel) -> String {
         "Bytes that the gateway, mostly its store, wrote to the disk",
         written,
     );
+    let today = single(store.written.today.to_string());
+    family(&mut text, "bytes_written_today", "gauge", "The same since midnight UTC, of all runs", today);
+    if let Some(days) = store.card_life_days() {
+        let life = single(days.to_string());
+        family(&mut text, "card_life_days", "gauge", "How long a new card bears days like these", life);
+    }
     let trusted = single(u8::from(panel.figures.now().is_some()).to_string());
     family(&mut text, "clock_trusted", "gauge", "Whether readings can be dated", trusted);
     text

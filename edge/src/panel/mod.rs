@@ -37,6 +37,7 @@ use windows::{Asked, Windows};
 
 pub use error::PanelError;
 pub use figures::{Figures, Latest, LinkState, StoreState};
+pub use words::life;
 
 /// Readings of one answer, unless asked for fewer or more.
 const HISTORY_DEFAULT: usize = 50;

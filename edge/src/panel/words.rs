@@ -137,6 +137,16 @@ pub(super) fn bytes(count: u64) -> String {
     format!("{} {}", number(count as f64 / 1_024f64.powi(power as i32), decimals), UNITS_OF_BYTES[power])
 }
 
+/// A card's life as a person says it.
+pub fn life(days: u64) -> String {
+    match days {
+        0..60 => counted(days, "day"),
+        60..730 => format!("{} months", days / 30),
+        730..36_525 => format!("{} years", days / 365),
+        _ => "more than 100 years".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +174,21 @@ mod tests {
     fn bytes_are_told_in_the_unit_that_fits() {
         for (count, told) in [(0, "0 B"), (1_023, "1,023 B"), (1_024, "1.0 KiB"), (12_900_000, "12.3 MiB")] {
             assert_eq!(bytes(count), told);
+        }
+    }
+
+    #[test]
+    fn a_life_is_told_in_days_months_or_years() {
+        for (days, told) in [
+            (0, "0 days"),
+            (1, "1 day"),
+            (60, "2 months"),
+            (729, "24 months"),
+            (730, "2 years"),
+            (36_524, "100 years"),
+            (36_525, "more than 100 years"),
+        ] {
+            assert_eq!(life(days), told);
         }
     }
 

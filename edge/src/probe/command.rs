@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::chain::{Chain, walk};
 use super::device::Device;
 use super::guess::{Guess, guess};
+use super::holders::holders;
 use super::memory::Memory;
 use super::record::compare::{MeterValue, MeterValues, Tolerance};
 use super::record::{Order, Record, Recorded};
@@ -332,6 +333,8 @@ fn has_begun(found: &Found) -> bool {
 fn unreachable(target: &Target, words: &str) -> ProbeError {
     let place = target.bus().link.target();
     let held = words.contains("exclusive lock") || words.contains("busy");
+    let holders = if held { holders(place) } else { Vec::new() };
+    let by = if holders.is_empty() { String::new() } else { format!(" ({})", holders.join(", ")) };
     let remedy = match (&target.bus().link, held) {
         (Link::Rtu(_), true) => {
             "another program holds it, perhaps the gateway, which shares its port with nobody: stop it, probe, and \
@@ -340,5 +343,5 @@ fn unreachable(target: &Target, words: &str) -> ProbeError {
         (Link::Rtu(_), false) => "check the adapter and its name below /dev/serial/by-id, and the right to open it",
         _ => "check address, cable and power",
     };
-    ProbeError::Unavailable(format!("{place}: {words}; {remedy}"))
+    ProbeError::Unavailable(format!("{place}: {words}{by}; {remedy}"))
 }

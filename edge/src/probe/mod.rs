@@ -9,6 +9,7 @@ pub mod command;
 mod device;
 mod evidence;
 mod guess;
+mod holders;
 mod identification;
 mod look;
 mod memory;

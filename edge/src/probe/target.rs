@@ -11,9 +11,9 @@ use riverwatts_shared::time::parse_duration;
 
 use super::ProbeError;
 use super::section::quoted;
-use crate::config::{self, Bus, Config, Device, Overrides};
+use crate::config::{self, Bus, Config, Device, Link, Overrides};
 
-/// Pause before each request on a line, where nobody knows yet what its devices need.
+/// Pause before each request on a line, also behind a device server, where nobody knows yet what its devices need.
 const QUIET_LINE: Duration = Duration::from_millis(20);
 /// The same on a socket.
 const QUIET_SOCKET: Duration = Duration::from_millis(5);
@@ -111,7 +111,7 @@ impl Target {
         };
         let devices: Vec<Device> = config.devices.iter().filter(meant).cloned().collect();
         let one = devices.first().filter(|_| place.device.is_some());
-        let least = if config.buses[bus].link.serial().is_some() { QUIET_LINE } else { QUIET_SOCKET };
+        let least = if matches!(config.buses[bus].link, Link::Tcp { .. }) { QUIET_SOCKET } else { QUIET_LINE };
         let configured = one.map_or(config.buses[bus].quiet, |device| config.quiet(device));
         let timeout = one.map_or(config.buses[bus].timeout.unwrap_or(Bus::TIMEOUT), |device| config.timeout(device));
         Ok(Target {

@@ -61,7 +61,8 @@ impl Figures for Known {
             backlog_readings: figures.backlog,
             oldest_unsent: age_ms.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs())),
             dead_letters: figures.dead_letters,
-            bytes_written: figures.bytes_written,
+            written: figures.written,
+            card_endurance: self.config.store.card_endurance_bytes,
             error: figures.error,
         }
     }

@@ -69,7 +69,7 @@ impl History {
             }
         }
         let mut journal =
-            connection.prepare("select number, readings from flushes where boot is null order by number")?;
+            connection.prepare("select number, readings from journal where boot is null order by number")?;
         let mut rows = journal.query([])?;
         let mut joined: BTreeMap<i64, Segment> = BTreeMap::new();
         while let Some(row) = rows.next()? {
@@ -127,7 +127,7 @@ fn settled_flushes(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Se
 }
 
 fn undated(connection: &Connection) -> rusqlite::Result<u64> {
-    let sum = "select coalesce((select sum(rows) from flushes where boot is not null), 0)
+    let sum = "select coalesce((select sum(rows) from journal where boot is not null), 0)
         + coalesce((select sum(rows) from segments where boot is not null), 0)";
     connection.query_row(sum, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
 }

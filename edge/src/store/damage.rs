@@ -66,9 +66,9 @@ fn read(path: &Path, boot: Uuid) -> rusqlite::Result<Vec<Lost>> {
         }
     }
     if let Ok(mut flushes) = connection.prepare(
-        "select id, from_ms from flushes left join boots on boots.number = boot \
-         where not exists (select 1 from settled where flushes.number between first and last) \
-         order by flushes.number limit 1",
+        "select id, from_ms from journal left join boots on boots.number = boot \
+         where not exists (select 1 from settled where journal.number between first and last) \
+         order by journal.number limit 1",
     ) {
         let mut rows = flushes.query([])?;
         if let Ok(Some(row)) = rows.next() {

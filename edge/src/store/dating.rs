@@ -97,14 +97,13 @@ impl StoreFile {
             let parts = self.read_flush(number, |_| true)?;
             let parts: Vec<(i64, Segment)> =
                 parts.iter().map(|(device, segment)| (*device, dating.apply(segment))).collect();
-            dated.push((number, packed::pack_flush(parts.iter().map(|(device, segment)| (*device, segment)))));
+            let parts: Vec<(i64, &Segment)> = parts.iter().map(|(device, segment)| (*device, segment)).collect();
+            dated.push((number, packed::pack_flush(&parts)));
         }
         let tx = self.connection.transaction()?;
         for (number, readings) in &dated {
-            tx.prepare_cached(
-                "update flushes set boot = null, from_ms = from_ms + ?2, readings = ?3 where number = ?1",
-            )?
-            .execute(params![number, dating.offset_ms, readings])?;
+            tx.prepare_cached("update flushes set boot = null, from_ms = from_ms + ?2, readings = ?3 where slot = ?1")?
+                .execute(params![self.journal[number].slot, dating.offset_ms, readings])?;
         }
         tx.commit()?;
         for (number, readings) in dated {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::gaps::OpenGap;
 use super::journal::Entry;
 use super::settle::Receipt;
+use super::wear::Wear;
 use super::{Settings, StoreError};
 
 /// Sequence numbers are reserved by so many, so that a number costs no commit.
@@ -34,6 +35,8 @@ pub(super) struct StoreFile {
     pub(super) places: Vec<i64>,
     /// What is not sealed yet, by number of the flush.
     pub(super) journal: BTreeMap<i64, Entry>,
+    /// Rows of the journal that wait to be used again.
+    pub(super) free_slots: BTreeSet<i64>,
     pub(super) next_flush: i64,
     /// Boots that have undated rows.
     pub(super) undated: BTreeSet<i64>,
@@ -61,6 +64,7 @@ pub(super) struct StoreFile {
     pub(super) backlog: u64,
     pub(super) dead_letters: u64,
     pub(super) commits: u64,
+    pub(super) wear: Wear,
 }
 
 /// A device as the store knows it.
@@ -108,6 +112,7 @@ impl StoreFile {
     /// Ends cleanly: the next start finds nothing missing.
     pub(super) fn close(mut self) -> Result<(), StoreError> {
         self.commit(None)?;
+        self.book_written()?;
         self.connection.execute("update store set running = 0", [])?;
         // Leaves one file behind; when it cannot, the log is read at the next start.
         self.connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;

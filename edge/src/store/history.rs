@@ -51,7 +51,7 @@ impl History {
     pub fn walk(&self, key: &str, span: Range<i64>, mut see: impl FnMut(&Segment) -> bool) -> rusqlite::Result<()> {
         let connection = self.connect()?;
         let mut flushes = connection
-            .prepare("select readings from flushes where boot is null and from_ms < ?1 order by number desc")?;
+            .prepare("select readings from journal where boot is null and from_ms < ?1 order by number desc")?;
         let device =
             connection.query_row("select number from devices where key = ?1", [key], |row| row.get::<_, i64>(0));
         let Some(number) = device.optional()? else { return Ok(()) };

@@ -17,6 +17,8 @@ const JUMPS_MAX: i64 = 1_000;
 /// What is remembered of a flush.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
+    /// Where its row is.
+    pub(super) slot: i64,
     /// The boot whose time it tells; `None` once dated.
     pub(super) boot: Option<i64>,
     pub(super) from_ms: i64,
@@ -55,13 +57,15 @@ impl StoreFile {
         if flush.is_none() && self.receipts.is_empty() {
             return Ok(());
         }
+        let unused = || self.journal.values().map(|entry| entry.slot).max().unwrap_or(0) + 1;
+        let slot = self.free_slots.first().copied().unwrap_or_else(unused);
         let tx = self.connection.transaction()?;
         settle::write(&tx, &self.journal, &self.receipts, |key| {
             self.devices.iter().find(|(_, device)| device.key == key).map(|(&number, _)| number)
         })?;
         let mut written = None;
         if let Some(flush) = flush {
-            written = Some(Written::write(&tx, self.next_flush, self.boot, &self.places, flush)?);
+            written = Some(Written::write(&tx, (self.next_flush, slot), self.boot, &self.places, flush)?);
         }
         let mut opened = Vec::new();
         for &(place, rows) in flush.iter().flat_map(|flush| &flush.lost) {
@@ -90,6 +94,7 @@ impl StoreFile {
             if let Some(boot) = entry.boot {
                 self.undated.insert(boot);
             }
+            self.free_slots.remove(&entry.slot);
             self.backlog += entry.rows;
             self.journal.insert(self.next_flush, entry);
             self.next_flush += 1;
@@ -112,7 +117,13 @@ pub(super) struct Written {
 }
 
 impl Written {
-    fn write(tx: &Transaction<'_>, number: i64, boot: i64, places: &[i64], flush: &Flush) -> rusqlite::Result<Self> {
+    fn write(
+        tx: &Transaction<'_>,
+        (number, slot): (i64, i64),
+        boot: i64,
+        places: &[i64],
+        flush: &Flush,
+    ) -> rusqlite::Result<Self> {
         if let Some(news) = &flush.news {
             write_news(tx, boot, news)?;
         }
@@ -123,11 +134,23 @@ impl Written {
         let Some(from_ms) = stamps.iter().map(|(_, first, _)| first.ms).min() else {
             return Ok(Written { entry: None, stamps });
         };
-        let bytes = packed::pack_flush(parts().collect::<Vec<_>>().into_iter());
+        let bytes = packed::pack_flush(&parts().collect::<Vec<_>>());
         let rows = flush.rows();
-        tx.prepare_cached("insert into flushes (number, boot, from_ms, rows, readings) values (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![number, undated, from_ms, rows.cast_signed(), bytes])?;
-        let entry = Entry { boot: undated, from_ms, rows, bytes: bytes.len(), open: Open::All, in_flight: false };
+        let row = params![slot, number, undated, from_ms, rows.cast_signed(), bytes];
+        // Naming the old number makes SQLite look at the row, and write in place one of the same size.
+        let used_again = tx
+            .prepare_cached(
+                "update flushes set number = ?2, boot = ?3, from_ms = ?4, rows = ?5, readings = ?6 \
+                 where slot = ?1 and number < ?2",
+            )?
+            .execute(row)?;
+        if used_again == 0 {
+            tx.prepare_cached(
+                "insert into flushes (slot, number, boot, from_ms, rows, readings) values (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(row)?;
+        }
+        let entry = Entry { slot, boot: undated, from_ms, rows, bytes: bytes.len(), open: Open::All, in_flight: false };
         Ok(Written { entry: Some(entry), stamps })
     }
 }

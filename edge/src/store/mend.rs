@@ -6,7 +6,7 @@ use riverwatts_shared::words::GapReason;
 use rusqlite::OptionalExtension;
 
 use super::file::{Stamp, StoreFile};
-use super::{StoreError, gaps, packed};
+use super::{StoreError, gaps, packed, settle};
 
 /// Most broken rows given up for one request.
 const ROWS_MAX: usize = 1_024;
@@ -18,8 +18,11 @@ impl StoreFile {
         number: i64,
         wanted: impl Fn(i64) -> bool,
     ) -> Result<Vec<(i64, Segment)>, StoreError> {
-        let mut found = self.connection.prepare_cached("select readings from flushes where number = ?1")?;
-        let readings = found.query_row([number], |row| Ok(packed::unpack_flush(row.get_ref(0)?.as_blob()?, wanted)))?;
+        let mut found =
+            self.connection.prepare_cached("select readings from flushes where slot = ?1 and number = ?2")?;
+        let slot = self.journal[&number].slot;
+        let readings =
+            found.query_row([slot, number], |row| Ok(packed::unpack_flush(row.get_ref(0)?.as_blob()?, wanted)))?;
         readings.map_err(|_| StoreError::BrokenFlush(number))
     }
 
@@ -50,7 +53,8 @@ impl StoreFile {
         tracing::error!(flush = number, "a flush is broken and given up");
         let entry = self.journal.remove(&number);
         let tx = self.connection.transaction()?;
-        tx.execute("delete from flushes where number = ?1", [number])?;
+        settle::add_range(&tx, "sealed", number)?;
+        self.free_slots.extend(entry.as_ref().map(|entry| entry.slot));
         if let Some(entry) = entry.filter(|entry| !entry.open.is_settled()) {
             let after = self.journal.range(number..).map(|(_, after)| after).find(|after| after.boot == entry.boot);
             let to_ms = after.map_or(entry.from_ms + 1, |after| after.from_ms.max(entry.from_ms + 1));

@@ -24,6 +24,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod wear;
 mod writes;
 
 use std::collections::BTreeSet;
@@ -43,6 +44,7 @@ pub use history::History;
 pub use open::OpenError;
 pub use take::{Cargo, Lane, Limits, Outgoing};
 pub use thread::{Figures, Oldest, Store, start};
+pub use wear::Written;
 pub use writes::WriteRow;
 
 /// What a store is opened with.

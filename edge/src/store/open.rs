@@ -14,6 +14,7 @@ use super::damage::{self, Lost};
 use super::file::{Device, Stamp, StoreFile};
 use super::gaps::OpenGap;
 use super::journal::{Entry, Open};
+use super::wear::Wear;
 use super::{Left, Settings, StoreError, schema, writes};
 use crate::clock::Anchor;
 
@@ -110,10 +111,12 @@ struct Loaded {
     devices: BTreeMap<i64, Device>,
     places: Vec<i64>,
     journal: BTreeMap<i64, Entry>,
+    free_slots: BTreeSet<i64>,
     next_flush: i64,
     undated: BTreeSet<i64>,
     open_gaps: Vec<OpenGap>,
     dead_letters: u64,
+    wear: Wear,
     now: Duration,
 }
 
@@ -121,6 +124,7 @@ fn load(settings: &Settings, path: &Path, now: Duration) -> Result<Loaded, Store
     let mut connection = schema::connect(path)?;
     match schema::version(&connection)? {
         0 => schema::create(&connection, Uuid::new_v4())?,
+        1 => schema::migrate(&connection)?,
         schema::VERSION => {}
         newer => return Err(StoreError::Newer(newer)),
     }
@@ -136,9 +140,13 @@ fn load(settings: &Settings, path: &Path, now: Duration) -> Result<Loaded, Store
             Ok((bytes(Some(row.get(0)?)), bytes(row.get(1)?), row.get::<_, i64>(2)?, row.get(3)?))
         })?;
     let journal = journal(&connection)?;
+    let free_slots = connection
+        .prepare("select slot from flushes where number not in (select number from journal)")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
     // The newest flushes are never sealed, so this only matters when the journal lost them.
     let sealed: i64 = connection.query_row(
-        "select max((select coalesce(max(last), 0) from settled), (select coalesce(max(last_flush), 0) from \
+        "select max((select coalesce(max(last), 0) from sealed), (select coalesce(max(last), 0) from settled), (select coalesce(max(last_flush), 0) from \
          (select last_flush from segments order by number desc limit ?1)))",
         [LAST_SEALED],
         |row| row.get(0),
@@ -155,10 +163,12 @@ fn load(settings: &Settings, path: &Path, now: Duration) -> Result<Loaded, Store
         devices,
         places,
         journal,
+        free_slots,
         next_flush,
         undated,
         open_gaps,
         dead_letters: dead_letters.unsigned_abs(),
+        wear: Wear::load(&connection)?,
         connection,
         now,
     })
@@ -177,6 +187,7 @@ impl Loaded {
             devices: self.devices,
             places: self.places,
             journal: self.journal,
+            free_slots: self.free_slots,
             next_flush: self.next_flush,
             undated: self.undated,
             open_gaps: self.open_gaps,
@@ -193,6 +204,7 @@ impl Loaded {
             backlog: 0,
             dead_letters: self.dead_letters,
             commits: 0,
+            wear: self.wear,
         };
         file.mending(StoreFile::find_last)?;
         file.begin(self.was_running, lost)?;
@@ -283,9 +295,10 @@ fn devices(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Device>> {
 }
 
 fn journal(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Entry>> {
-    let mut found = connection.prepare("select number, boot, from_ms, rows, length(readings) from flushes")?;
+    let mut found = connection.prepare("select number, boot, from_ms, rows, length(readings), slot from journal")?;
     let entries = found.query_map([], |row| {
         let entry = Entry {
+            slot: row.get(5)?,
             boot: row.get(1)?,
             from_ms: row.get(2)?,
             rows: row.get::<_, i64>(3)?.unsigned_abs(),
@@ -315,7 +328,7 @@ fn journal(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Entry>> {
 
 fn undated(connection: &Connection) -> rusqlite::Result<BTreeSet<i64>> {
     let mut found = connection.prepare(
-        "select boot from flushes where boot is not null union select boot from segments where boot is not null \
+        "select boot from journal where boot is not null union select boot from segments where boot is not null \
          union select from_boot from gaps where from_boot is not null union select to_boot from gaps where to_boot is not null \
          union select last_boot from devices where last_boot is not null",
     )?;

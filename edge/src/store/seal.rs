@@ -9,7 +9,7 @@ use riverwatts_shared::segment::Segment;
 use rusqlite::{Transaction, params};
 
 use super::file::StoreFile;
-use super::{SEAL_EVERY, StoreError, packed};
+use super::{SEAL_EVERY, StoreError, packed, settle};
 
 /// The newest flushes stay in the journal, for the live lane.
 const NEWEST_STAY: i64 = 2;
@@ -56,7 +56,7 @@ impl StoreFile {
             run.write(&tx)?;
         }
         for number in &sealed {
-            tx.prepare_cached("delete from flushes where number = ?1")?.execute([number])?;
+            settle::add_range(&tx, "sealed", *number)?;
             tx.prepare_cached("delete from held where flush = ?1")?.execute([number])?;
         }
         let oldest_left = self.journal.keys().find(|number| !sealed.contains(number)).copied();
@@ -72,7 +72,7 @@ impl StoreFile {
         }
         tx.commit()?;
         for number in &sealed {
-            self.journal.remove(number);
+            self.free_slots.extend(self.journal.remove(number).map(|entry| entry.slot));
         }
         Ok(())
     }

@@ -12,10 +12,15 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::file::{Stamp, StoreFile};
 use super::journal::{Entry, Open};
 use super::take::Cargo;
-use super::{DeadLetter, Settlement, StoreError, gaps, packed};
+use super::{DeadLetter, Flush, Settlement, StoreError, gaps, packed};
 
 /// How long a receipt may wait for a flush to go with.
 pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(60);
+/// How long it lets flushes pass that it could go with: with each flush of a second a receipt would
+/// change a page more.
+const WRITE_AFTER: Duration = Duration::from_secs(20);
+/// Most receipts that wait.
+const RECEIPTS_MAX: usize = 64;
 /// Most dead letters; beyond, the oldest are given up, with a gap row.
 pub(super) const DEAD_LETTERS_MAX: u64 = 10_000;
 
@@ -38,7 +43,7 @@ pub(super) fn write(
     for Receipt { cargo, kept, settlement } in receipts {
         for flush in &cargo.flushes {
             if let Some(Entry { open: Open::Only(devices), .. }) = journal.get(flush) {
-                settle_flush(tx, *flush)?;
+                add_range(tx, "settled", *flush)?;
                 hold(tx, *flush, devices)?;
             }
         }
@@ -77,16 +82,17 @@ fn hold(tx: &Transaction<'_>, flush: i64, devices: &BTreeSet<i64>) -> rusqlite::
     Ok(())
 }
 
-/// Adds a flush to the ranges, which stay disjoint and apart.
-fn settle_flush(tx: &Transaction<'_>, flush: i64) -> rusqlite::Result<()> {
-    let mut around = tx.prepare_cached("select first, last from settled where first <= ?1 + 1 and last >= ?1 - 1")?;
+/// Adds a flush to the ranges of this table, which stay disjoint and apart.
+pub(super) fn add_range(tx: &Transaction<'_>, table: &str, flush: i64) -> rusqlite::Result<()> {
+    let around = format!("select first, last from {table} where first <= ?1 + 1 and last >= ?1 - 1");
+    let mut around = tx.prepare_cached(&around)?;
     let ranges = around.query_map([flush], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let ranges: Vec<(i64, i64)> = ranges.collect::<rusqlite::Result<_>>()?;
     let first = ranges.iter().map(|range| range.0).fold(flush, i64::min);
     let last = ranges.iter().map(|range| range.1).fold(flush, i64::max);
     if ranges != [(first, last)] {
-        tx.prepare_cached("delete from settled where first between ?1 and ?2")?.execute([first, last])?;
-        tx.prepare_cached("insert into settled (first, last) values (?1, ?2)")?.execute([first, last])?;
+        tx.prepare_cached(&format!("delete from {table} where first between ?1 and ?2"))?.execute([first, last])?;
+        tx.prepare_cached(&format!("insert into {table} (first, last) values (?1, ?2)"))?.execute([first, last])?;
     }
     Ok(())
 }
@@ -134,6 +140,22 @@ impl StoreFile {
         self.first_receipt_at.get_or_insert(now);
         self.receipts.push(Receipt { cargo, kept, settlement });
         Ok(restored)
+    }
+
+    /// Commits the flush, with the receipts once they have waited for some, or when one tells more than
+    /// what is settled.
+    pub(super) fn commit_flush(&mut self, flush: &Flush, now: Duration) -> Result<(), StoreError> {
+        let since = self.first_receipt_at.filter(|&since| now.saturating_sub(since) < WRITE_AFTER);
+        let tells_more =
+            |settlement: &Settlement| !settlement.dead_letters.is_empty() || !settlement.announced.is_empty();
+        let more = self.receipts.iter().any(|receipt| tells_more(&receipt.settlement));
+        if since.is_none() || more || self.receipts.len() >= RECEIPTS_MAX {
+            return self.commit(Some(flush));
+        }
+        let receipts = std::mem::take(&mut self.receipts);
+        let done = self.commit(Some(flush));
+        (self.receipts, self.first_receipt_at) = (receipts, since);
+        done
     }
 
     /// Whether receipts have waited long enough for a commit of their own.

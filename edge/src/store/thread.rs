@@ -1,7 +1,5 @@
 //! The store's own thread: commands come through a bounded channel, answers go back one by one.
 
-use std::fs;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -14,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::file::{Stamp, StoreFile};
 use super::open::{self, OpenError};
-use super::{Cargo, Flush, History, Lane, Left, Limits, Outgoing, Settings, Settlement, StoreError, WriteRow};
+use super::{
+    Cargo, Flush, History, Lane, Left, Limits, Outgoing, Settings, Settlement, StoreError, WriteRow, Written, wear,
+};
 
 /// Commands that may wait.
 const WAITING_MAX: usize = 16;
@@ -43,8 +43,8 @@ pub struct Figures {
     pub oldest: Option<Oldest>,
     /// Readings that the cloud refused.
     pub dead_letters: u64,
-    /// Bytes that this program gave to the disk.
-    pub bytes_written: u64,
+    /// Bytes that were given to the disk.
+    pub written: Written,
     /// What keeps it from committing, while it does.
     pub error: Option<String>,
 }
@@ -241,7 +241,7 @@ impl Keeper {
     }
 
     fn flush(&mut self, flush: &Flush) -> Result<(), StoreError> {
-        let done = self.guarded(|file, _| file.commit(Some(flush)));
+        let done = self.guarded(|file, now| file.commit_flush(flush, now));
         match &done {
             Ok(()) => {
                 if self.error.take().is_some() {
@@ -278,6 +278,7 @@ impl Keeper {
             }
             if file.seal_due(now) {
                 file.seal(now)?;
+                file.book_written()?;
                 file.limit_dead_letters()?;
                 file.retaining = true;
             }
@@ -309,22 +310,15 @@ impl Keeper {
             Some(boot) if boot == self.file.boot => Oldest::Monotonic(ms),
             Some(_) => Oldest::Unknown,
         });
+        let ran = self.clock.monotonic().saturating_sub(Duration::from_millis(self.file.opened_ms.unsigned_abs()));
         let figures = Figures {
             commits: self.file.commits,
             backlog: self.file.backlog,
             oldest,
             dead_letters: self.file.dead_letters,
-            bytes_written: bytes_written().unwrap_or_default(),
+            written: self.file.wear.written(self.file.day(), wear::this_run(), ran),
             error: self.error.clone(),
         };
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
     }
-}
-
-/// What the kernel counted as given to the disk by this process: the store's file and log, and
-/// little else.
-fn bytes_written() -> io::Result<u64> {
-    let counters = fs::read_to_string("/proc/self/io")?;
-    let written = counters.lines().find_map(|line| line.strip_prefix("write_bytes: "));
-    written.and_then(|number| number.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }

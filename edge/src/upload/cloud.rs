@@ -65,7 +65,7 @@ impl Cloud {
             .post(&self.address)
             .bearer_auth(&self.credential.credential)
             .header(header::CONTENT_TYPE, MEDIA_TYPE)
-            .header(header::ACCEPT, "application/json")
+            .header(header::ACCEPT, receipt::MEDIA_TYPE)
             .body(bytes)
             .timeout(timeout);
         let sent = self.time.monotonic();
@@ -83,16 +83,15 @@ impl Cloud {
         if let Some(date) = header(header::DATE).and_then(date).filter(|_| status == StatusCode::OK) {
             self.time.observe_date(date, sent);
         }
+        let is_short = header(header::CONTENT_TYPE) == Some(receipt::MEDIA_TYPE);
         let most = if status == StatusCode::OK { receipt::BYTES_MAX } else { WORDS_BYTES_MAX };
         let body = match body(response, most).await {
             Ok(body) => body,
             Err(words) => return Answer::Unclear(words),
         };
         match status {
-            StatusCode::OK => match serde_json::from_slice(&body) {
-                Ok(receipt) => Answer::Receipt(Box::new(receipt)),
-                Err(error) => Answer::Unclear(format!("its receipt cannot be read: {error}")),
-            },
+            StatusCode::OK if is_short => receipt_of(Receipt::from_short(&body)),
+            StatusCode::OK => receipt_of(serde_json::from_slice(&body)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Answer::Stranger(words(status, &body)),
             StatusCode::CONFLICT if is_forked(&body) => Answer::Forked,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
@@ -105,6 +104,13 @@ impl Cloud {
             status if status.is_server_error() => Answer::Unclear(words(status, &body)),
             status => Answer::Later(None, words(status, &body)),
         }
+    }
+}
+
+fn receipt_of(read: Result<Receipt, impl std::fmt::Display>) -> Answer {
+    match read {
+        Ok(receipt) => Answer::Receipt(Box::new(receipt)),
+        Err(error) => Answer::Unclear(format!("its receipt cannot be read: {error}")),
     }
 }
 

@@ -101,7 +101,7 @@ fn middle(efforts: &[Effort], of: impl Fn(&Effort) -> f64) -> f64 {
 }
 
 /// The same values later.
-fn shifted(readings: &[Vec<Reading>], by_ms: i64) -> Vec<Vec<Reading>> {
+pub fn shifted(readings: &[Vec<Reading>], by_ms: i64) -> Vec<Vec<Reading>> {
     let later = |reading: &Reading| Reading { time: reading.time.plus_ms(by_ms), values: reading.values.clone() };
     readings.iter().map(|device| device.iter().map(later).collect()).collect()
 }

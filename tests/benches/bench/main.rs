@@ -12,13 +12,14 @@ mod live;
 mod process;
 mod report;
 mod socket;
+mod store;
 mod web;
 mod wire;
 
 use report::Report;
 
 /// The suites, in the order in which they run.
-const SUITES: [&str; 4] = ["spine", "bus", "live", "web"];
+const SUITES: [&str; 5] = ["spine", "bus", "live", "web", "store"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -27,6 +28,7 @@ async fn main() -> anyhow::Result<()> {
     match Vec::from_iter(named.iter().map(String::as_str))[..] {
         [live::BARE, port] => return live::serve_bare(port.parse()?).await,
         [bus::server::SERVE, devices] => return bus::server::serve(devices.parse()?).await,
+        [store::STORE, feed, folder, days] => return store::store(feed.as_ref(), folder.as_ref(), days.parse()?).await,
         _ => {}
     }
     if let Some(unknown) = named.iter().find(|name| !SUITES.contains(&name.as_str())) {
@@ -39,6 +41,7 @@ async fn main() -> anyhow::Result<()> {
             "bus" => bus::measure(&mut report).await,
             "live" => live::measure(&mut report).await,
             "web" => web::measure(&mut report).await,
+            "store" => store::measure(&mut report).await,
             _ => unreachable!("every suite stands above"),
         }
         report.print();

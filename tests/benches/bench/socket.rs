@@ -1,16 +1,17 @@
-//! Bytes a reading on the socket: an hour of batches on one connection of the gateway's own HTTPS
-//! client, with its handshake, requests and receipts, in both directions.
+//! Bytes a reading on the socket: batches on one connection of the gateway's own HTTPS client, with
+//! its handshake, requests and receipts, in both directions; outside TLS and inside.
 
 use jiff::Timestamp;
 use riverwatts_edge::upload::tls;
 use riverwatts_shared::batch::MEDIA_TYPE;
+use riverwatts_shared::receipt::{self, Receipt};
 use riverwatts_shared::time::UtcMs;
 use riverwatts_tests::cloud::Cloud;
 use riverwatts_tests::link::Link;
 use riverwatts_tests::tls::new_authority;
-use serde_json::Value;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 use crate::devices;
 use crate::ingest::Sender;
@@ -19,42 +20,69 @@ use crate::report::{Better, Report};
 /// An hour, uploaded once a minute.
 const SESSION_S: usize = 3_600;
 const INTERVAL_S: usize = 60;
-/// The readings are of the past hours.
-const AGO_MS: i64 = 7_200_000;
+/// The readings are of hours that are over.
+const AGO_MS: i64 = 86_400_000;
+
+/// What went over a socket, a reading.
+#[derive(Debug)]
+pub struct Carried {
+    /// Everything.
+    pub tls: f64,
+    /// Inside TLS: requests and answers of HTTP.
+    pub http: f64,
+    /// The bodies of the requests alone.
+    pub bodies: f64,
+}
 
 /// Everything that went over the socket.
 pub async fn measure(report: &mut Report) {
+    let carried = carry(SESSION_S, INTERVAL_S).await;
+    let figure = report.add("wire.socket_bytes_per_reading_60s", carried.tls, "B/reading", Better::Lower);
+    figure.beside.insert("bodies", carried.bodies);
+}
+
+/// Sends `session_s` of ten devices, a batch each `interval_s`.
+pub async fn carry(session_s: usize, interval_s: usize) -> Carried {
     let start = UtcMs::from(Timestamp::now()).plus_ms(-AGO_MS);
-    let readings = devices::readings(start, SESSION_S as u64);
+    let readings = devices::readings(start, session_s as u64);
     let cloud = Cloud::start().await;
     let mut gateway = Sender::enroll(&cloud, 1).await;
     let authority = new_authority();
     let ca = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(ca.path(), authority.pem).unwrap();
-    let link = Link::with_tls(cloud.port(), authority.acceptor).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}/api/v1/sync/batches", listener.local_addr().unwrap());
-    let address = link.url().trim_start_matches("https://").to_owned();
-    // One connection is all that there may be.
-    let counting = tokio::spawn(async move {
-        let (mut from, _) = listener.accept().await.unwrap();
-        let mut to = TcpStream::connect(address).await.unwrap();
-        let (there, back) = copy_bidirectional(&mut from, &mut to).await.unwrap();
-        there + back
-    });
+    let (inside, http_bytes) = counted(format!("127.0.0.1:{}", cloud.port())).await;
+    let link = Link::with_tls(inside, authority.acceptor).await;
+    let (outside, tls_bytes) = counted(link.url().trim_start_matches("https://").to_owned()).await;
+    let url = format!("https://127.0.0.1:{outside}/api/v1/sync/batches");
 
     let http = tls::client(&url, Some(ca.path()), || UtcMs::from(Timestamp::now())).unwrap();
     let mut bodies_bytes = 0;
-    for body in gateway.bodies(&readings, INTERVAL_S) {
+    for body in gateway.bodies(&readings, interval_s) {
         bodies_bytes += body.len();
         let request = http.post(&url).bearer_auth(gateway.api.token().unwrap());
-        let request = request.header("Content-Type", MEDIA_TYPE).header("Accept", "application/json");
-        let receipt: Value = request.body(body).send().await.unwrap().json().await.unwrap();
-        assert_eq!(receipt["accepted"], INTERVAL_S * readings.len(), "{receipt}");
+        let request = request.header("Content-Type", MEDIA_TYPE).header("Accept", receipt::MEDIA_TYPE);
+        let receipt = request.body(body).send().await.unwrap().bytes().await.unwrap();
+        let receipt = Receipt::from_short(&receipt).unwrap();
+        assert_eq!(receipt.accepted, (interval_s * readings.len()) as u64, "{receipt:?}");
     }
     drop(http);
-    let count = (SESSION_S * readings.len()) as f64;
-    let value = counting.await.unwrap() as f64 / count;
-    let figure = report.add("wire.socket_bytes_per_reading_60s", value, "B/reading", Better::Lower);
-    figure.beside.insert("bodies", bodies_bytes as f64 / count);
+    let a_reading = |bytes: u64| bytes as f64 / (session_s * readings.len()) as f64;
+    Carried {
+        tls: a_reading(tls_bytes.await.unwrap()),
+        http: a_reading(http_bytes.await.unwrap()),
+        bodies: a_reading(bodies_bytes as u64),
+    }
+}
+
+/// Carries one connection, which is all that there may be; its port, and at its end its bytes.
+async fn counted(to: String) -> (u16, JoinHandle<u64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let counting = tokio::spawn(async move {
+        let (mut from, _) = listener.accept().await.unwrap();
+        let mut to = TcpStream::connect(to).await.unwrap();
+        let (there, back) = copy_bidirectional(&mut from, &mut to).await.unwrap();
+        there + back
+    });
+    (port, counting)
 }

@@ -168,7 +168,7 @@ async fn the_site_tells_which_part_of_the_work_is_in_trouble() {
     let expect = json!(["devices", "warning", "store", "ok", "clock", "ok", "cloud", "ok"]);
     assert_eq!(json!(pairs.iter().flat_map(|(name, condition)| [name, condition]).collect::<Vec<_>>()), expect);
     assert_eq!(told[0]["state"], "meter-2 does not answer");
-    assert_eq!(told[1]["state"], "4.0 KiB written since the start");
+    assert_eq!(told[1]["state"], "8.0 KiB written today; a card lasts 27 years at this rate");
     assert_eq!(told[3]["state"], "not tried yet; 42 readings wait here, the oldest for 7 s");
     client.clock.advance(Duration::from_secs(120));
     let told = parts().await;
@@ -243,6 +243,8 @@ async fn metrics_have_the_promised_names() {
         "riverwatts_edge_backlog_readings 42",
         "riverwatts_edge_oldest_unsent_seconds 7.000",
         "riverwatts_edge_bytes_written_total 4096",
+        "riverwatts_edge_bytes_written_today 8192",
+        "riverwatts_edge_card_life_days 10000",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }

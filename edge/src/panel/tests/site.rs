@@ -11,7 +11,7 @@ use riverwatts_shared::words::Quality;
 
 use super::super::*;
 use crate::config::{Overrides, parse};
-use crate::store::WriteRow;
+use crate::store::{WriteRow, Written};
 
 pub(super) const CONFIG: &str = r#"
 [site]
@@ -76,7 +76,8 @@ impl Figures for Fake {
         StoreState {
             backlog_readings: 42,
             oldest_unsent: Some(Duration::from_secs(7)),
-            bytes_written: 4_096,
+            written: Written { this_run: 4_096, today: 8_192, a_day: Some(1_000_000_000) },
+            card_endurance: 10_000_000_000_000,
             ..StoreState::default()
         }
     }

@@ -287,8 +287,10 @@ mod tests {
 
     #[test]
     fn an_inductive_load_of_one_half_is_no_mistake() {
-        let checks = checks(&meter([0.5, 0.52, 0.48]));
-        assert_eq!(of(&checks, "current transformers").verdict, CheckVerdict::Ok);
+        for factors in [[0.5, 0.52, 0.48], [0.5, 0.52, 1.0]] {
+            let checks = checks(&meter(factors));
+            assert_eq!(of(&checks, "current transformers").verdict, CheckVerdict::Ok, "{factors:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod crash;
 mod harm;
+mod journal;
 mod thread;
 mod time;
 mod writes;

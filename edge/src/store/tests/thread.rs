@@ -47,7 +47,7 @@ async fn it_seals_in_its_time_and_writes_receipts_that_no_flush_takes_along() {
     clock.advance(SEAL_EVERY);
     store.flush(Arc::new(flush(&[(0, &[T + 5])]))).await.unwrap();
     until(folder.path(), "segments", 1).await;
-    until(folder.path(), "flushes", 2).await;
+    until(folder.path(), "journal", 2).await;
     assert_eq!(store.figures().commits, 7);
     store.close().await.unwrap();
     assert!(matches!(store.take(Lane::Live, ALL).await, Err(StoreError::Stopped)));
@@ -93,7 +93,7 @@ async fn a_file_that_is_damaged_while_it_is_used_is_set_aside_and_work_goes_on()
     assert_eq!(gaps(&new.items).len(), 2);
     assert!(folder.path().join("store.db.damaged-1").exists());
     store.close().await.unwrap();
-    assert_eq!(count(folder.path(), "flushes"), 1, "closing the old file took nothing of the new one");
+    assert_eq!(count(folder.path(), "journal"), 1, "closing the old file took nothing of the new one");
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ impl FakeCloud {
 
 async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) -> Response {
     assert_eq!(headers[header::CONTENT_TYPE], MEDIA_TYPE);
-    assert_eq!(headers[header::ACCEPT], "application/json");
+    assert_eq!(headers[header::ACCEPT], riverwatts_shared::receipt::MEDIA_TYPE);
     let batch = Batch::decode(&bytes).unwrap();
     let credential = headers[header::AUTHORIZATION].to_str().unwrap().to_owned();
     let request = Request { at: Instant::now(), bytes, batch: batch.clone(), credential };

@@ -1,15 +1,19 @@
 //! The cloud's answer to a batch: what is stored for good, and what was refused.
 
+mod short;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::time::UtcMs;
 use crate::words::RejectCode;
 
+/// Media type of the short form ([`Receipt::to_short`]); without it in `Accept`, a receipt is JSON.
+pub const MEDIA_TYPE: &str = "application/vnd.riverwatts.receipt";
 /// Largest receipt, in bytes: a gateway reads no further.
 pub const BYTES_MAX: usize = 8 << 20;
 
-/// Written after the database commit; settles everything that the batch carried. JSON on the wire.
+/// Written after the database commit; settles everything that the batch carried.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Receipt {

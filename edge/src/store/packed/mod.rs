@@ -1,37 +1,29 @@
 //! How readings rest in a row: segments behind a checksum, since the pages of the file have none.
 
-use riverwatts_shared::bytes::{Malformed, Reader, Writer, crc32};
+mod flush;
+
+use riverwatts_shared::bytes::{Malformed, crc32};
 use riverwatts_shared::reading::{Reading, Value};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::words::Quality;
 
-/// Most devices in one flush.
-const DEVICES_MAX: u64 = 4_096;
+/// Bytes of a checksum.
+const SUM_BYTES: usize = 4;
+/// Sizes of flushes are multiples of this at least.
+const GRAIN_MIN: usize = 16;
 
 /// The readings of one flush, by number of the device.
-pub(super) fn pack_flush<'a>(parts: impl ExactSizeIterator<Item = (i64, &'a Segment)>) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.varint(parts.len() as u64);
-    for (device, segment) in parts {
-        writer.varint(device.unsigned_abs());
-        writer.block(&segment.encode());
-    }
-    sign(writer.into_bytes())
+pub(super) fn pack_flush(parts: &[(i64, &Segment)]) -> Vec<u8> {
+    let mut bytes = flush::write(parts);
+    // Sizes that are often the same: then a row is written in place.
+    let grain = (bytes.len().next_power_of_two() / 16).max(GRAIN_MIN);
+    bytes.resize((bytes.len() + SUM_BYTES).next_multiple_of(grain) - SUM_BYTES, 0);
+    sign(bytes)
 }
 
 /// What [`pack_flush`] packed, of the devices that are `wanted`.
 pub(super) fn unpack_flush(bytes: &[u8], wanted: impl Fn(i64) -> bool) -> Result<Vec<(i64, Segment)>, Malformed> {
-    let reader = &mut Reader::new(checked(bytes)?);
-    let count = reader.varint("devices of a flush")?.min(DEVICES_MAX);
-    let mut parts = Vec::new();
-    for _ in 0..count {
-        let device = reader.varint("device")?.cast_signed();
-        let segment = reader.block("segment", bytes.len())?;
-        if wanted(device) {
-            parts.push((device, Segment::decode(segment)?));
-        }
-    }
-    Ok(parts)
+    flush::read(checked(bytes)?, wanted)
 }
 
 /// The readings of one device.
@@ -110,7 +102,7 @@ mod tests {
     #[test]
     fn every_damaged_bit_is_found() {
         let parts = [(1, segment(&[1, 2])), (7, segment(&[5]))];
-        let bytes = pack_flush(parts.iter().map(|(device, segment)| (*device, segment)));
+        let bytes = pack_flush(&parts.each_ref().map(|(device, segment)| (*device, segment)));
         assert_eq!(unpack_flush(&bytes, |_| true).as_deref(), Ok(&parts[..]));
         assert_eq!(unpack_flush(&bytes, |device| device == 7).as_deref(), Ok(&parts[1..]));
         for at in 0..bytes.len() * 8 {

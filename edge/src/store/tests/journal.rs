@@ -1,0 +1,110 @@
+//! Rows of the journal: used again, brought from an earlier version, and receipts beside them.
+
+use super::*;
+
+/// Flushes of one reading each, from `from` on.
+fn commit(file: &mut StoreFile, range: std::ops::Range<i64>) {
+    for n in range {
+        file.commit(Some(&flush(&[(0, &[T + n])]))).unwrap();
+    }
+}
+
+fn rows(file: &StoreFile, of: &str) -> i64 {
+    file.connection.query_row(&format!("select count(*) from {of}"), [], |row| row.get(0)).unwrap()
+}
+
+fn all(range: std::ops::Range<i64>) -> BTreeMap<String, Vec<i64>> {
+    expect(&[("a", &range.map(|n| T + n).collect::<Vec<_>>())])
+}
+
+#[test]
+fn rows_of_sealed_flushes_are_used_again_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(folder.path());
+    commit(&mut file, 0..10);
+    file.seal(Duration::ZERO).unwrap();
+    commit(&mut file, 10..14);
+    drop(file);
+    let mut file = open(folder.path());
+    commit(&mut file, 14..20);
+    file.seal(Duration::ZERO).unwrap();
+    commit(&mut file, 20..26);
+    assert_eq!((rows(&file, "flushes"), rows(&file, "journal"), rows(&file, "sealed")), (12, 8, 1));
+    assert_eq!(times(&drain(&mut file, Lane::Backlog)), all(0..26));
+}
+
+#[test]
+fn a_flush_on_its_way_keeps_its_row_while_others_are_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(folder.path());
+    commit(&mut file, 0..3);
+    let first = file.take(Lane::Backlog, Limits { units: 1, ..ALL }).unwrap().unwrap();
+    for round in 1..4 {
+        commit(&mut file, 3 * round..3 * round + 3);
+        file.seal(Duration::ZERO).unwrap();
+    }
+    drop(file);
+    let mut file = open(folder.path());
+    assert_eq!(times(&first.items), all(0..1));
+    let mut found: Vec<i64> = times(&drain(&mut file, Lane::Backlog))["a"].clone();
+    found.sort_unstable();
+    assert_eq!(found, (0..12).map(|n| T + n).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_file_of_version_1_is_brought_to_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(folder.path());
+    commit(&mut file, 0..8);
+    file.seal(Duration::ZERO).unwrap();
+    commit(&mut file, 8..12);
+    file.connection
+        .execute_batch(
+            "create table old (number integer primary key, boot integer, from_ms integer not null, rows integer not null, \
+             readings blob not null) strict;
+             insert into old select number, boot, from_ms, rows, readings from journal;
+             drop view journal; drop table sealed; drop table written; drop table flushes; alter table old rename to flushes;
+             pragma user_version = 1;",
+        )
+        .unwrap();
+    drop(file);
+    let mut file = open(folder.path());
+    commit(&mut file, 12..14);
+    file.seal(Duration::ZERO).unwrap();
+    drop(file);
+    let mut file = open(folder.path());
+    commit(&mut file, 14..15);
+    assert_eq!(times(&drain(&mut file, Lane::Backlog)), all(0..15));
+}
+
+#[test]
+fn receipts_let_some_flushes_pass_before_they_go_with_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(folder.path());
+    commit(&mut file, 0..2);
+    let cargo = file.take(Lane::Live, ALL).unwrap().unwrap().cargo;
+    file.settle(cargo, Settlement::default(), Duration::ZERO).unwrap();
+    for (n, written) in [(2, 0), (19, 0), (20, 1)] {
+        file.commit_flush(&flush(&[(0, &[T + n])]), Duration::from_secs(n.unsigned_abs())).unwrap();
+        assert_eq!(rows(&file, "settled"), written, "after {n} s");
+    }
+    assert_eq!(times(&drain(&mut file, Lane::Backlog)), expect(&[("a", &[T + 2, T + 19, T + 20])]));
+}
+
+#[test]
+fn what_is_carried_out_has_each_reading_once_whatever_is_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(folder.path());
+    commit(&mut file, 0..10);
+    file.seal(Duration::ZERO).unwrap();
+    commit(&mut file, 10..14);
+    for settled in [false, true] {
+        let mut items = Vec::new();
+        let history = History { path: folder.path().join(open::FILE) };
+        let left = history.walk_all::<rusqlite::Error>(settled, |item| {
+            items.push(item);
+            Ok(())
+        });
+        assert_eq!((left.unwrap(), times(&items)), (LeftBehind::default(), all(0..14)));
+    }
+}
