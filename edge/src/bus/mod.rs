@@ -19,6 +19,7 @@ mod rhythm;
 mod rts;
 mod schedule;
 mod session;
+mod silence;
 mod spread;
 pub mod status;
 mod unit;
@@ -146,23 +147,21 @@ impl Bus {
         let schedules = |units: &[Unit], now| schedule::next(units.iter().map(|unit| &unit.schedule), now);
         let mut wrote = false;
         while let Some(next) = schedules(&self.units, Instant::now()) {
-            let (due, started) = (self.units[next].schedule.due, Instant::now());
+            let (due, now) = (self.units[next].schedule.due, Instant::now());
             // Between two writes, a poll that is due has its turn.
-            let step = if due > started {
-                let look = started + LOOK_EVERY;
-                let step = tokio::select! {
+            let step = if due > now {
+                let look = now + LOOK_EVERY;
+                tokio::select! {
                     biased;
                     () = stop.cancelled() => return,
                     step = self.orders.next() => Some(step),
-                    () = sleep_until(due.min(look)) => None,
-                };
-                if step.is_none() {
-                    if look < due {
-                        self.status.update(|state| state.looks += 1);
+                    () = sleep_until(due.min(look)) => {
+                        if look < due {
+                            self.status.update(|state| state.looks += 1);
+                        }
+                        continue;
                     }
-                    continue;
                 }
-                step
             } else if wrote {
                 None
             } else {
@@ -170,12 +169,15 @@ impl Bus {
             };
             wrote = step.is_some();
             if let Some(step) = step {
+                // In a box, since it is rare and its state larger than that of a poll.
+                let write = Box::pin(self.write(step));
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => return,
-                    () = self.write(step) => continue,
+                    () = write => continue,
                 }
             }
+            let started = Instant::now();
             let timeout = self.timeout(next, started);
             let poll = self.units[next].poll(&mut self.wire, timeout, &*self.clock);
             let polled = tokio::select! {

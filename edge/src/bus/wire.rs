@@ -13,18 +13,18 @@
 //! Frames of other units and late ones are skipped and counted; waiting goes on.
 
 use std::io;
-use std::thread;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use riverwatts_shared::profile::Function;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::connection::{Attempts, Connection};
 use super::frame::{Exchange, FRAME_MAX, Request, exception_words};
 use super::inbox::{Answer, Framing, Inbox, Strays};
 use super::other::{Identify, rtu_frame, rtu_pdu, tcp_frame, tcp_pdu};
+use super::silence::Silence;
 use crate::config::Link;
 use crate::plan::wire::Line;
 use crate::write::Command;
@@ -35,9 +35,6 @@ pub const SILENCES_MAX: u32 = 3;
 const STILL: Duration = Duration::from_millis(20);
 /// A serial line that babbles is not listened to for longer than this.
 const DRAIN_MAX: Duration = Duration::from_secs(1);
-/// The end of a silence on a serial line is slept through on the thread of its bus: a runtime's timer
-/// has steps of a millisecond. Short, so that the end of the gateway need not wait.
-const PRECISE: Duration = Duration::from_millis(4);
 /// Fewer bytes than a frame can have are no sign of life: drivers that switch on or off make such.
 const NOISE_MIN: u64 = 4;
 
@@ -77,16 +74,12 @@ pub struct Pace {
 pub struct Wire {
     pub(super) connection: Connection,
     line: Option<Line>,
-    gap: Duration,
+    silence: Silence,
     transaction: u16,
     silences: u32,
     /// Whether the request that is under way went out.
     sent: bool,
     last: Option<Request>,
-    /// Devices that may still answer an old request, and until when.
-    owing: Vec<(u8, Instant)>,
-    /// When the last byte was sent or received.
-    last_byte: Instant,
     inbox: Inbox,
     words: Vec<u16>,
     /// From the last request sent to its answer.
@@ -97,16 +90,15 @@ impl Wire {
     /// A wire that connects when it is first used. `gap` is the silence before a request to
     /// another unit than the last.
     pub fn new(link: Link, gap: Duration) -> Self {
+        let line = link.serial().map(|serial| Line::new(serial, Duration::ZERO));
         Wire {
-            line: link.serial().map(|serial| Line::new(serial, Duration::ZERO)),
+            line,
             connection: Connection::new(link),
-            gap,
+            silence: Silence::new(line, gap),
             transaction: 0,
             silences: 0,
             sent: false,
             last: None,
-            owing: Vec::new(),
-            last_byte: Instant::now(),
             inbox: Inbox::new(),
             words: Vec::new(),
             took: Duration::ZERO,
@@ -163,7 +155,7 @@ impl Wire {
         }
         self.inbox.clear();
         self.last = None;
-        self.keep_quiet(unit, pace.quiet).await;
+        self.silence.keep(unit, self.last.map(|last| last.unit), pace.quiet).await;
         self.transaction = self.transaction.wrapping_add(1);
         let (rtu, transaction) = (self.connection.is_rtu(), self.transaction);
         let frame = if rtu { rtu_frame(unit, &question.pdu()) } else { tcp_frame(transaction, unit, &question.pdu()) };
@@ -175,7 +167,7 @@ impl Wire {
         let answer = self.converse(&frame, Instant::now() + pace.timeout + wire, found).await;
         match answer {
             Ok(Some(Ok(pdu))) => return Ok(pdu),
-            _ if rtu => self.owe(unit, pace.timeout),
+            _ if rtu => self.silence.owe(unit, pace.timeout),
             // Another answer may be on its way.
             _ => self.connection.close(),
         }
@@ -212,7 +204,7 @@ impl Wire {
                 },
                 Err(_) => return Ok(None),
             }
-            self.last_byte = Instant::now();
+            self.silence.broken();
         }
     }
 
@@ -228,15 +220,15 @@ impl Wire {
             self.last = None;
             self.inbox.clear();
         }
-        self.keep_quiet(request.unit(), pace.quiet).await;
+        self.silence.keep(request.unit(), self.last.map(|last| last.unit), pace.quiet).await;
         let rtu = self.connection.is_rtu();
         let answer = match self.exchange(request, pace.timeout).await {
             Ok(answer) => answer,
             Err(error) => {
                 self.connection.close();
                 // Through a device server, the answer may come on the next connection.
-                if self.sent {
-                    self.owe(request.unit(), pace.timeout);
+                if rtu && self.sent {
+                    self.silence.owe(request.unit(), pace.timeout);
                 }
                 // An end of file may carry the words "Success (os error 0)".
                 let cause = error.raw_os_error().filter(|&code| code != 0).map(|_| error.to_string());
@@ -250,8 +242,9 @@ impl Wire {
             Ok(Answer::Bad(words)) | Err(Unanswered::Noise(words)) => Err(Failure::Bad(words)),
             Err(Unanswered::Silence) => Err(Failure::Silent(pace.timeout)),
         };
-        if answer.is_err() {
-            self.owe(request.unit(), pace.timeout);
+        // Where nothing but time tells answers apart, one may still come.
+        if rtu && answer.is_err() {
+            self.silence.owe(request.unit(), pace.timeout);
         }
         match &result {
             Err(Failure::Silent(_)) => {
@@ -271,34 +264,6 @@ impl Wire {
             self.connection.close();
         }
         result
-    }
-
-    /// Where nothing but time tells answers apart, notes that one may still come.
-    fn owe(&mut self, unit: u8, timeout: Duration) {
-        if self.connection.is_rtu() {
-            let now = Instant::now();
-            self.owing.retain(|&(other, until)| other != unit && until > now);
-            self.owing.push((unit, now + timeout));
-        }
-    }
-
-    /// Waits until the wire was silent for long enough.
-    async fn keep_quiet(&self, unit: u8, quiet: Duration) {
-        let line = self.line.map(|line| line.silence()).unwrap_or_default();
-        let gap = if self.last.is_some_and(|last| last.unit != unit) { self.gap } else { Duration::ZERO };
-        let silence = self.last_byte + line.max(quiet).max(gap);
-        let owing = self.owing.iter().find(|(owing, _)| *owing == unit);
-        let until = owing.map_or(silence, |&(_, until)| until.max(silence));
-        if self.line.is_none() {
-            if until > Instant::now() {
-                sleep_until(until).await;
-            }
-            return;
-        }
-        if until.saturating_duration_since(Instant::now()) > PRECISE {
-            sleep_until(until - PRECISE / 2).await;
-        }
-        thread::sleep(until.saturating_duration_since(Instant::now()));
     }
 
     /// One request and its answer. An outer error is one of the connection.
@@ -352,7 +317,7 @@ impl Wire {
         if let Some((switch, driver)) = switch.zip(port.driver()) {
             switch.listen(driver)?;
         }
-        self.last_byte = Instant::now();
+        self.silence.broken();
         Ok(())
     }
 
@@ -363,7 +328,7 @@ impl Wire {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             bytes => self.inbox.came(bytes),
         }
-        self.last_byte = Instant::now();
+        self.silence.broken();
         Ok(())
     }
 

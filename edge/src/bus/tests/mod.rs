@@ -1,5 +1,6 @@
 //! The bus against devices that misbehave.
 
+mod frame;
 mod loss;
 mod matching;
 mod memory;
