@@ -95,18 +95,32 @@ pub struct Announcement {
     pub kind: Option<String>,
 }
 
+/// A segment as it rests, for a batch that need not look into it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sealed {
+    /// Key of the device in `edge.toml`.
+    pub device: String,
+    /// What [`Segment::encode`] wrote, this version or an earlier one.
+    pub bytes: Vec<u8>,
+}
+
 impl Batch {
     /// The bytes of `docs/batch-format.md`.
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_with(&[])
+    }
+
+    /// The same, with these segments before the items.
+    pub fn encode_with(&self, sealed: &[Sealed]) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.raw(MAGIC);
         writer.u8(VERSION);
         writer.raw(self.id.store.as_bytes());
         writer.varint(self.id.sequence);
         writer.varint(u64::from(self.revision));
-        writer.varint(self.items.len() as u64);
-        for item in &self.items {
-            let (kind, payload) = item.encode();
+        writer.varint((sealed.len() + self.items.len()) as u64);
+        let sealed = sealed.iter().map(|Sealed { device, bytes }| (SEGMENT, segment_payload(device, bytes)));
+        for (kind, payload) in sealed.chain(self.items.iter().map(Item::encode)) {
             writer.u8(kind);
             writer.u8(ITEM_VERSION);
             writer.block(&payload);
@@ -159,12 +173,7 @@ impl Item {
             Item::Announcement(announcement) => {
                 (ANNOUNCEMENT, serde_json::to_vec(announcement).expect("plain strings and numbers are JSON"))
             }
-            Item::Segment { device, segment } => {
-                let mut writer = Writer::default();
-                writer.block(device.as_bytes());
-                writer.raw(&segment.encode());
-                (SEGMENT, writer.into_bytes())
-            }
+            Item::Segment { device, segment } => (SEGMENT, segment_payload(device, &segment.encode())),
             Item::Gap(gap) => {
                 let mut writer = Writer::default();
                 writer.block(gap.device.as_bytes());
@@ -206,6 +215,13 @@ impl Item {
             _ => Err(Malformed::Invalid("item kind")),
         }
     }
+}
+
+fn segment_payload(device: &str, segment: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.block(device.as_bytes());
+    writer.raw(segment);
+    writer.into_bytes()
 }
 
 fn check_version(what: &'static str, found: u8, max: u8) -> Result<(), Malformed> {
@@ -282,6 +298,21 @@ mod tests {
             .collect();
         let written: String = example().encode().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(digits, written);
+    }
+
+    #[test]
+    fn a_segment_goes_as_it_rests() {
+        let batch = example();
+        let (mut items, mut sealed) = (Vec::new(), Vec::new());
+        for item in batch.items.clone() {
+            match item {
+                Item::Segment { device, segment } => sealed.push(Sealed { device, bytes: segment.encode() }),
+                other => items.push(other),
+            }
+        }
+        let decoded = Batch::decode(&Batch { items, ..batch.clone() }.encode_with(&sealed)).unwrap();
+        let [first, second, third] = &batch.items[..] else { panic!() };
+        assert_eq!(decoded.items, [second.clone(), first.clone(), third.clone()]);
     }
 
     #[test]

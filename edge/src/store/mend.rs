@@ -26,6 +26,14 @@ impl StoreFile {
         readings.map_err(|_| StoreError::BrokenFlush(number))
     }
 
+    /// A segment as it goes into a batch.
+    pub(super) fn read_sealed(&self, number: i64) -> Result<Vec<u8>, StoreError> {
+        let mut found = self.connection.prepare_cached("select readings from segments where number = ?1")?;
+        let bytes =
+            found.query_row([number], |row| Ok(packed::checked(row.get_ref(0)?.as_blob()?).map(<[u8]>::to_vec)))?;
+        bytes.map_err(|_| StoreError::BrokenSegment(number))
+    }
+
     /// The readings of a segment.
     pub(super) fn read_segment(&self, number: i64) -> Result<Segment, StoreError> {
         let mut found = self.connection.prepare_cached("select readings from segments where number = ?1")?;

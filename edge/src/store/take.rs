@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use riverwatts_shared::batch::Item;
+use riverwatts_shared::batch::{Item, Sealed};
 use riverwatts_shared::reading::Gap;
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
@@ -42,6 +42,8 @@ pub struct Limits {
 pub struct Outgoing {
     /// For the batch.
     pub items: Vec<Item>,
+    /// Segments for the batch, as they rest.
+    pub sealed: Vec<Sealed>,
     /// To settle or release.
     pub cargo: Cargo,
 }
@@ -108,10 +110,10 @@ impl StoreFile {
     pub(super) fn take(&mut self, lane: Lane, limits: Limits) -> Result<Option<Outgoing>, StoreError> {
         let mut loading = Loading { limits, units: 0, readings: 0, bytes: 0 };
         let mut cargo = Cargo { store: self.id, withheld: self.waiting.clone(), ..Cargo::default() };
-        let mut items = Vec::new();
+        let (mut items, mut sealed) = (Vec::new(), Vec::new());
         self.take_gaps(&mut loading, &mut cargo, &mut items)?;
         if lane == Lane::Backlog {
-            self.take_segments(&mut loading, &mut cargo, &mut items)?;
+            self.take_segments(&mut loading, &mut cargo, &mut sealed)?;
         }
         self.take_flushes(lane, &mut loading, &mut cargo, &mut items)?;
         if lane == Lane::Live {
@@ -127,7 +129,7 @@ impl StoreFile {
         }
         self.segments_in_flight.extend(cargo.segments.iter().map(|(number, ..)| number));
         self.gaps_in_flight.extend(cargo.gaps.iter().map(|(number, _)| number));
-        Ok(Some(Outgoing { items, cargo }))
+        Ok(Some(Outgoing { items, sealed, cargo }))
     }
 
     /// What was taken did not arrive, and may be taken again.
@@ -213,7 +215,7 @@ impl StoreFile {
         &mut self,
         loading: &mut Loading,
         cargo: &mut Cargo,
-        items: &mut Vec<Item>,
+        sealed: &mut Vec<Sealed>,
     ) -> Result<(), StoreError> {
         let mut chosen = Vec::new();
         {
@@ -235,8 +237,7 @@ impl StoreFile {
             }
         }
         for (number, device, rows) in chosen {
-            let segment = self.read_segment(number)?;
-            items.push(Item::Segment { device: self.devices[&device].key.clone(), segment });
+            sealed.push(Sealed { device: self.devices[&device].key.clone(), bytes: self.read_sealed(number)? });
             cargo.segments.push((number, device, rows));
         }
         Ok(())

@@ -214,17 +214,20 @@ impl Uploader {
     async fn send_live(&mut self) -> Result<(), Pause> {
         let taken = self.store.take(Lane::Live, self.pace.limits()).await.map_err(store_failed)?;
         match taken {
-            Some(Outgoing { items, cargo }) => self.send_items(items, cargo).await,
+            Some(outgoing) => {
+                let sendable = self.load(outgoing).await?;
+                self.deliver(sendable).await
+            }
             None => Ok(()),
         }
     }
 
     async fn send_items(&mut self, items: Vec<Item>, cargo: Cargo) -> Result<(), Pause> {
-        let sendable = self.load(Outgoing { items, cargo }).await?;
+        let sendable = self.load(Outgoing { items, sealed: Vec::new(), cargo }).await?;
         self.deliver(sendable).await
     }
 
-    async fn load(&self, Outgoing { items, cargo }: Outgoing) -> Result<Sendable, Pause> {
+    async fn load(&self, Outgoing { items, sealed, cargo }: Outgoing) -> Result<Sendable, Pause> {
         let id = match self.store.next_id().await {
             Ok(id) => id,
             Err(error) => {
@@ -232,7 +235,7 @@ impl Uploader {
                 return Err(store_failed(error));
             }
         };
-        let bytes = Batch { id, revision: 0, items }.encode();
+        let bytes = Batch { id, revision: 0, items }.encode_with(&sealed);
         Ok(Sendable { id, bytes: bytes.into(), cargo })
     }
 

@@ -79,7 +79,8 @@ fn sign(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn checked(bytes: &[u8]) -> Result<&[u8], Malformed> {
+/// The content of bytes that are as they were written.
+pub(super) fn checked(bytes: &[u8]) -> Result<&[u8], Malformed> {
     match bytes.split_last_chunk() {
         Some((content, sum)) if *sum == crc32(content).to_le_bytes() => Ok(content),
         Some(_) => Err(Malformed::Invalid("checksum")),

@@ -106,8 +106,8 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
             Step::Send { live, units, outcome } => {
                 let lane = if *live { Lane::Live } else { Lane::Backlog };
                 let limits = Limits { units: *units, ..ALL };
-                let Some(Outgoing { items, cargo }) = file.take(lane, limits).unwrap() else { continue };
-                let sent: BTreeSet<(String, i64)> = times(&items)
+                let Some(outgoing) = file.take(lane, limits).unwrap() else { continue };
+                let sent: BTreeSet<(String, i64)> = times(&items(&outgoing))
                     .into_iter()
                     .flat_map(|(key, times)| times.into_iter().map(move |ms| (key.clone(), ms)))
                     .collect();
@@ -118,11 +118,12 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
                     _ => BTreeSet::new(),
                 };
                 match outcome {
-                    Outcome::Lost => file.release(&cargo),
+                    Outcome::Lost => file.release(&outgoing.cargo),
                     Outcome::Open => on_its_way.extend(sent),
                     Outcome::Settled | Outcome::AWaits => {
                         model.settled.extend(sent.into_iter().filter(|(key, _)| !kept.contains(key)));
-                        file.settle(cargo, Settlement { kept, ..Settlement::default() }, Duration::ZERO).unwrap();
+                        file.settle(outgoing.cargo, Settlement { kept, ..Settlement::default() }, Duration::ZERO)
+                            .unwrap();
                     }
                 }
             }

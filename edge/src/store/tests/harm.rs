@@ -99,14 +99,14 @@ fn a_broken_row_costs_itself_and_is_told() {
     file.connection.execute("update flushes set readings = zeroblob(99) where number = 4", []).unwrap();
     drop(file);
     let mut file = open(folder.path());
-    let mut items = Vec::new();
-    while let Some(Outgoing { items: some, cargo }) = file.mending(|file| file.take(Lane::Backlog, ALL)).unwrap() {
-        items.extend(some);
-        file.settle(cargo, Settlement::default(), Duration::ZERO).unwrap();
+    let mut found = Vec::new();
+    while let Some(outgoing) = file.mending(|file| file.take(Lane::Backlog, ALL)).unwrap() {
+        found.extend(items(&outgoing));
+        file.settle(outgoing.cargo, Settlement::default(), Duration::ZERO).unwrap();
         file.commit(None).unwrap();
     }
-    assert_eq!(times(&items), expect(&[("a", &[T + 40]), ("b", &[T, T + 10, T + 20, T + 40])]));
-    let told: Vec<_> = gaps(&items)
+    assert_eq!(times(&found), expect(&[("a", &[T + 40]), ("b", &[T, T + 10, T + 20, T + 40])]));
+    let told: Vec<_> = gaps(&found)
         .into_iter()
         .filter(|gap| gap.reason == GapReason::StoreDamaged)
         .map(|gap| (gap.device, gap.from.0 - T, gap.to.0 - T, gap.rows))

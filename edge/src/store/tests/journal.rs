@@ -45,7 +45,7 @@ fn a_flush_on_its_way_keeps_its_row_while_others_are_sealed() {
     }
     drop(file);
     let mut file = open(folder.path());
-    assert_eq!(times(&first.items), all(0..1));
+    assert_eq!(times(&items(&first)), all(0..1));
     let mut found: Vec<i64> = times(&drain(&mut file, Lane::Backlog))["a"].clone();
     found.sort_unstable();
     assert_eq!(found, (0..12).map(|n| T + n).collect::<Vec<_>>());

@@ -10,7 +10,7 @@ mod writes;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use riverwatts_shared::batch::Item;
+use riverwatts_shared::batch::{Item, Sealed};
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::reading::{Gap, Reading, Value};
 use riverwatts_shared::time::UtcMs;
@@ -87,12 +87,21 @@ fn contents(file: &StoreFile) -> Vec<(i64, i64, bool)> {
     found
 }
 
+/// Everything that goes out, sealed or not.
+pub(super) fn items(outgoing: &Outgoing) -> Vec<Item> {
+    let opened = |Sealed { device, bytes }: &Sealed| Item::Segment {
+        device: device.clone(),
+        segment: Segment::decode(bytes).unwrap(),
+    };
+    outgoing.sealed.iter().map(opened).chain(outgoing.items.iter().cloned()).collect()
+}
+
 /// Takes everything of a lane and settles it.
 fn drain(file: &mut StoreFile, lane: Lane) -> Vec<Item> {
     let mut all = Vec::new();
-    while let Some(Outgoing { items, cargo }) = file.take(lane, ALL).unwrap() {
-        all.extend(items);
-        file.settle(cargo, Settlement::default(), Duration::ZERO).unwrap();
+    while let Some(outgoing) = file.take(lane, ALL).unwrap() {
+        all.extend(items(&outgoing));
+        file.settle(outgoing.cargo, Settlement::default(), Duration::ZERO).unwrap();
         file.commit(None).unwrap();
     }
     all
@@ -106,14 +115,14 @@ fn the_live_lane_has_what_is_new_and_the_backlog_the_rest_oldest_first() {
         file.commit(Some(&flush(&[(0, &[T + n])]))).unwrap();
     }
     let live = file.take(Lane::Live, Limits { units: 1, ..ALL }).unwrap().unwrap();
-    assert_eq!(times(&live.items), expect(&[("a", &[T + 3])]), "the newest first");
+    assert_eq!(times(&items(&live)), expect(&[("a", &[T + 3])]), "the newest first");
     assert_eq!(file.take(Lane::Live, ALL).unwrap(), None, "what was not taken live is backlog");
     let backlog = file.take(Lane::Backlog, Limits { units: 2, ..ALL }).unwrap().unwrap();
-    assert_eq!(times(&backlog.items), expect(&[("a", &[T, T + 1])]));
+    assert_eq!(times(&items(&backlog)), expect(&[("a", &[T, T + 1])]));
     let rest = file.take(Lane::Backlog, ALL).unwrap().unwrap();
-    assert_eq!(times(&rest.items), expect(&[("a", &[T + 2])]), "what is on its way is in one lane only");
+    assert_eq!(times(&items(&rest)), expect(&[("a", &[T + 2])]), "what is on its way is in one lane only");
     file.release(&live.cargo);
-    assert_eq!(times(&file.take(Lane::Backlog, ALL).unwrap().unwrap().items), expect(&[("a", &[T + 3])]));
+    assert_eq!(times(&items(&file.take(Lane::Backlog, ALL).unwrap().unwrap())), expect(&[("a", &[T + 3])]));
 }
 
 #[test]
@@ -209,7 +218,7 @@ fn sealing_keeps_what_is_settled_apart_from_what_is_not_and_leaves_what_is_on_it
     };
     assert_eq!(rows, [(1, 2, 2), (4, 6, 3)], "the third is on its way, the newest two stay");
     assert_eq!(file.journal.keys().copied().collect::<Vec<_>>(), [3, 7, 8]);
-    assert_eq!(times(&second.items), expect(&[("a", &[T + 2])]));
+    assert_eq!(times(&items(&second)), expect(&[("a", &[T + 2])]));
     file.release(&second.cargo);
     let rest = drain(&mut file, Lane::Backlog);
     assert_eq!(times(&rest)["a"].len(), 6);

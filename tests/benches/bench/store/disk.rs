@@ -47,14 +47,14 @@ async fn write(feed: &Feed, seconds: u64) -> f64 {
     let (store, clock) = open(folder.path(), feed.start());
     // The first answer comes when the thread has counted.
     store.next_id().await.unwrap();
-    let before = store.figures().bytes_written;
+    let before = store.figures().written.this_run;
     for flush in feed.flushes(seconds) {
         clock.advance(Duration::from_secs(feed.flush_s()));
         store.flush(flush).await.unwrap();
         let outgoing = store.take(Lane::Live, ALL).await.unwrap().unwrap();
         store.settle(outgoing.cargo, Settlement::default()).await.unwrap();
     }
-    let written = store.figures().bytes_written - before;
+    let written = store.figures().written.this_run - before;
     store.close().await.unwrap();
     written as f64 / (seconds * u64::from(DEVICES)) as f64
 }
