@@ -40,6 +40,7 @@ use self::back_off::{Attempt, back_off, fair_pause};
 use self::load::Load;
 pub use self::orders::{ORDERS_MAX, Order};
 use self::orders::{Orders, Step};
+pub(crate) use self::other::Identify;
 use self::rhythm::Rhythm;
 pub use self::rhythm::period;
 use self::status::{BusState, Status};

@@ -1,10 +1,30 @@
-//! Frames around the PDU of any function, for what is asked beside the four reads: pure.
+//! Frames of what is asked beside the four reads: what a device says about itself. Pure.
 
 use super::frame::crc;
 use super::wire::Failure;
 
 /// Bytes before the PDU on TCP: transaction, protocol, length, unit.
 const HEADER: usize = 7;
+
+/// Read device identification, function code 43, type 14: the basic objects from this one on. It is a
+/// type of its own, and not a PDU of whatever function, so that nothing here can write.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identify {
+    pub(crate) from: u8,
+}
+
+impl Identify {
+    /// Function code and type, with which the answer begins, too.
+    pub(crate) const CODES: [u8; 2] = [0x2B, 0x0E];
+    /// Which objects: maker, model, version.
+    pub(crate) const BASIC: u8 = 1;
+
+    /// Function code and what follows.
+    pub(crate) const fn pdu(self) -> [u8; 4] {
+        let [function, kind] = Identify::CODES;
+        [function, kind, Identify::BASIC, self.from]
+    }
+}
 
 /// The frame on RTU.
 pub(super) fn rtu_frame(unit: u8, pdu: &[u8]) -> Vec<u8> {

@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::connection::{Attempts, Connection};
 use super::frame::{Exchange, FRAME_MAX, Request, exception_words};
 use super::inbox::{Answer, Framing, Inbox, Strays};
-use super::other::{rtu_frame, rtu_pdu, tcp_frame, tcp_pdu};
+use super::other::{Identify, rtu_frame, rtu_pdu, tcp_frame, tcp_pdu};
 use crate::config::Link;
 use crate::plan::wire::Line;
 use crate::write::Command;
@@ -149,18 +149,12 @@ impl Wire {
         self.took
     }
 
-    /// Writes, once. Only an exception says for sure that nothing was written; after any other failure
-    /// look before you write again.
-    pub async fn write(&mut self, command: &Command, pace: Pace) -> Result<(), Failure> {
-        self.attempt(command, pace).await
-    }
-
-    /// Sends the PDU of another function than the four reads and gives the PDU that answers it. `length` says how
-    /// long the PDU that begins so is to become, once that shows.
+    /// Asks a device what it says about itself and gives the PDU that answers it. `length` says how long
+    /// the PDU that begins so is to become, once that shows.
     pub(crate) async fn ask(
         &mut self,
         unit: u8,
-        pdu: &[u8],
+        question: Identify,
         pace: Pace,
         length: fn(&[u8]) -> Option<usize>,
     ) -> Result<Vec<u8>, Failure> {
@@ -172,7 +166,7 @@ impl Wire {
         self.keep_quiet(unit, pace.quiet).await;
         self.transaction = self.transaction.wrapping_add(1);
         let (rtu, transaction) = (self.connection.is_rtu(), self.transaction);
-        let frame = if rtu { rtu_frame(unit, pdu) } else { tcp_frame(transaction, unit, pdu) };
+        let frame = if rtu { rtu_frame(unit, &question.pdu()) } else { tcp_frame(transaction, unit, &question.pdu()) };
         let wire = self.line.map(|line| line.bytes((frame.len() + FRAME_MAX) as u32)).unwrap_or_default();
         let found = |bytes: &[u8]| match rtu {
             true => rtu_pdu(unit, bytes, length),
@@ -220,6 +214,12 @@ impl Wire {
             }
             self.last_byte = Instant::now();
         }
+    }
+
+    /// Writes, once. Only an exception says for sure that nothing was written; after any other failure
+    /// look before you write again.
+    pub async fn write(&mut self, command: &Command, pace: Pace) -> Result<(), Failure> {
+        self.attempt(command, pace).await
     }
 
     async fn attempt(&mut self, request: &impl Exchange, pace: Pace) -> Result<(), Failure> {

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use riverwatts_shared::profile::Identity;
 
 use super::session::{Ended, Session};
+use crate::bus::Identify;
 
 /// Function code and MEI type.
-const ASK: [u8; 2] = [0x2B, 0x0E];
+const ASK: [u8; 2] = Identify::CODES;
 /// The basic objects, which every device with this function has.
-const BASIC: u8 = 1;
+const BASIC: u8 = Identify::BASIC;
 /// Most answers that one identification is spread over.
 const ANSWERS_MAX: usize = 4;
 /// Bytes of the answer before its first object.
@@ -28,8 +29,7 @@ pub async fn identify(session: &mut Session, unit: u8) -> Result<BTreeMap<Identi
     let mut said = BTreeMap::new();
     let mut next = 0;
     for _ in 0..ANSWERS_MAX {
-        let [function, kind] = ASK;
-        let Ok(pdu) = session.ask(unit, &[function, kind, BASIC, next], length).await? else { break };
+        let Ok(pdu) = session.ask(unit, Identify { from: next }, length).await? else { break };
         let Some((objects, more)) = parse(&pdu) else { break };
         for (id, text) in objects {
             let field = match id {

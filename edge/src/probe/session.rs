@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::target::Target;
+use crate::bus::Identify;
 use crate::bus::frame::Request;
 use crate::bus::wire::{Failure, Pace, Wire};
 
@@ -146,14 +147,14 @@ impl Session {
         Ok(answer)
     }
 
-    /// Asks by another function; see [`Wire::ask`].
+    /// Asks a device what it says about itself; see [`Wire::ask`].
     ///
     /// # Errors
     /// When there are to be no more requests.
-    pub async fn ask(
+    pub(crate) async fn ask(
         &mut self,
         unit: u8,
-        pdu: &[u8],
+        question: Identify,
         length: fn(&[u8]) -> Option<usize>,
     ) -> Result<Result<Vec<u8>, Failure>, Ended> {
         self.wait().await?;
@@ -162,7 +163,7 @@ impl Session {
         let answer = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(Ended::Stopped),
-            answer = self.wire.ask(unit, pdu, pace, length) => answer,
+            answer = self.wire.ask(unit, question, pace, length) => answer,
         };
         self.last = Instant::now();
         if let Err(Failure::Lost(_) | Failure::Unreachable(_)) = &answer {
