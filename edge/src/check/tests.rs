@@ -137,8 +137,9 @@ fn a_line_without_time_for_slow_answers_is_worth_a_note() {
 
 #[test]
 fn the_text_keeps_to_80_columns_and_the_document_to_its_names() {
-    let report = report(3, "1s", 9_600);
+    let report = report(3, "450ms", 9_600);
     let text = report.to_string();
+    assert!(report.notes.iter().any(|note| note.len() > 100), "a note takes several lines: {:?}", report.notes);
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     assert!(text.contains("eastron-sdm630 (high confidence)") && text.ends_with("no problems"), "{text}");
     let json = serde_json::to_value(&report).unwrap();

@@ -20,7 +20,7 @@ impl fmt::Display for Report {
             writeln!(f, "{bus}")?;
         }
         for note in &self.notes {
-            writeln!(f, "note: {note}")?;
+            paragraph(f, "", &format!("note: {note}"))?;
         }
         match self.problems.len() {
             0 => f.write_str("no problems"),
@@ -36,7 +36,7 @@ impl fmt::Display for BusReport {
         if self.devices.is_empty() {
             return Ok(());
         }
-        paragraph(f, &self.summary())?;
+        paragraph(f, "  ", &self.summary())?;
         let (registers, time) = ("registers", if self.line.is_some() { "at least" } else { "" });
         writeln!(f, "\n{:25}{registers:<20}{:>6}{:>8}{time:>11}{:>9}", "", "count", "unused", "share")?;
         self.devices.iter().try_for_each(|device| write!(f, "{device}"))
@@ -136,20 +136,20 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
-/// Lines of at most [`COLUMNS`], indented by two.
-fn paragraph(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    let mut column = 0;
+/// Lines of at most [`COLUMNS`], each behind `indent`.
+fn paragraph(f: &mut fmt::Formatter<'_>, indent: &str, text: &str) -> fmt::Result {
+    let mut line = indent.to_owned();
     for word in text.split(' ') {
-        let length = word.chars().count();
-        if column == 0 || column + 1 + length > COLUMNS {
-            write!(f, "{}  {word}", if column == 0 { "" } else { "\n" })?;
-            column = 2 + length;
-        } else {
-            write!(f, " {word}")?;
-            column += 1 + length;
+        if line.len() > indent.len() && line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            writeln!(f, "{line}")?;
+            indent.clone_into(&mut line);
         }
+        if line.len() > indent.len() {
+            line.push(' ');
+        }
+        line += word;
     }
-    f.write_str("\n")
+    writeln!(f, "{line}")
 }
 
 /// `1 device`, `2 devices`.
