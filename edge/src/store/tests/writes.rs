@@ -21,7 +21,7 @@ fn a_write_is_there_before_its_end_is_known_and_survives_a_kill() {
     drop(file);
     let mut file = open(dir.path());
     let begun = WriteRow { number: Some(number), ..begun };
-    assert_eq!(history(dir.path()).writes(9).unwrap(), [begun.clone()]);
+    assert_eq!(history(dir.path()).writes(9).unwrap(), std::slice::from_ref(&begun));
     let ended = WriteRow { old: Some("off".to_owned()), outcome: Some("done".to_owned()), ..begun };
     assert_eq!(file.record_write(&ended).unwrap(), number);
     let second = file.record_write(&attempt(T + 1)).unwrap();
