@@ -56,8 +56,8 @@ class Unit:
             if function in (6, 16):
                 self.tables["holding"][address : address + len(written)] = written
             return None
-        if function == 1:
-            return None  # pymodbus keeps the coils
+        if function in (1, 5, 6, 15, 16):
+            return None  # pymodbus keeps the coils, and looks at what it has written
         if function not in TABLES:
             return ExcCodes.ILLEGAL_FUNCTION
         words = self.tables[TABLES[function]]

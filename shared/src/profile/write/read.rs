@@ -184,7 +184,11 @@ impl Place<'_, '_> {
         let reads = back.integer(self.report, "reads", i64::MIN..=i64::MAX);
         let shows = match back.has("register") {
             true => self.seen(&mut back, "register", true),
-            false if access == Access::WriteOnly => back.require(self.report, "register", None),
+            false if access == Access::WriteOnly => {
+                let remedy = "name the register that shows what was written";
+                back.wrong(self.report, "register", "is needed where this cannot be read itself", remedy);
+                None
+            }
             false => Some(own),
         };
         back.finish(self.report);
@@ -358,7 +362,7 @@ impl Place<'_, '_> {
             if let (Some(target), Some(with)) = (target, with) {
                 if matches!(&with, Key::Copy(seen) if seen.count > 1 && target.function != WriteFunction::Registers) {
                     let remedy = "write `function = \"registers\"`";
-                    entry.wrong(self.report, "function", "writes less than the register holds", remedy);
+                    entry.wrong(self.report, "register", "holds more than this function writes", remedy);
                 }
                 steps.push(Unlock { unit, target, with });
             }

@@ -177,7 +177,11 @@ fn a_mistake_names_its_write_and_key() {
             "",
             "write.start.read_back: is missing although this cannot be read itself",
         ),
-        ("register = \"main.mode\", within", "within", "write.start.read_back.register: is missing"),
+        (
+            "register = \"main.mode\", within",
+            "within",
+            "write.start.read_back.register: is needed where this cannot be read itself",
+        ),
         (
             "\"main.mode\", within = \"5s\"",
             "\"main.mode\", within = \"11s\"",
@@ -222,7 +226,7 @@ fn a_mistake_names_its_write_and_key() {
         (
             "function = \"registers\", at = 90",
             "function = \"register\", at = 90",
-            "write.start.unlock.0.function: writes less than the register holds",
+            "write.start.unlock.0.register: holds more than this function writes",
         ),
         ("warns = \"raises a fault\"", "warn = \"raises a fault\"", "write.limit.warn: is an unknown key"),
     ] {
