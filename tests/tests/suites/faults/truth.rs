@@ -75,10 +75,9 @@ pub fn mistake(point: &Point, said: &[Said]) -> Option<String> {
             (Some(&word), Some(number)) => (f64::from(word) * scale - number).abs() < 1e-9,
             (_, number) => number.is_none() && !point.quality.contains_key(metric),
         };
-        if point.numbers.contains_key(metric) || point.quality.contains_key(metric) {
-            if !near.iter().any(|said| fits(said)) {
-                return Some(format!("{metric} was never said: {point:?}, but {near:?}"));
-            }
+        let told = point.numbers.contains_key(metric) || point.quality.contains_key(metric);
+        if told && !near.iter().any(fits) {
+            return Some(format!("{metric} was never said: {point:?}, but {near:?}"));
         }
     }
     None
