@@ -29,7 +29,7 @@ pub async fn take_batch(
     let body = body(request, batch::MEDIA_TYPE).await?;
     let receipt = app.ingest.take_batch(&gateway, body, app.clock.wall()).await?;
     let (receipt, media_type) = match short.then(|| serde_json::from_slice::<Receipt>(&receipt)) {
-        Some(Ok(receipt)) => (receipt.to_short().into(), receipt::MEDIA_TYPE),
+        Some(Ok(receipt)) => (receipt.to_short(), receipt::MEDIA_TYPE),
         _ => (receipt, "application/json"),
     };
     let mut response = receipt.into_response();
