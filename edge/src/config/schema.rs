@@ -32,6 +32,7 @@ ca = "ca.pem"
 dir = "store"
 flush = "5s"
 max_bytes = 1073741824
+card_endurance_tb = 40
 [upload]
 every = "30s"
 metered = true
@@ -108,6 +109,7 @@ fn store() -> Value {
             ("dir", text("Folder of the store and of the credential")),
             ("flush", duration("How long readings may wait in memory; 10s unless set", 100 * MS..=600 * SECOND)),
             ("max_bytes", integer("Most bytes that the store may take on the disk", 16 << 20..=1 << 46)),
+            ("card_endurance_tb", integer("What the card bears, in TB written", 1..=100_000)),
         ],
         &[],
     )
