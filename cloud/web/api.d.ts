@@ -364,7 +364,7 @@ export interface ReadingList {
   next_cursor: string | null;
 }
 
-/** Written after the database commit; settles everything that the batch carried. JSON on the wire. */
+/** Written after the database commit; settles everything that the batch carried. */
 export interface Receipt {
   /** Which batch this answers. */
   batch: BatchId;

@@ -146,8 +146,10 @@ impl StoreFile {
     /// what is settled.
     pub(super) fn commit_flush(&mut self, flush: &Flush, now: Duration) -> Result<(), StoreError> {
         let since = self.first_receipt_at.filter(|&since| now.saturating_sub(since) < WRITE_AFTER);
-        let tells_more =
-            |settlement: &Settlement| !settlement.dead_letters.is_empty() || !settlement.announced.is_empty();
+        let tells_more = |settlement: &Settlement| {
+            let Settlement { kept, announced, dead_letters, .. } = settlement;
+            !kept.is_empty() || !announced.is_empty() || !dead_letters.is_empty()
+        };
         let more = self.receipts.iter().any(|receipt| tells_more(&receipt.settlement));
         if since.is_none() || more || self.receipts.len() >= RECEIPTS_MAX {
             return self.commit(Some(flush));
