@@ -222,6 +222,7 @@ impl Out {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use riverwatts_shared::carry::{Part, Reader};
     use riverwatts_shared::metric::Metric;
@@ -246,11 +247,15 @@ mod tests {
     }
 
     fn site(folder: &Path) -> (Config, Store) {
+        site_at(folder, Arc::new(ManualClock::at(UtcMs(T))))
+    }
+
+    fn site_at(folder: &Path, clock: Arc<ManualClock>) -> (Config, Store) {
         let config = parse(CONFIG, "edge.toml", folder, &Overrides::default()).unwrap();
         let keys = ["a", "b"].map(str::to_owned).to_vec();
         let dir = config.store.dir.clone();
         let settings = Settings { dir, max_bytes: 1 << 30, keys, boot: Uuid::from_u128(1) };
-        let (store, _) = store::start(settings, Arc::new(ManualClock::at(UtcMs(T)))).unwrap();
+        let (store, _) = store::start(settings, clock).unwrap();
         (config, store)
     }
 
@@ -288,13 +293,16 @@ mod tests {
     #[tokio::test]
     async fn a_file_has_what_the_cloud_has_not_and_nothing_is_settled_by_it() {
         let folder = tempfile::tempdir().unwrap();
-        let (config, store) = site(folder.path());
+        let clock = Arc::new(ManualClock::at(UtcMs(T)));
+        let (config, store) = site_at(folder.path(), Arc::clone(&clock));
         store.flush(flush(true, &[(0, &[T, T + 1]), (1, &[T])])).await.unwrap();
         let all = Limits { units: 100, readings: 1_000, bytes: 1 << 20 };
         let first = store.take(Lane::Backlog, all).await.unwrap().unwrap();
         // The cloud has it but for what it does not take of `b` yet.
         let kept = ["b".to_owned()].into();
         store.settle(first.cargo, Settlement { kept, ..Settlement::default() }).await.unwrap();
+        // Receipts are written with a later flush; until then the file has what they settle, too.
+        clock.advance(Duration::from_secs(60));
         store.flush(flush(true, &[(0, &[T + 2]), (1, &[T + 3])])).await.unwrap();
         store.flush(flush(false, &[(0, &[50, 60])])).await.unwrap();
         Credential {

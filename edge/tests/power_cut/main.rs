@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use disk::{Random, TAILS, Tail, cut};
-use riverwatts_edge::store::{self, Flush, Lane, Limits, SEAL_EVERY, Settings, Settlement, Store};
+use riverwatts_edge::store::{self, Flush, Lane, Limits, Outgoing, SEAL_EVERY, Settings, Settlement, Store};
 use riverwatts_shared::batch::Item;
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::reading::{Gap, Reading, Value};
@@ -66,13 +66,19 @@ fn flush(number: i64) -> Flush {
     Flush { dated: true, segments: segments.collect(), ..Flush::default() }
 }
 
-fn identities(items: &[Item]) -> Vec<(usize, i64)> {
+fn identities(outgoing: &Outgoing) -> Vec<(usize, i64)> {
+    let of = |key: &str, segment: &Segment| {
+        let device = KEYS.iter().position(|known| *known == key).unwrap();
+        segment.times.iter().map(|&ms| (device, ms)).collect::<Vec<_>>()
+    };
     let mut found = Vec::new();
-    for item in items {
+    for item in &outgoing.items {
         if let Item::Segment { device, segment } = item {
-            let device = KEYS.iter().position(|key| key == device).unwrap();
-            found.extend(segment.times.iter().map(|&ms| (device, ms)));
+            found.extend(of(device, segment));
         }
+    }
+    for sealed in &outgoing.sealed {
+        found.extend(of(&sealed.device, &Segment::decode(&sealed.bytes).unwrap()));
     }
     found
 }
@@ -98,7 +104,7 @@ async fn live() -> Life {
             if random.below(4) == 0 {
                 store.release(outgoing.cargo).await;
             } else {
-                settled.push((vfs::length(), identities(&outgoing.items).into_iter().collect()));
+                settled.push((vfs::length(), identities(&outgoing).into_iter().collect()));
                 store.settle(outgoing.cargo, Settlement::default()).await.unwrap();
             }
         }
@@ -119,7 +125,7 @@ async fn drain(store: &Store) -> (Vec<(usize, i64)>, Vec<Gap>) {
     let (mut sent, mut gaps) = (Vec::new(), Vec::new());
     for lane in [Lane::Live, Lane::Backlog] {
         while let Some(outgoing) = store.take(lane, ALL).await.unwrap() {
-            sent.extend(identities(&outgoing.items));
+            sent.extend(identities(&outgoing));
             gaps.extend(outgoing.items.iter().filter_map(|item| match item {
                 Item::Gap(gap) => Some(gap.clone()),
                 _ => None,
