@@ -8,6 +8,7 @@ RIVERWATTS_SEEDED has the ids that exist as JSON: `own` (the caller's user), `ex
 import json
 import os
 import re
+import zlib
 from datetime import datetime, timedelta
 
 import schemathesis
@@ -24,8 +25,19 @@ NOBODY = "00000000-0000-7000-8000-000000000000"
 schemathesis.openapi.format("iana-time-zone", st.sampled_from(["America/Anchorage", "Europe/Lisbon", "UTC"]))
 METRICS = st.sampled_from(["power_output_kw", "voltage_v", "energy_kwh", "x_sluice_percent"])
 schemathesis.openapi.format("metric-names", st.lists(METRICS, min_size=1, max_size=3, unique=True).map(",".join))
+BATCHES = [bytes.fromhex(batch) for batch in SEEDED["batches"]]
+schemathesis.openapi.media_type("application/vnd.riverwatts.batch", st.sampled_from(BATCHES))
+
+
+def carried(batches):
+    """A file of a gateway that was never enrolled, as docs/batch-format.md has it."""
+    numbers = lambda *numbers: b"".join(number.to_bytes(4, "little") for number in numbers)
+    frames = [numbers(len(batch)) + batch + numbers(zlib.crc32(batch)) for batch in batches]
+    return b"RWX\x01" + bytes(16) + b"".join(frames) + numbers(0, len(batches))
+
+
 schemathesis.openapi.media_type(
-    "application/vnd.riverwatts.batch", st.sampled_from([bytes.fromhex(batch) for batch in SEEDED["batches"]])
+    "application/vnd.riverwatts.carry", st.lists(st.sampled_from(BATCHES), max_size=3).map(carried)
 )
 
 
