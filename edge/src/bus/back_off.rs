@@ -14,8 +14,16 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 /// A device that comes back may answer more slowly than it ever did, by this factor.
 const SLOWER: u32 = 2;
 
+/// How long to leave a device alone after a poll that took `spent`: `silent` devices share what those
+/// that live can spare. That is long enough for what it says too late, which on RTU could be taken for the
+/// answer to the next request.
+pub fn pause(failures: u32, interval: Duration, timeout: Duration, spent: Duration, silent: Option<u32>) -> Duration {
+    let fair = silent.filter(|_| failures >= SICK).map_or(Duration::ZERO, |count| fair_pause(spent, count));
+    fair.max(back_off(failures, interval, timeout))
+}
+
 /// How long to leave a device alone that was silent `failures` times in a row.
-pub fn back_off(failures: u32, interval: Duration, timeout: Duration) -> Duration {
+fn back_off(failures: u32, interval: Duration, timeout: Duration) -> Duration {
     match failures.checked_sub(SICK) {
         // What is on its way may still arrive; it must not be taken for the next answer.
         None => timeout * failures,
@@ -48,7 +56,7 @@ impl Attempt {
 }
 
 /// How long the next attempt has to wait when this one took `spent`.
-pub fn fair_pause(spent: Duration, silent: u32) -> Duration {
+fn fair_pause(spent: Duration, silent: u32) -> Duration {
     spent.saturating_mul(SHARE * silent).min(BACK_OFF_MAX)
 }
 
@@ -81,6 +89,14 @@ mod tests {
         ] {
             assert_eq!(attempt.patience(), patience, "{attempt:?}");
         }
+    }
+
+    #[test]
+    fn where_nobody_lives_nobody_is_held_up() {
+        let ms = Duration::from_millis;
+        let after = |failures, silent| pause(failures, ms(250), ms(300), ms(300), silent);
+        assert_eq!([1, 2, 3].map(|failures| after(failures, Some(1))), [ms(300), ms(6_000), ms(6_000)]);
+        assert_eq!([1, 2, 3].map(|failures| after(failures, None)), [ms(300), ms(600), ms(1_200)]);
     }
 
     #[test]

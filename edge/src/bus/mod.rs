@@ -37,14 +37,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use self::back_off::{Attempt, back_off, fair_pause};
+use self::back_off::{Attempt, pause};
 use self::load::Load;
 pub use self::orders::{ORDERS_MAX, Order};
 use self::orders::{Orders, Step};
 pub(crate) use self::other::Identify;
 use self::rhythm::Rhythm;
 pub use self::rhythm::period;
-use self::status::{BusState, Status};
+use self::status::{BusState, Outcome, Status};
 use self::unit::{Polled, Unit};
 use self::wire::Wire;
 use crate::config::Config;
@@ -223,9 +223,11 @@ impl Bus {
         let silent = self.silent();
         let unit = &mut self.units[index];
         let schedule = &mut unit.schedule;
-        let fair = silent.filter(|_| schedule.is_sick()).map_or(Duration::ZERO, |count| fair_pause(spent, count));
-        let doubled = back_off(schedule.failures, schedule.interval, unit.pace.timeout);
-        let overruns = schedule.advance(now, if unreachable { Duration::ZERO } else { fair.max(doubled) });
+        let pause = match unreachable {
+            true => Duration::ZERO,
+            false => pause(schedule.failures, schedule.interval, unit.pace.timeout, spent, silent),
+        };
+        let overruns = schedule.advance(now, pause);
         let returns = self.wire.attempts().returns;
         if returns != self.returns {
             self.returns = returns;
@@ -263,7 +265,7 @@ impl Bus {
             state.load = self.load.share();
             state.planned_load = planned_load;
             state.strays = self.wire.strays();
-            if outcome == status::Outcome::Lost {
+            if outcome == Outcome::Lost {
                 state.last_error.clone_from(&error);
             }
             let kept = &mut state.units[index];
@@ -285,7 +287,10 @@ impl Bus {
                 kept.refused = refused;
             }
             if let Some(error) = error {
-                if kept.last_error.as_ref() != Some(&error) || !was_ill {
+                // How long was waited differs from attempt to attempt, and is no news.
+                let is_silent_still = (kept.last_outcome, outcome) == (Some(Outcome::Timeout), Outcome::Timeout);
+                let is_news = kept.last_error.as_ref() != Some(&error) && !is_silent_still;
+                if is_news || !was_ill {
                     tracing::warn!(bus = self.id, device.id = unit.id, error, "poll failed");
                 }
                 kept.last_error = Some(error);
@@ -293,6 +298,7 @@ impl Bus {
             } else if was_ill {
                 tracing::info!(bus = self.id, device.id = unit.id, "device answers again");
             }
+            kept.last_outcome = Some(outcome);
             kept.last_ok_at = answered_at.or(kept.last_ok_at);
         });
     }

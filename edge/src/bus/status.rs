@@ -93,6 +93,8 @@ pub struct UnitState {
     pub next_at: Option<Duration>,
     /// Mean duration of the last answers.
     pub round_trip: Duration,
+    /// How the last poll ended.
+    pub last_outcome: Option<Outcome>,
     /// What went wrong last, in words.
     pub last_error: Option<String>,
     /// Monotonic time of it.
