@@ -6,7 +6,8 @@
 
 use riverwatts_shared::profile::WriteFunction;
 
-use super::frame::{EXCEPTION, Exchange, FIXED, Received, Request, Stray, crc, is_sound, others, tcp_content};
+use super::frame::{EXCEPTION, Exchange, FIXED, Received, Request, Stray, is_sound, others, tcp_content};
+use super::other::{rtu_frame, tcp_frame};
 use crate::write::Command;
 
 /// Length of an answer without unit and framing: function, address, value or count.
@@ -23,16 +24,11 @@ impl Exchange for Command {
     }
 
     fn on_tcp(&self, transaction: u16) -> impl AsRef<[u8]> {
-        let pdu = pdu(self);
-        let length = 1 + pdu.len() as u16; // a handful of registers
-        let mut frame = [transaction.to_be_bytes(), [0, 0], length.to_be_bytes()].concat();
-        frame.push(self.unit());
-        frame.extend(pdu);
-        frame
+        tcp_frame(transaction, self.unit(), &pdu(self))
     }
 
     fn on_rtu(&self) -> impl AsRef<[u8]> {
-        rtu_frame(self)
+        rtu_frame(self.unit(), &pdu(self))
     }
 
     fn rtu_answer_bytes(&self) -> usize {
@@ -49,7 +45,7 @@ impl Exchange for Command {
     fn receive_rtu(&self, bytes: &[u8], _: &mut Vec<u16>) -> Received {
         // What an adapter hears of itself is told from the answer where it is longer; what looks the
         // same is taken for it, and what shows decides.
-        let request = rtu_frame(self);
+        let request = rtu_frame(self.unit(), &pdu(self));
         if request.len() > FIXED && bytes.starts_with(&request) {
             return Received::Stray(request.len(), Stray::Echo);
         }
@@ -83,13 +79,6 @@ fn rtu_length(command: &Command, bytes: &[u8]) -> Option<usize> {
         _ if function == code(command) | 0x80 => Some(EXCEPTION),
         _ => None,
     }
-}
-
-fn rtu_frame(command: &Command) -> Vec<u8> {
-    let mut frame = vec![command.unit()];
-    frame.extend(pdu(command));
-    frame.extend(crc(&frame).to_le_bytes());
-    frame
 }
 
 /// Function code and what follows.
@@ -134,6 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bus::frame::crc;
     use crate::config::{Overrides, parse};
     use crate::write::{Permit, Proposal};
 
@@ -249,7 +239,7 @@ read_back = { register = "main.mode" }
     #[test]
     fn what_an_adapter_hears_of_itself_is_no_answer_where_it_is_longer() {
         let command = permit("registers", "655362").command(&[]).unwrap();
-        let sent = rtu_frame(&command);
+        let sent = rtu_frame(command.unit(), &pdu(&command));
         assert_eq!(command.receive_rtu(&sent, &mut Vec::new()), Received::Stray(sent.len(), Stray::Echo));
         assert_eq!(command.receive_rtu(&sent[..10], &mut Vec::new()), Received::Partial);
         assert_eq!(command.receive_rtu(&[], &mut Vec::new()), Received::Partial);

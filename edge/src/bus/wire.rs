@@ -154,8 +154,9 @@ impl Wire {
             self.silences = 0;
         }
         self.inbox.clear();
-        self.last = None;
         self.silence.keep(unit, self.last.map(|last| last.unit), pace.quiet).await;
+        let as_read = Request { unit, function: Function::Holding, start: 0, count: 1 };
+        self.last = Some(as_read);
         self.transaction = self.transaction.wrapping_add(1);
         let (rtu, transaction) = (self.connection.is_rtu(), self.transaction);
         let frame = if rtu { rtu_frame(unit, &question.pdu()) } else { tcp_frame(transaction, unit, &question.pdu()) };
@@ -172,7 +173,7 @@ impl Wire {
             _ => self.connection.close(),
         }
         if rtu && answer.is_ok() {
-            self.drain(&Request { unit, function: Function::Holding, start: 0, count: 1 }).await;
+            self.drain(&as_read).await;
         }
         match answer {
             Ok(answer) => answer.unwrap_or(Err(Failure::Silent(pace.timeout))),
