@@ -50,6 +50,9 @@ pub enum ExportError {
     /// There is no store.
     #[error("{} holds no store; run the gateway first, or name its configuration by --config", .0.display())]
     NoStore(PathBuf),
+    /// Another version of the program wrote the store.
+    #[error("the store in {} is of another version; start the gateway of this version once, then export", .0.display())]
+    OtherVersion(PathBuf),
     /// The file is there already.
     #[error("{} is there already; name another file, or a folder", .0.display())]
     Exists(PathBuf),
@@ -84,6 +87,9 @@ pub fn export(config: &Config, to: &Path, all: bool, now: UtcMs) -> Result<Expor
     let history = History::of(&config.store.dir);
     if !history.exists() {
         return Err(ExportError::NoStore(config.store.dir.clone()));
+    }
+    if !history.is_current()? {
+        return Err(ExportError::OtherVersion(config.store.dir.clone()));
     }
     let path = if to.is_dir() { to.join(file_name(&config.site.key, now)) } else { to.to_owned() };
     if path.exists() {
@@ -356,7 +362,12 @@ mod tests {
         let words = export(&config, folder.path(), false, UtcMs(T)).unwrap_err().to_string();
         assert!(words.contains("holds no store"), "{words}");
         drop(site(folder.path()));
-        let words = export(&config, &folder.path().join("no/such/stick"), false, UtcMs(T)).unwrap_err().to_string();
-        assert!(words.contains("cannot be written"), "{words}");
+        let file = rusqlite::Connection::open(config.store.dir.join("store.db")).unwrap();
+        let version: i64 = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        for (version, words) in [(1, "of another version; start the gateway"), (version, "cannot be written")] {
+            file.pragma_update(None, "user_version", version).unwrap();
+            let told = export(&config, &folder.path().join("no/such/stick"), false, UtcMs(T)).unwrap_err().to_string();
+            assert!(told.contains(words), "{told}");
+        }
     }
 }

@@ -1,15 +1,15 @@
 //! What the cloud does not have yet, for a file that is carried to it: read beside the store's own
 //! thread, and not settled by being read. What arrives twice, by file and by link, counts once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use riverwatts_shared::batch::Item;
 use riverwatts_shared::reading::Gap;
 use riverwatts_shared::segment::Segment;
-use riverwatts_shared::time::UtcMs;
 use rusqlite::Connection;
 
-use super::{History, gaps, packed};
+use super::file::Device;
+use super::{History, gaps, open, packed};
 
 /// What cannot be carried.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,22 +42,21 @@ impl History {
         mut see: impl FnMut(Item) -> Result<(), E>,
     ) -> Result<LeftBehind, E> {
         let connection = self.connect()?;
-        let keys = keys(&connection)?;
-        for gap in gaps_of(&connection, &keys, settled)? {
+        let devices = open::devices(&connection)?;
+        for gap in gaps_of(&connection, &devices, settled)? {
             see(Item::Gap(gap))?;
         }
         let mut left = LeftBehind { undated: undated(&connection)?, broken: 0 };
-        let mut show = |device: i64, segment: Segment| match keys.get(&device) {
-            Some(key) => see(Item::Segment { device: key.clone(), segment }),
+        let mut show = |device: i64, segment: Segment| match devices.get(&device) {
+            Some(device) => see(Item::Segment { device: device.key.clone(), segment }),
             None => Ok(()),
         };
-        let (sql, flushes) = match settled {
-            true => ("select device, readings from segments where boot is null order by number", BTreeMap::new()),
-            false => (
+        let sql = match settled {
+            true => "select device, readings from segments where boot is null order by number",
+            false => {
                 "select segments.device, readings from unsettled join segments on number = segment
-                 where boot is null order by segment",
-                settled_flushes(&connection)?,
-            ),
+                 where boot is null order by segment"
+            }
         };
         let mut segments = connection.prepare(sql)?;
         let mut rows = segments.query([])?;
@@ -68,14 +67,14 @@ impl History {
                 Err(_) => left.broken += 1,
             }
         }
+        let entries = open::journal(&connection)?;
         let mut journal =
             connection.prepare("select number, readings from journal where boot is null order by number")?;
         let mut rows = journal.query([])?;
         let mut joined: BTreeMap<i64, Segment> = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;
-            let held = flushes.range(..=number).next_back().filter(|(_, range)| number <= range.last);
-            let wanted = |device| held.is_none_or(|(_, range)| range.held.contains(&(number, device)));
+            let wanted = |device| settled || entries.get(&number).is_some_and(|entry| entry.open.has(device));
             let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
             let Ok(parts) = packed::unpack_flush(bytes, wanted) else {
                 left.broken += 1;
@@ -100,55 +99,23 @@ impl History {
     }
 }
 
-/// Flushes from one on that the cloud has, but for what it has not of some devices.
-struct Settled {
-    last: i64,
-    held: BTreeSet<(i64, i64)>,
-}
-
-fn keys(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, String>> {
-    let mut found = connection.prepare("select number, key from devices")?;
-    let rows = found.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    rows.collect()
-}
-
-/// By first flush.
-fn settled_flushes(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Settled>> {
-    let mut held = connection.prepare("select flush, device from held where flush between ?1 and ?2")?;
-    let mut ranges = connection.prepare("select first, last from settled")?;
-    let mut rows = ranges.query([])?;
-    let mut found = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        let (first, last): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let held = held.query_map([first, last], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        found.insert(first, Settled { last, held: held.collect::<rusqlite::Result<_>>()? });
-    }
-    Ok(found)
-}
-
 fn undated(connection: &Connection) -> rusqlite::Result<u64> {
     let sum = "select coalesce((select sum(rows) from journal where boot is not null), 0)
         + coalesce((select sum(rows) from segments where boot is not null), 0)";
     connection.query_row(sum, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
 }
 
-fn gaps_of(connection: &Connection, keys: &BTreeMap<i64, String>, settled: bool) -> rusqlite::Result<Vec<Gap>> {
+fn gaps_of(connection: &Connection, devices: &BTreeMap<i64, Device>, settled: bool) -> rusqlite::Result<Vec<Gap>> {
     let mut finished = connection.prepare(
-        "select device, from_ms, to_ms, rows, reason from gaps where (settled = 0 or ?1)
+        "select number, device, from_ms, to_ms, rows, reason from gaps where (settled = 0 or ?1)
          and to_ms is not null and from_boot is null and to_boot is null order by number",
     )?;
     let mut rows = finished.query([settled])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let Some(key) = keys.get(&row.get(0)?) else { continue };
-        let (from, to): (i64, i64) = (row.get(1)?, row.get(2)?);
-        found.push(Gap {
-            device: key.clone(),
-            from: UtcMs(from.min(to)),
-            to: UtcMs(to),
-            rows: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
-            reason: gaps::reason(row.get(4)?),
-        });
+        if let Some(device) = devices.get(&row.get(1)?) {
+            found.push(gaps::told(row, &device.key)?);
+        }
     }
     Ok(found)
 }

@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use riverwatts_shared::reading::Gap;
+use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::GapReason;
-use rusqlite::{Transaction, params};
+use rusqlite::{Row, Transaction, params};
 
 use super::file::{Device, Stamp};
 use super::journal::Written;
@@ -36,6 +38,18 @@ pub(super) fn open(
         ],
     )?;
     Ok(OpenGap { number: tx.last_insert_rowid(), device, reason })
+}
+
+/// The gap of a row that begins with number, device, from, to, rows and reason.
+pub(super) fn told(row: &Row<'_>, key: &str) -> rusqlite::Result<Gap> {
+    let (from, to): (i64, i64) = (row.get(2)?, row.get(3)?);
+    Ok(Gap {
+        device: key.to_owned(),
+        from: UtcMs(from.min(to)),
+        to: UtcMs(to),
+        rows: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
+        reason: reason(row.get(5)?),
+    })
 }
 
 /// Adds readings to a gap that has not ended.

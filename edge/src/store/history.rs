@@ -7,7 +7,7 @@ use riverwatts_shared::reading::Reading;
 use riverwatts_shared::segment::Segment;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{open, packed};
+use super::{open, packed, schema};
 
 /// Reads beside the store's own thread. Blocks.
 #[derive(Debug, Clone)]
@@ -27,6 +27,14 @@ impl History {
     /// Whether there is one.
     pub fn exists(&self) -> bool {
         self.path.exists()
+    }
+
+    /// Whether its tables are those of this version: starting the gateway sees to that.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn is_current(&self) -> rusqlite::Result<bool> {
+        Ok(schema::version(&self.connect()?)? == schema::VERSION)
     }
 
     /// The newest dated readings of the device with this key, newest first.

@@ -284,7 +284,7 @@ fn number_devices(connection: &mut Connection, keys: &[String]) -> rusqlite::Res
     Ok(places)
 }
 
-fn devices(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Device>> {
+pub(super) fn devices(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Device>> {
     let mut found = connection.prepare("select number, key, last_boot, last_ms from devices")?;
     let devices = found.query_map([], |row| {
         let boot = row.get(2)?;
@@ -294,7 +294,7 @@ fn devices(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Device>> {
     devices.collect()
 }
 
-fn journal(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Entry>> {
+pub(super) fn journal(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, Entry>> {
     let mut found = connection.prepare("select number, boot, from_ms, rows, length(readings), slot from journal")?;
     let entries = found.query_map([], |row| {
         let entry = Entry {

@@ -5,9 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use riverwatts_shared::batch::{Item, Sealed};
-use riverwatts_shared::reading::Gap;
 use riverwatts_shared::segment::Segment;
-use riverwatts_shared::time::UtcMs;
 use uuid::Uuid;
 
 use super::file::StoreFile;
@@ -257,15 +255,7 @@ impl StoreFile {
             if cargo.gaps.len() >= GAPS_MAX || !loading.takes(0, 0) {
                 break;
             }
-            let (from, to): (i64, i64) = (row.get(2)?, row.get(3)?);
-            let reason = gaps::reason(row.get(5)?);
-            items.push(Item::Gap(Gap {
-                device: self.devices[&device].key.clone(),
-                from: UtcMs(from.min(to)),
-                to: UtcMs(to),
-                rows: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
-                reason,
-            }));
+            items.push(Item::Gap(gaps::told(row, &self.devices[&device].key)?));
             cargo.gaps.push((number, device));
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! What was written to devices, or was to be: who, when, what, and how it ended. A row is there
 //! before the first byte goes out, so that a write whose end nobody saw is known too.
 
-use rusqlite::{Connection, OpenFlags, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::file::StoreFile;
 use super::{History, StoreError};
@@ -97,8 +97,7 @@ impl History {
     /// # Errors
     /// When the file cannot be read.
     pub fn writes(&self, limit: usize) -> rusqlite::Result<Vec<WriteRow>> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
+        let connection = self.connect()?;
         let mut found = connection.prepare(
             "select number, at_ms, time_ms, who, device, name, old, value, outcome, words from writes \
              order by number desc limit ?1",
