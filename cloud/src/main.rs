@@ -203,7 +203,10 @@ async fn import(config: &Config, path: &Path, gateway: Option<Uuid>) -> Result<(
     let mut length = file.read(&mut piece).map_err(no_file)?;
     let of_file = match Reader::of(&piece[..length]) {
         Ok(gateway) => gateway,
-        Err(error) => return Err(Failure::new(69, anyhow::anyhow!("{}: {error}", path.display()))),
+        Err(error) => {
+            let words = "is no file that `riverwatts-edge export` wrote";
+            return Err(Failure::new(69, anyhow::anyhow!("{} {words}: {error}", path.display())));
+        }
     };
     let Some(id) = gateway.or(of_file) else {
         return Err(Failure::usage(
