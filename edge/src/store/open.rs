@@ -124,8 +124,8 @@ fn load(settings: &Settings, path: &Path, now: Duration) -> Result<Loaded, Store
     let mut connection = schema::connect(path)?;
     match schema::version(&connection)? {
         0 => schema::create(&connection, Uuid::new_v4())?,
-        1 => schema::migrate(&connection)?,
         schema::VERSION => {}
+        older @ 1..schema::VERSION => schema::migrate(&connection, older)?,
         newer => return Err(StoreError::Newer(newer)),
     }
     writes::make(&connection)?;

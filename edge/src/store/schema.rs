@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 /// Version of the tables; kept in `user_version`.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 /// Small pages: a commit writes whole ones, and flash wears by pages written. At 100 readings a commit,
 /// settled and sealed, 88 bytes a reading reach the disk; with pages of 4 KiB 123.
 const PAGE_BYTES: u32 = 1_024;
@@ -49,7 +49,14 @@ create table boots (
     dating_bound_ms integer,
     estimated integer not null default 0
 ) strict;
-create table jumps (number integer primary key, boot integer not null, at_ms integer not null, by_ms integer not null) strict;
+-- `source` is the clock that was believed.
+create table jumps (
+    number integer primary key,
+    boot integer not null,
+    at_ms integer not null,
+    by_ms integer not null,
+    source text
+) strict;
 -- The journal: one row a commit, all devices in it. The row of a sealed flush is used again: a commit so
 -- changes one page, where a new row would change those that lead to it and those that list what is free.
 create table flushes (
@@ -98,6 +105,8 @@ create table gaps (
 ) strict;
 -- What was given to the disk, by day of UTC.
 create table written (day integer primary key, bytes integer not null) strict;
+-- What went over the link, in bytes by day of UTC.
+create table traffic (day integer primary key, sent integer not null, received integer not null) strict;
 create table dead_letters (
     number integer primary key,
     device integer not null,
@@ -127,6 +136,15 @@ create view journal as
     select * from flushes where not exists (select 1 from sealed where number between first and last);
 create table written (day integer primary key, bytes integer not null) strict;
 pragma user_version = 2;
+commit;
+";
+
+/// From version 2, which did not count what went over the link.
+const FROM_2: &str = "
+begin immediate;
+alter table jumps add column source text;
+create table traffic (day integer primary key, sent integer not null, received integer not null) strict;
+pragma user_version = 3;
 commit;
 ";
 
@@ -163,9 +181,12 @@ pub(super) fn create(connection: &Connection, id: uuid::Uuid) -> rusqlite::Resul
     connection.execute_batch("commit")
 }
 
-/// Brings the tables of an earlier version to this one.
-pub(super) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(FROM_1)
+/// Brings the tables of version `from` to this one.
+pub(super) fn migrate(connection: &Connection, from: i64) -> rusqlite::Result<()> {
+    if from < 2 {
+        connection.execute_batch(FROM_1)?;
+    }
+    connection.execute_batch(FROM_2)
 }
 
 /// What is wrong with the tables that a start needs, if anything. Segments are checked when read.
@@ -182,6 +203,7 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Option<String>>
         "gaps",
         "dead_letters",
         "written",
+        "traffic",
         "writes",
     ] {
         let mut found = connection.prepare(&format!("pragma quick_check('{table}')"))?;

@@ -52,21 +52,25 @@ fn a_flush_on_its_way_keeps_its_row_while_others_are_sealed() {
 }
 
 #[test]
-fn a_file_of_version_1_is_brought_to_this_one() {
+fn files_of_earlier_versions_are_brought_to_this_one() {
+    const AS_2: &str = "drop table traffic; alter table jumps drop column source; pragma user_version = 2;";
+    const AS_1: &str = "create table old (number integer primary key, boot integer, from_ms integer not null, rows integer not null, \
+         readings blob not null) strict;
+         insert into old select number, boot, from_ms, rows, readings from journal;
+         drop view journal; drop table sealed; drop table written; drop table flushes; alter table old rename to flushes;
+         pragma user_version = 1;";
+    for as_it_was in [AS_2.to_owned(), format!("{AS_2}{AS_1}")] {
+        earlier_version(&as_it_was);
+    }
+}
+
+fn earlier_version(as_it_was: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mut file = open(folder.path());
     commit(&mut file, 0..8);
     file.seal(Duration::ZERO).unwrap();
     commit(&mut file, 8..12);
-    file.connection
-        .execute_batch(
-            "create table old (number integer primary key, boot integer, from_ms integer not null, rows integer not null, \
-             readings blob not null) strict;
-             insert into old select number, boot, from_ms, rows, readings from journal;
-             drop view journal; drop table sealed; drop table written; drop table flushes; alter table old rename to flushes;
-             pragma user_version = 1;",
-        )
-        .unwrap();
+    file.connection.execute_batch(as_it_was).unwrap();
     drop(file);
     let mut file = open(folder.path());
     commit(&mut file, 12..14);
