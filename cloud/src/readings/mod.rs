@@ -4,6 +4,7 @@
 pub mod commits;
 pub mod json;
 pub mod list;
+pub mod parquet;
 pub mod rollups;
 pub mod rows;
 pub mod sqlite;

@@ -27,7 +27,7 @@ use crate::store::subscriptions::Subscription;
 use crate::store::users::User;
 
 /// What lists of readings are answered as besides JSON.
-const LINES: &[&str] = &["text/csv", "application/x-ndjson"];
+const LINES: &[&str] = &["text/csv", "application/x-ndjson", "application/vnd.apache.parquet"];
 
 /// Operations under one heading.
 #[derive(Clone, Debug)]

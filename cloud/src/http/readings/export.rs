@@ -1,4 +1,4 @@
-//! Readings as CSV or as JSON line by line: all of a span, streamed. Read a page at a time while the
+//! Readings as CSV, as JSON line by line or as Parquet: all of a span, streamed. Read a page at a time while the
 //! client takes it, so that it costs the same memory however long it is, and ends when the client leaves.
 
 use std::collections::HashMap;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::http::request::accepts;
 use crate::readings::json::{self, write_decimal};
+use crate::readings::parquet::{ParquetFailure, ParquetFile};
 use crate::readings::{ListQuery, Readings, ReadingsError, StoredRow};
 
 /// Readings of one page of a stream.
@@ -27,13 +28,16 @@ pub enum Format {
     Csv,
     /// An object a line.
     JsonLines,
+    /// A table for programs.
+    Parquet,
 }
 
 impl Format {
     /// What the caller accepts rather than JSON.
     pub fn wanted(headers: &HeaderMap) -> Option<Format> {
         let of = |format: Format| (format.media_type(), Some(format));
-        accepts(headers, [("application/json", None), of(Format::Csv), of(Format::JsonLines)])
+        let all = [Format::Csv, Format::JsonLines, Format::Parquet].map(of);
+        accepts(headers, [("application/json", None), all[0], all[1], all[2]])
     }
 
     /// Its media type.
@@ -41,6 +45,7 @@ impl Format {
         match self {
             Format::Csv => "text/csv",
             Format::JsonLines => "application/x-ndjson",
+            Format::Parquet => "application/vnd.apache.parquet",
         }
     }
 }
@@ -67,45 +72,86 @@ enum Cut {
     Readings(#[from] ReadingsError),
     #[error("a stored row is broken: {0}")]
     Row(#[from] Malformed),
+    #[error(transparent)]
+    Parquet(#[from] ParquetFailure),
+    #[error("the writing of a page was given up")]
+    Stopping,
+}
+
+/// What has been written, and what goes on with it.
+enum Writer {
+    Lines(Vec<u8>),
+    Parquet(Box<ParquetFile>),
 }
 
 impl Export {
     /// The answer.
-    pub fn into_response(self) -> Response {
-        let charset = match self.format {
+    ///
+    /// # Errors
+    /// [`ParquetFailure`].
+    pub fn into_response(self) -> Result<Response, ParquetFailure> {
+        let media_type = match self.format {
             Format::Csv => "text/csv; charset=utf-8; header=present",
-            Format::JsonLines => "application/x-ndjson",
+            other => other.media_type(),
         };
-        let mut response = Response::new(Body::from_stream(self.into_stream()));
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(charset));
-        response
+        let mut response = Response::new(Body::from_stream(self.into_stream()?));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        Ok(response)
     }
 
-    fn into_stream(self) -> impl Stream<Item = Result<Bytes, Cut>> {
-        let first = match self.format {
-            Format::Csv => self.names(),
-            Format::JsonLines => Vec::new(),
+    fn into_stream(self) -> Result<impl Stream<Item = Result<Bytes, Cut>>, ParquetFailure> {
+        let writer = match self.format {
+            Format::Csv => Writer::Lines(self.names()),
+            Format::JsonLines => Writer::Lines(Vec::new()),
+            Format::Parquet => Writer::Parquet(Box::new(ParquetFile::new(&self.shown)?)),
         };
-        stream::try_unfold((self, Some(first)), |(mut export, begun)| async move {
-            let Some(mut out) = begun else { return Ok(None) };
-            let query = ListQuery { limit: PAGE_ROWS, ..export.query.clone() };
-            let page = export.readings.list(query).await.inspect_err(|error| {
-                tracing::error!(%error, "an export was cut short");
-            })?;
-            for row in &page {
-                export.write(&mut out, row)?;
+        Ok(stream::try_unfold(Some((self, writer)), |state| async move {
+            let Some((export, writer)) = state else { return Ok(None) };
+            let next = export.next(writer).await;
+            next.map(Some).inspect_err(|error| tracing::error!(%error, "an export was cut short"))
+        }))
+    }
+
+    /// The bytes of one page, which may be none, and what goes on.
+    async fn next(mut self, writer: Writer) -> Result<(Bytes, Option<(Export, Writer)>), Cut> {
+        let query = ListQuery { limit: PAGE_ROWS, ..self.query.clone() };
+        let page = self.readings.list(query).await?;
+        self.query.after = page.last().map(|row| (row.time, row.device));
+        let more = page.len() == PAGE_ROWS;
+        match writer {
+            Writer::Lines(mut out) => {
+                for row in &page {
+                    self.write(&mut out, row)?;
+                }
+                Ok((out.into(), more.then(|| (self, Writer::Lines(Vec::new())))))
             }
-            export.query.after = page.last().map(|row| (row.time, row.device));
-            let more = (page.len() == PAGE_ROWS).then(Vec::new);
-            Ok(Some((Bytes::from(out), (export, more))))
-        })
+            // Compressing a row group takes longer than other requests should wait.
+            Writer::Parquet(mut file) => {
+                let written = tokio::task::spawn_blocking(move || {
+                    for row in &page {
+                        file.add(self.id_of(row), row)?;
+                    }
+                    if more {
+                        let bytes = file.take();
+                        return Ok((bytes.into(), Some((self, Writer::Parquet(file)))));
+                    }
+                    Ok::<_, ParquetFailure>((file.finish()?.into(), None))
+                });
+                Ok(written.await.map_err(|_| Cut::Stopping)??)
+            }
+        }
     }
 
+    fn id_of(&self, row: &StoredRow) -> Uuid {
+        self.ids.get(&row.device).copied().unwrap_or_default()
+    }
+
+    /// Appends a line.
     fn write(&self, out: &mut Vec<u8>, row: &StoredRow) -> Result<(), Malformed> {
-        let id = self.ids.get(&row.device).copied().unwrap_or_default();
+        let id = self.id_of(row);
         match self.format {
-            Format::JsonLines => json::write_reading(out, id, row, &self.shown)?,
             Format::Csv => self.write_csv(out, id, row)?,
+            _ => json::write_reading(out, id, row, &self.shown)?,
         }
         out.push(b'\n');
         Ok(())
@@ -201,7 +247,7 @@ mod tests {
         };
         let shown = shown.iter().map(|name| Metric::named(name).unwrap()).collect();
         let export = Export { readings, query, ids: HashMap::from([(1, DEVICE)]), shown, format };
-        let parts: Vec<Bytes> = export.into_stream().try_collect().await.unwrap();
+        let parts: Vec<Bytes> = export.into_stream().unwrap().try_collect().await.unwrap();
         (parts.len(), String::from_utf8(parts.concat()).unwrap())
     }
 

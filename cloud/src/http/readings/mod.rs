@@ -162,7 +162,8 @@ async fn give(
             }
         }
         let ids = devices.iter().map(|device| (device.number, device.id)).collect();
-        return Ok(Export { readings: app.readings.clone(), query: list, ids, shown, format }.into_response());
+        let export = Export { readings: app.readings.clone(), query: list, ids, shown, format };
+        return export.into_response().map_err(ApiError::internal);
     }
     let mut rows = app.readings.list(list).await?;
     let more = rows.len() > limit;
