@@ -13,6 +13,7 @@ mod file;
 mod gaps;
 mod history;
 mod journal;
+mod jumps;
 mod mend;
 mod open;
 mod packed;
@@ -41,6 +42,7 @@ use crate::clock::{Anchor, News};
 
 pub use carry::LeftBehind;
 pub use history::History;
+pub use jumps::JumpRow;
 pub use open::OpenError;
 pub use take::{Cargo, Lane, Limits, Outgoing};
 pub use thread::{Figures, Oldest, Store, start};
