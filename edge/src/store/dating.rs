@@ -196,7 +196,7 @@ impl StoreFile {
     }
 
     /// The newest UTC time of the flushes before this one.
-    fn newest_before(&self, flush: i64) -> Result<Option<i64>, StoreError> {
+    pub(super) fn newest_before(&self, flush: i64) -> Result<Option<i64>, StoreError> {
         let mut newest: Option<i64> = self.connection.query_row(
             "select max(to_ms) from segments where boot is null and last_flush < ?1",
             [flush],
