@@ -164,14 +164,21 @@ fn ends(device: i64, segment: &Segment, stamp: impl Fn(i64) -> Stamp) -> Option<
 /// The anchor of the boot, its dating when it has none yet, and its jumps.
 fn write_news(tx: &Transaction<'_>, boot: i64, news: &News) -> rusqlite::Result<()> {
     let News { anchor, dating, jumps } = news;
+    let anchored = params![boot, anchor.offset_ms, anchor.bound_ms, anchor.at_ms, anchor.source.word()];
     tx.execute(
-        "update boots set anchor_ms = ?2, anchor_bound_ms = ?3, dating_ms = coalesce(dating_ms, ?4), \
-         dating_bound_ms = coalesce(dating_bound_ms, ?5) where number = ?1",
-        params![boot, anchor.offset_ms, anchor.bound_ms, dating.offset_ms, dating.bound_ms],
+        "update boots set anchor_ms = ?2, anchor_bound_ms = ?3, anchor_at_ms = ?4, anchor_source = ?5 where number = ?1",
+        anchored,
+    )?;
+    tx.execute(
+        "update boots set dating_ms = ?2, dating_bound_ms = ?3, dating_at_ms = ?4 where number = ?1 and dating_ms is null",
+        params![boot, dating.offset_ms, dating.bound_ms, dating.at_ms],
     )?;
     for jump in jumps {
         let at_ms = jump.at.as_millis() as i64;
-        tx.execute("insert into jumps (boot, at_ms, by_ms) values (?1, ?2, ?3)", params![boot, at_ms, jump.by_ms])?;
+        tx.execute(
+            "insert into jumps (boot, at_ms, by_ms, source) values (?1, ?2, ?3, ?4)",
+            params![boot, at_ms, jump.by_ms, jump.source.word()],
+        )?;
     }
     tx.execute("delete from jumps where number <= (select max(number) from jumps) - ?1", [JUMPS_MAX])?;
     Ok(())

@@ -40,13 +40,17 @@ create table devices (
     last_ms integer
 ) strict;
 -- `anchor_` is what the next run of the boot begins with; `dating_` is what undated rows are dated by, once.
+-- `_bound_ms` is how far off they may be at the monotonic time `_at_ms`; it grows with the distance from it.
 create table boots (
     number integer primary key,
     id blob not null unique,
     anchor_ms integer,
     anchor_bound_ms integer,
+    anchor_at_ms integer,
+    anchor_source text,
     dating_ms integer,
     dating_bound_ms integer,
+    dating_at_ms integer,
     estimated integer not null default 0
 ) strict;
 -- `source` is the clock that was believed.
@@ -142,10 +146,13 @@ pragma user_version = 2;
 commit;
 ";
 
-/// From version 2, which did not count what went over the link, and had a reading among the refused as often as
-/// it was refused.
+/// From version 2, which did not count what went over the link, did not know whose clock it had, and had a
+/// reading among the refused as often as it was refused.
 const FROM_2: &str = "
 begin immediate;
+alter table boots add column anchor_at_ms integer;
+alter table boots add column anchor_source text;
+alter table boots add column dating_at_ms integer;
 alter table jumps add column source text;
 create table traffic (day integer primary key, sent integer not null, received integer not null) strict;
 alter table dead_letters rename to dead_letters_2;

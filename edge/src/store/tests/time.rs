@@ -3,7 +3,7 @@
 use riverwatts_shared::words::Quality;
 
 use super::*;
-use crate::clock::{Anchor, News};
+use crate::clock::{Anchor, News, Source};
 
 fn undated(parts: &[(u16, &[i64])]) -> Flush {
     Flush { dated: false, ..flush(parts) }
@@ -11,7 +11,7 @@ fn undated(parts: &[(u16, &[i64])]) -> Flush {
 
 /// The clock is trusted: monotonic zero is `offset_ms`.
 fn trusted(offset_ms: i64, bound_ms: i64) -> Flush {
-    let anchor = Anchor { offset_ms, bound_ms };
+    let anchor = Anchor { offset_ms, bound_ms, at_ms: 0, source: Source::Cloud };
     Flush { news: Some(News { anchor, dating: anchor, jumps: Vec::new() }), ..Flush::default() }
 }
 
@@ -56,7 +56,10 @@ fn undated_readings_wait_and_are_dated_once() {
     assert_eq!(times(&items), expect(&[("a", &(0..40).map(|n| T + n).collect::<Vec<_>>()), ("b", &[T + 50])]));
     assert!(doubts(&items).iter().all(|doubt| *doubt == (0, Quality::Ok)));
     assert_eq!(file.undated.len(), 0);
-    assert_eq!(file.left().unwrap().anchor, Some(Anchor { offset_ms: T + 999, bound_ms: 0 }));
+    assert_eq!(
+        file.left().unwrap().anchor,
+        Some(Anchor { offset_ms: T + 999, bound_ms: 0, at_ms: 0, source: Source::Cloud })
+    );
 }
 
 #[test]
