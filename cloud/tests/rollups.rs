@@ -171,6 +171,16 @@ async fn windows_are_exact_at_once_and_after_the_worker_whatever_comes_late() {
     river.check("late between, rolled up").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readings_between_others_over_whole_hours_do_not_hide_them() {
+    let mut river = River::new().await;
+    // The worker takes both as they were committed, from memory.
+    river.write(&series(START, 1_440, 10_000)).await;
+    river.write(&series(START.plus_ms(5_005), 1_440, 10_000)).await;
+    river.roll_up(NOW).await;
+    river.check("between, rolled up").await;
+}
+
 /// Both sides of an edge are stored apart, in either order, with complete readings beside it or not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_across_an_hours_edge_opens_the_hour_on_the_other_side() {

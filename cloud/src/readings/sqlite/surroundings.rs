@@ -35,15 +35,18 @@ impl Surroundings {
         let times = &rows.segment.times;
         let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return Ok(around) };
         let Some(newest) = latest.get(&[rows.device]).pop() else { return Ok(around) };
-        let (before, after) = if newest.time.0 < first {
-            (Some(newest), None)
+        let (before, next, after) = if newest.time.0 < first {
+            (Some(newest), None, None)
         } else {
             let beside =
                 |time, side| points::beside(readers, rows.device, UtcMs(time), side).map(|row| row.map(Arc::new));
-            (beside(first, Side::Before)?, beside(last, Side::After)?)
+            let next = beside(first - 1, Side::After)?;
+            let is_among = next.as_ref().is_some_and(|next| next.time.0 <= last);
+            let after = if is_among { beside(last, Side::After)? } else { next.clone() };
+            (beside(first, Side::Before)?, next, after)
         };
         around.before = before.as_ref().map(|row| row.time);
-        around.after = after.as_ref().map(|row| row.time);
+        around.after = next.as_ref().map(|row| row.time);
         around.reach_before_ms = around.reach(rows, UtcMs(first), before.as_deref(), Side::Before, readers)?;
         around.reach_after_ms = around.reach(rows, UtcMs(last), after.as_deref(), Side::After, readers)?;
         Ok(around)
