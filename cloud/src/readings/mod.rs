@@ -5,6 +5,7 @@ mod columns;
 pub mod commits;
 pub mod json;
 pub mod list;
+mod month;
 mod queue;
 pub mod rollups;
 pub mod rows;

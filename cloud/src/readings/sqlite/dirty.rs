@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use rusqlite::{Connection, params};
 
+use super::super::month::Month;
 use super::super::{DirtyHour, ReadingsError};
-use super::month::{Month, Months};
+use super::month::Months;
 use crate::readings::rollups::HOUR_MS;
 use riverwatts_shared::time::UtcMs;
 

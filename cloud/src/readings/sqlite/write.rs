@@ -11,12 +11,13 @@ use rusqlite::{CachedStatement, Connection, Statement, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::super::commits::{Commit, Teller};
+use super::super::month::Month;
 use super::super::queue::Jobs;
 use super::super::surroundings::Surroundings;
 use super::super::{DirtyHour, GROUP_ROWS_MAX, ReadingsError, Rows, Side, Written, WrittenRows};
 use super::dirty::{DeviceHour, Dirty};
 use super::latest::{self, Latest};
-use super::month::{COLUMNS, Ids, Month, Months, read_row};
+use super::month::{COLUMNS, Ids, Months, read_row};
 use super::points;
 use super::read::Readers;
 
