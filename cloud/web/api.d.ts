@@ -385,7 +385,11 @@ of the site holds them, until an admin confirms the move. */
   rejected: Rejected[];
   /** How often the cloud wants uploads, in seconds; `null`: as the gateway is set. */
   upload_every_s: number | null;
-  /** Version of the configuration the cloud wants to run; `null`: the site's own. */
+  /** The highest sequence of this store that the cloud had stored anything of before this batch; 0: none.
+A gateway that has a receipt for a higher one knows that the cloud was restored from a backup; one
+that never used so high a number runs from an older copy of its store. */
+  last_sequence: number;
+  /** Version of the gateway's `edge.toml` that the cloud has, the newest that it was sent; `null`: none. */
   config_version: string | null;
   /** Commands for the gateway; none yet. */
   commands: unknown[];

@@ -8,9 +8,8 @@ use riverwatts_shared::words::RejectCode;
 
 use super::check::{check_time, sentence};
 use super::decode::{Decoded, KeyedRows, decode};
-use super::interval::with_interval;
 use super::{Ingest, IngestError, Inner, count_outcomes};
-use crate::readings::{AnsweredBatch, Rows, Written};
+use crate::readings::{AnsweredBatch, ReadingsError, Rows, Written};
 use crate::rollup::max_gap_ms;
 use crate::store::devices::{self, NamedDevice};
 use crate::store::gaps::{self, NewGap};
@@ -21,14 +20,14 @@ use crate::store::gateways::Gateway;
 const REJECTED_MAX: usize = 20_000;
 
 impl Ingest {
-    /// Stores a batch that was received at `now` and answers the receipt as JSON. The same batch again
-    /// gets the same bytes, but for the interval that is wanted now.
+    /// Stores a batch that was received at `now` and answers the receipt. The same batch again gets the
+    /// same one, but for what is of the moment: the interval that is wanted now, and the last sequence.
     pub async fn take_batch(
         &self,
         gateway: &Gateway,
         body: impl AsRef<[u8]> + Send + 'static,
         now: UtcMs,
-    ) -> Result<Vec<u8>, IngestError> {
+    ) -> Result<Receipt, IngestError> {
         let inner = &*self.0;
         let _place = inner.place()?;
         let site_id = gateway.site_id;
@@ -36,25 +35,35 @@ impl Ingest {
             .unfold(body.as_ref().len(), move || Ok(decode(body.as_ref(), site_id, now)?), Decoded::values)
             .await?;
         let _held = inner.in_hand.hold(decoded.id).await;
-        if let Some(answered) = inner.readings.find_batch(decoded.id).await? {
+        let answered = inner.readings.find_batch(decoded.id).await?;
+        let last_sequence = inner.readings.last_sequence(decoded.id.store).await?;
+        let of_the_moment =
+            |receipt| Receipt { upload_every_s: inner.live.upload_every_s(site_id), last_sequence, ..receipt };
+        if let Some(answered) = answered {
             if answered.hash != decoded.hash {
                 return Err(IngestError::StoreForked);
             }
-            metrics::counter!("riverwatts_ingest_batches_total", "outcome" => "repeated").increment(1);
-            return Ok(with_interval(answered.receipt, inner.live.upload_every_s(site_id)));
+            count_batch("repeated");
+            let kept = serde_json::from_slice(&answered.receipt).map_err(ReadingsError::from)?;
+            return Ok(of_the_moment(kept));
         }
         let (id, hash, is_empty) = (decoded.id, decoded.hash, decoded.is_empty());
         let receipt = inner.store_batch(gateway, decoded, now).await?;
-        let receipt = serde_json::to_vec(&receipt).expect("a receipt is plain JSON");
         if is_empty {
             // A sign of life: nothing was stored that a repeat could store twice.
-            metrics::counter!("riverwatts_ingest_batches_total", "outcome" => "empty").increment(1);
-            return Ok(receipt);
+            count_batch("empty");
+            return Ok(Receipt { last_sequence, ..receipt });
         }
-        inner.readings.keep_batch(AnsweredBatch { id, hash, receipt: receipt.clone(), at: now }).await?;
-        metrics::counter!("riverwatts_ingest_batches_total", "outcome" => "stored").increment(1);
-        Ok(with_interval(receipt, inner.live.upload_every_s(site_id)))
+        let kept = serde_json::to_vec(&receipt).expect("a receipt is plain JSON");
+        inner.readings.keep_batch(AnsweredBatch { id, hash, receipt: kept, at: now }).await?;
+        count_batch("stored");
+        Ok(of_the_moment(receipt))
     }
+}
+
+/// Counts a batch by what it was.
+fn count_batch(outcome: &'static str) {
+    metrics::counter!("riverwatts_ingest_batches_total", "outcome" => outcome).increment(1);
 }
 
 impl Inner {
@@ -114,6 +123,7 @@ impl Inner {
             duplicates: answer.duplicates,
             rejected: answer.rejected,
             upload_every_s: None,
+            last_sequence: 0,
             config_version: None,
             commands: Vec::new(),
         })

@@ -106,6 +106,7 @@ struct Loaded {
     id: Uuid,
     epoch: Option<Uuid>,
     sequence_end: u64,
+    receipted: u64,
     was_running: bool,
     boot: i64,
     devices: BTreeMap<i64, Device>,
@@ -135,9 +136,10 @@ fn load(settings: &Settings, path: &Path, now: Duration) -> Result<Loaded, Store
     let boot = number_boot(&connection, settings.boot)?;
     let places = number_devices(&mut connection, &settings.keys)?;
     let bytes = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| Uuid::from_slice(&bytes).ok());
-    let (id, epoch, end, was_running) =
-        connection.query_row("select id, epoch, sequence_end, running from store", [], |row| {
-            Ok((bytes(Some(row.get(0)?)), bytes(row.get(1)?), row.get::<_, i64>(2)?, row.get(3)?))
+    let (id, epoch, end, receipted, was_running) =
+        connection.query_row("select id, epoch, sequence_end, receipted, running from store", [], |row| {
+            let (end, receipted): (i64, i64) = (row.get(2)?, row.get(3)?);
+            Ok((bytes(Some(row.get(0)?)), bytes(row.get(1)?), end, receipted, row.get(4)?))
         })?;
     let journal = journal(&connection)?;
     let free_slots = connection
@@ -158,6 +160,7 @@ fn load(settings: &Settings, path: &Path, now: Duration) -> Result<Loaded, Store
         id: id.ok_or_else(|| StoreError::Damaged("the id of the store is none".to_owned()))?,
         epoch,
         sequence_end: end.unsigned_abs(),
+        receipted: receipted.unsigned_abs(),
         was_running,
         boot,
         devices,
@@ -183,6 +186,7 @@ impl Loaded {
             lock,
             id: self.id,
             epoch: self.epoch,
+            receipted: self.receipted,
             boot: self.boot,
             devices: self.devices,
             places: self.places,

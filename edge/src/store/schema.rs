@@ -28,7 +28,9 @@ create table store (
     -- Sequence numbers below are used up, or reserved by a run that may have used them.
     sequence_end integer not null,
     epoch blob,
-    running integer not null
+    running integer not null,
+    -- The highest sequence of this id that a receipt came for.
+    receipted integer not null default 0
 ) strict;
 -- `edge.toml` may change order, so devices are known by key. `last_` is their newest sealed reading.
 create table devices (
@@ -74,7 +76,8 @@ create view journal as
 -- Flushes of the journal that the cloud has, as ranges; and devices whose readings in them it has not.
 create table settled (first integer primary key, last integer not null) strict;
 create table held (flush integer not null, device integer not null, primary key (flush, device)) strict, without rowid;
--- Sealed: one device, many flushes.
+-- Sealed: one device, many flushes. `receipted` is that of the store when they were sealed as settled: no
+-- later receipt settled them.
 create table segments (
     number integer primary key,
     device integer not null,
@@ -84,13 +87,17 @@ create table segments (
     from_ms integer not null,
     to_ms integer not null,
     rows integer not null,
-    readings blob not null
+    readings blob not null,
+    receipted integer
 ) strict;
 create index segments_by_time on segments (device, to_ms);
 create index segments_undated on segments (boot) where boot is not null;
 -- Beside the segments, so that settling one does not write its readings again, and that a start need
 -- not read them all.
 create table unsettled (segment integer primary key, device integer not null, rows integer not null) strict;
+-- Segments that were settled later than sealed, as ranges that may have others among them, and what
+-- `receipted` was with that.
+create table drained (number integer primary key, first integer not null, last integer not null, receipted integer not null) strict;
 -- `to_ms` is null until the device has a reading again.
 create table gaps (
     number integer primary key,
@@ -139,11 +146,16 @@ pragma user_version = 2;
 commit;
 ";
 
-/// From version 2, which did not count what went over the link.
+/// From version 2, which did not count what went over the link, nor know which receipt settled what.
 const FROM_2: &str = "
 begin immediate;
 alter table jumps add column source text;
 create table traffic (day integer primary key, sent integer not null, received integer not null) strict;
+alter table store add column receipted integer not null default 0;
+alter table segments add column receipted integer;
+create table drained (number integer primary key, first integer not null, last integer not null, receipted integer not null) strict;
+-- Receipts begin to count with a new id.
+update store set id = randomblob(16), sequence_end = 1;
 pragma user_version = 3;
 commit;
 ";
@@ -200,6 +212,7 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Option<String>>
         "settled",
         "held",
         "unsettled",
+        "drained",
         "gaps",
         "dead_letters",
         "written",

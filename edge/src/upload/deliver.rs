@@ -43,6 +43,7 @@ impl Uploader {
                 if let Some(unclear) = self.unclear.take() {
                     self.store.release(unclear.cargo).await;
                 }
+                self.announcements.forget_all();
                 self.store.fork().await.map_err(store_failed)
             }
             Answer::Refused(words) => self.refused(sendable, words).await,
@@ -66,7 +67,8 @@ impl Uploader {
         // Mostly there is nothing to look up.
         let is_plain = receipt.rejected.is_empty() && sendable.cargo.units() > 0;
         let items = if is_plain { Vec::new() } else { decoded(&sendable).items };
-        let mut settlement = receipt::settlement(&items, &receipt);
+        let is_empty = items.is_empty() && sendable.cargo.units() == 0;
+        let mut settlement = receipt::settlement(&items, &receipt, is_empty);
         settlement.kept.iter().for_each(|key| self.announcements.forget(key));
         for announcement in announcements(&items) {
             let key = &announcement.key;
@@ -83,7 +85,6 @@ impl Uploader {
             tracing::warn!(device.id = letter.key, time = %letter.reading.time, code = %letter.code, letter.message, "the cloud refused a reading");
         }
         if self.store.settle(sendable.cargo, settlement).await.map_err(store_failed)? {
-            tracing::warn!("the cloud was restored from a backup: what is still here is sent again");
             self.announcements.forget_all();
         }
         self.set_every(interval(&self.config.upload, receipt.upload_every_s));

@@ -1,8 +1,8 @@
 //! The short form of a receipt, for links on which bytes cost money. It leaves out `stored`, which
 //! says nothing that the gateway does not know.
 //!
-//! In the words of `docs/batch-format.md`: version (byte, 1), store (16 bytes), sequence (number), epoch
-//! (16 bytes), upload interval in seconds + 1 (number, 0 = none), accepted and duplicates (numbers),
+//! In the words of `docs/batch-format.md`: version (byte, 2), store (16 bytes), sequence (number), the store's
+//! last sequence before this batch (number), epoch (16 bytes), upload interval in seconds + 1 (number, 0 = none), accepted and duplicates (numbers),
 //! devices (count, then key and 16 bytes of each), waiting (count, then keys), rejected (count, then of
 //! each: key, device id or nothing (block), time or nothing (block with a signed number), code (byte),
 //! message (text)), configuration version or nothing (text), commands (JSON).
@@ -14,7 +14,7 @@ use crate::bytes::{Malformed, Reader, Writer};
 use crate::time::UtcMs;
 use crate::words::RejectCode;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Most things in each list, as a batch may have readings.
 const LIST_MAX: usize = crate::batch::READINGS_MAX;
 /// Memory taken before anything was read of a list.
@@ -27,6 +27,7 @@ impl Receipt {
         writer.u8(VERSION);
         writer.raw(self.batch.store.as_bytes());
         writer.varint(self.batch.sequence);
+        writer.varint(self.last_sequence);
         writer.raw(self.epoch.as_bytes());
         writer.varint(self.upload_every_s.map_or(0, |seconds| u64::from(seconds) + 1));
         writer.varint(self.accepted);
@@ -67,6 +68,7 @@ impl Receipt {
             return Err(Malformed::Version { what: "receipt", found: version, max: VERSION });
         }
         let batch = BatchId { store: id(reader)?, sequence: reader.varint("sequence")? };
+        let last_sequence = reader.varint("last sequence")?;
         let epoch = id(reader)?;
         let every = reader.bounded("upload interval", 1 << 32)?;
         let (accepted, duplicates) = (reader.varint("accepted")?, reader.varint("duplicates")?);
@@ -100,6 +102,7 @@ impl Receipt {
             accepted,
             duplicates,
             rejected,
+            last_sequence,
             upload_every_s: every.checked_sub(1).map(|seconds| seconds as u32),
             config_version,
             commands,
@@ -157,6 +160,7 @@ mod tests {
             duplicates: 1,
             rejected: vec![rejected(None, None), rejected(Some(Uuid::from_u128(9)), Some(UtcMs(-5)))],
             upload_every_s: Some(0),
+            last_sequence: 299,
             config_version: Some("a".into()),
             commands: vec![json!({"probe": 1})],
         }
@@ -166,7 +170,7 @@ mod tests {
     fn a_receipt_comes_back_from_its_short_form() {
         let bare = Receipt { rejected: Vec::new(), waiting: Vec::new(), config_version: None, ..receipt() };
         let bare = Receipt { upload_every_s: None, commands: Vec::new(), ..bare };
-        assert_eq!(bare.to_short().len(), 285, "of a minute of ten devices");
+        assert_eq!(bare.to_short().len(), 287, "of a minute of ten devices");
         for receipt in [receipt(), bare, Receipt { upload_every_s: Some(u32::MAX), ..receipt() }] {
             assert_eq!(Receipt::from_short(&receipt.to_short()), Ok(receipt));
         }

@@ -53,7 +53,8 @@ fn a_flush_on_its_way_keeps_its_row_while_others_are_sealed() {
 
 #[test]
 fn files_of_earlier_versions_are_brought_to_this_one() {
-    const AS_2: &str = "drop table traffic; alter table jumps drop column source; pragma user_version = 2;";
+    const AS_2: &str = "drop table traffic; alter table jumps drop column source; drop table drained; \
+         alter table store drop column receipted; alter table segments drop column receipted; pragma user_version = 2;";
     const AS_1: &str = "create table old (number integer primary key, boot integer, from_ms integer not null, rows integer not null, \
          readings blob not null) strict;
          insert into old select number, boot, from_ms, rows, readings from journal;

@@ -1,6 +1,6 @@
 //! A cloud that remembers what it got and answers as it is told.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -44,6 +44,8 @@ struct Scripted {
     replies: VecDeque<Reply>,
     otherwise: Reply,
     epoch: Uuid,
+    /// The highest sequence of each store.
+    last: HashMap<Uuid, u64>,
 }
 
 /// The cloud, running.
@@ -58,8 +60,12 @@ impl FakeCloud {
     pub(super) async fn start() -> FakeCloud {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let scripted =
-            Scripted { replies: VecDeque::new(), otherwise: Reply::Receipt(|_, _| {}), epoch: Uuid::from_u128(7) };
+        let scripted = Scripted {
+            replies: VecDeque::new(),
+            otherwise: Reply::Receipt(|_, _| {}),
+            epoch: Uuid::from_u128(7),
+            last: HashMap::new(),
+        };
         let cloud = FakeCloud {
             url,
             scripted: Arc::new(Mutex::new(scripted)),
@@ -84,6 +90,11 @@ impl FakeCloud {
         self.scripted.lock().unwrap().epoch = Uuid::new_v4();
     }
 
+    /// As a restore does of which nobody told the cloud.
+    pub(super) fn forget_batches(&self) {
+        self.scripted.lock().unwrap().last.clear();
+    }
+
     /// Waits until the requests so far are as they should be.
     pub(super) async fn until(&self, enough: impl Fn(&[Request]) -> bool) -> Vec<Request> {
         let mut requests = self.requests.subscribe();
@@ -103,14 +114,14 @@ async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) 
     let batch = Batch::decode(&bytes).unwrap();
     let credential = headers[header::AUTHORIZATION].to_str().unwrap().to_owned();
     let request = Request { at: Instant::now(), bytes, batch: batch.clone(), credential };
-    let (reply, epoch) = {
+    let reply = {
         let mut scripted = cloud.scripted.lock().unwrap();
-        (scripted.replies.pop_front().unwrap_or_else(|| scripted.otherwise.clone()), scripted.epoch)
+        scripted.replies.pop_front().unwrap_or_else(|| scripted.otherwise.clone())
     };
     cloud.requests.send_modify(|requests| requests.push(request));
     match reply {
         Reply::Receipt(change) => {
-            let mut receipt = receipt(&batch, epoch);
+            let mut receipt = cloud.receipt(&batch);
             change(&batch, &mut receipt);
             axum::Json(receipt).into_response()
         }
@@ -132,31 +143,39 @@ async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) 
             match poisoned {
                 true => (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(json!({"error": {"message": "poison"}})))
                     .into_response(),
-                false => axum::Json(receipt(&batch, epoch)).into_response(),
+                false => axum::Json(cloud.receipt(&batch)).into_response(),
             }
         }
     }
 }
 
-/// A receipt that takes everything.
-fn receipt(batch: &Batch, epoch: Uuid) -> Receipt {
-    let key = |item: &Item| match item {
-        Item::Announcement(announcement) => announcement.key.clone(),
-        Item::Segment { device, .. } => device.clone(),
-        Item::Gap(gap) => gap.device.clone(),
-    };
-    let named = |key: String| NamedDevice { device_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes()), key };
-    Receipt {
-        batch: batch.id,
-        epoch,
-        devices: batch.items.iter().map(key).map(named).collect(),
-        waiting: Vec::new(),
-        stored: Vec::new(),
-        accepted: 0,
-        duplicates: 0,
-        rejected: Vec::new(),
-        upload_every_s: None,
-        config_version: None,
-        commands: Vec::new(),
+impl FakeCloud {
+    /// A receipt that takes everything.
+    fn receipt(&self, batch: &Batch) -> Receipt {
+        let key = |item: &Item| match item {
+            Item::Announcement(announcement) => announcement.key.clone(),
+            Item::Segment { device, .. } => device.clone(),
+            Item::Gap(gap) => gap.device.clone(),
+        };
+        let named = |key: String| NamedDevice { device_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes()), key };
+        let mut scripted = self.scripted.lock().unwrap();
+        let last_sequence = scripted.last.get(&batch.id.store).copied().unwrap_or(0);
+        if !batch.items.is_empty() {
+            scripted.last.insert(batch.id.store, last_sequence.max(batch.id.sequence));
+        }
+        Receipt {
+            batch: batch.id,
+            epoch: scripted.epoch,
+            devices: batch.items.iter().map(key).map(named).collect(),
+            waiting: Vec::new(),
+            stored: Vec::new(),
+            accepted: 0,
+            duplicates: 0,
+            rejected: Vec::new(),
+            upload_every_s: None,
+            last_sequence,
+            config_version: None,
+            commands: Vec::new(),
+        }
     }
 }

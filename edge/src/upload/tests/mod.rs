@@ -439,12 +439,21 @@ async fn a_gateway_with_nothing_to_send_gives_signs_of_life_and_no_more() {
 
 #[tokio::test]
 async fn a_cloud_that_was_restored_gets_everything_again() {
+    is_sent_again(FakeCloud::restore_from_backup).await;
+}
+
+#[tokio::test]
+async fn a_cloud_that_was_restored_and_does_not_say_so_gets_everything_again() {
+    is_sent_again(FakeCloud::forget_batches).await;
+}
+
+async fn is_sent_again(restore: fn(&FakeCloud)) {
     let cloud = FakeCloud::start().await;
     let mut gateway = Gateway::new(&cloud);
     gateway.flush(1, &[0]).await;
     gateway.start();
     gateway.until("it is settled", |gateway| gateway.store.figures().backlog == 0).await;
-    cloud.restore_from_backup();
+    restore(&cloud);
     gateway.flush(2, &[0]).await;
     let announced = |requests: &[Request]| requests.iter().filter(|request| !announced(request).is_empty()).count();
     let requests = cloud.until(|requests| sent(requests).len() == 3 && announced(requests) == 2).await;
