@@ -15,16 +15,16 @@ use riverwatts_cloud::presence::Presence;
 use riverwatts_cloud::readings::{ListQuery, Readings, Rows};
 use riverwatts_cloud::store::devices::{self, NamedDevice, UpdateDevice};
 use riverwatts_cloud::store::gaps::{self, NewGap};
-use riverwatts_cloud::store::gateways::Gateway;
+use riverwatts_cloud::store::gateways::{self, Gateway};
 use riverwatts_cloud::store::sites;
 use riverwatts_shared::batch::{Announcement, Batch, Item};
-use riverwatts_shared::carry;
 use riverwatts_shared::metric::{Metric, VALUE_MAX};
 use riverwatts_shared::reading::{Gap, Reading, Value};
 use riverwatts_shared::receipt::{BatchId, Receipt, Rejected, StoredSpan};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::{SystemClock, UtcMs};
 use riverwatts_shared::words::{GapReason, RejectCode};
+use riverwatts_shared::{carry, configuration};
 use serde_json::json;
 use site::{NOW, gateway, new_site};
 use uuid::Uuid;
@@ -207,6 +207,17 @@ async fn a_carried_file_does_not_change_how_far_the_cloud_knows_a_store() {
     assert_eq!(import.finish().unwrap().accepted, 10);
     let next = Batch { id: BatchId { sequence: 901, ..full_batch().id }, ..full_batch() };
     assert_eq!(cloud.send(&next).await.last_sequence, 900);
+}
+
+#[tokio::test]
+async fn a_receipt_names_the_configuration_that_came_last() {
+    let mut cloud = Cloud::new().await;
+    assert_eq!(cloud.send(&batch(1, vec![announcement("radar-1")])).await.config_version, None);
+    let sent = batch(2, vec![Item::Configuration("[site]\n".to_owned())]);
+    let version = configuration::version("[site]\n").to_string();
+    assert_eq!(cloud.send(&sent).await.config_version.as_ref(), Some(&version));
+    cloud.gateway = gateways::by_id(&cloud.db, cloud.gateway.id).await.unwrap().unwrap();
+    assert_eq!(cloud.send(&batch(3, Vec::new())).await.config_version, Some(version));
 }
 
 #[tokio::test]

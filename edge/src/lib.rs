@@ -14,6 +14,7 @@ pub mod store;
 pub mod upload;
 pub mod export;
 pub mod enroll;
+pub mod legacy;
 pub mod panel;
 pub mod health;
 pub mod run;

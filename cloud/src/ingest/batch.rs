@@ -11,6 +11,7 @@ use super::decode::{Decoded, KeyedRows, decode};
 use super::{Ingest, IngestError, Inner, count_outcomes};
 use crate::readings::{AnsweredBatch, ReadingsError, Rows, Written};
 use crate::rollup::max_gap_ms;
+use crate::store::configurations;
 use crate::store::devices::{self, NamedDevice};
 use crate::store::gaps::{self, NewGap};
 use crate::store::gateways::Gateway;
@@ -44,8 +45,9 @@ impl Ingest {
                 return Err(IngestError::StoreForked);
             }
             count_batch("repeated");
-            let kept = serde_json::from_slice(&answered.receipt).map_err(ReadingsError::from)?;
-            return Ok(of_the_moment(kept));
+            let kept: Receipt = serde_json::from_slice(&answered.receipt).map_err(ReadingsError::from)?;
+            let config_version = gateway.config_version.map(|version| version.to_string());
+            return Ok(of_the_moment(Receipt { config_version, ..kept }));
         }
         let (id, hash, is_empty) = (decoded.id, decoded.hash, decoded.is_empty());
         let receipt = inner.store_batch(gateway, decoded, now).await?;
@@ -68,7 +70,7 @@ fn count_batch(outcome: &'static str) {
 
 impl Inner {
     async fn store_batch(&self, gateway: &Gateway, decoded: Decoded, now: UtcMs) -> Result<Receipt, IngestError> {
-        let Decoded { id, announcements, gaps, segments, .. } = decoded;
+        let Decoded { id, announcements, gaps, segments, configuration, .. } = decoded;
         let keys =
             segments.iter().map(|segment| segment.key.as_str()).chain(gaps.iter().map(|gap| gap.device.as_str()));
         let known = Keys::look_up(self, gateway, &announcements, keys, now).await?;
@@ -112,6 +114,10 @@ impl Inner {
         if !new_gaps.is_empty() && gaps::insert(&self.db, &new_gaps, now).await? > 0 {
             self.live.found_gaps(gateway.site_id, new_gaps);
         }
+        let mut config_version = gateway.config_version;
+        if let Some(text) = configuration {
+            config_version = Some(configurations::keep(&self.db, gateway.id, &text, now).await?);
+        }
         count_outcomes("rejected", answer.refused);
         Ok(Receipt {
             batch: id,
@@ -124,7 +130,7 @@ impl Inner {
             rejected: answer.rejected,
             upload_every_s: None,
             last_sequence: 0,
-            config_version: None,
+            config_version: config_version.map(|version| version.to_string()),
             commands: Vec::new(),
         })
     }

@@ -87,6 +87,7 @@ impl Uploader {
         if self.store.settle(sendable.cargo, settlement).await.map_err(store_failed)? {
             self.announcements.forget_all();
         }
+        self.configuration.heard(receipt.config_version);
         self.set_every(interval(&self.config.upload, receipt.upload_every_s));
         self.answered_at = Some(Instant::now());
         self.link.received(self.time.monotonic());
@@ -106,7 +107,7 @@ impl Uploader {
     async fn refused(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
         let units = sendable.cargo.units();
         if units == 0 {
-            tracing::warn!(error = words, "the cloud refuses the announcements");
+            tracing::warn!(error = words, "the cloud refuses announcements, or the configuration");
             let items = decoded(&sendable).items;
             announcements(&items)
                 .for_each(|announcement| self.announcements.postpone(&announcement.key, self.time.monotonic()));

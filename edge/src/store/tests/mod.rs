@@ -3,6 +3,7 @@
 mod crash;
 mod harm;
 mod journal;
+mod legacy;
 mod reconcile;
 mod thread;
 mod time;

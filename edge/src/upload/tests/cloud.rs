@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use riverwatts_shared::batch::{Batch, Item, MEDIA_TYPE};
+use riverwatts_shared::configuration;
 use riverwatts_shared::receipt::{NamedDevice, Receipt};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -44,6 +45,7 @@ struct Scripted {
     replies: VecDeque<Reply>,
     otherwise: Reply,
     epoch: Uuid,
+    config_version: Option<String>,
     /// The highest sequence of each store.
     last: HashMap<Uuid, u64>,
 }
@@ -65,6 +67,7 @@ impl FakeCloud {
             otherwise: Reply::Receipt(|_, _| {}),
             epoch: Uuid::from_u128(7),
             last: HashMap::new(),
+            config_version: Some(configuration::version(super::CONFIG).to_string()),
         };
         let cloud = FakeCloud {
             url,
@@ -88,6 +91,11 @@ impl FakeCloud {
 
     pub(super) fn restore_from_backup(&self) {
         self.scripted.lock().unwrap().epoch = Uuid::new_v4();
+    }
+
+    /// Has no `edge.toml` of the gateway any more.
+    pub(super) fn forget_configuration(&self) {
+        self.scripted.lock().unwrap().config_version = None;
     }
 
     /// As a restore does of which nobody told the cloud.
@@ -153,9 +161,10 @@ impl FakeCloud {
     /// A receipt that takes everything.
     fn receipt(&self, batch: &Batch) -> Receipt {
         let key = |item: &Item| match item {
-            Item::Announcement(announcement) => announcement.key.clone(),
-            Item::Segment { device, .. } => device.clone(),
-            Item::Gap(gap) => gap.device.clone(),
+            Item::Announcement(announcement) => Some(announcement.key.clone()),
+            Item::Segment { device, .. } => Some(device.clone()),
+            Item::Gap(gap) => Some(gap.device.clone()),
+            Item::Configuration(_) => None,
         };
         let named = |key: String| NamedDevice { device_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes()), key };
         let mut scripted = self.scripted.lock().unwrap();
@@ -163,10 +172,15 @@ impl FakeCloud {
         if !batch.items.is_empty() {
             scripted.last.insert(batch.id.store, last_sequence.max(batch.id.sequence));
         }
+        for item in &batch.items {
+            if let Item::Configuration(text) = item {
+                scripted.config_version = Some(configuration::version(text).to_string());
+            }
+        }
         Receipt {
             batch: batch.id,
             epoch: scripted.epoch,
-            devices: batch.items.iter().map(key).map(named).collect(),
+            devices: batch.items.iter().filter_map(key).map(named).collect(),
             waiting: Vec::new(),
             stored: Vec::new(),
             accepted: 0,
@@ -174,7 +188,7 @@ impl FakeCloud {
             rejected: Vec::new(),
             upload_every_s: None,
             last_sequence,
-            config_version: None,
+            config_version: scripted.config_version.clone(),
             commands: Vec::new(),
         }
     }
