@@ -110,7 +110,8 @@ impl Store {
         self.ask(|answer| Command::Take(lane, limits, answer)).await
     }
 
-    /// Takes a receipt. Gives whether the cloud lost what it had, so that everything is sent again.
+    /// Takes a receipt. Gives whether this side or the cloud was put back to an earlier state, so that what
+    /// the cloud may lack is sent again.
     pub async fn settle(&self, cargo: Cargo, settlement: Settlement) -> Result<bool, StoreError> {
         self.ask(|answer| Command::Settle(cargo, settlement, answer)).await
     }

@@ -26,4 +26,5 @@ mod pages;
 mod probe;
 mod sight;
 mod taken_away;
+mod taken_over;
 mod writing;
