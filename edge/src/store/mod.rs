@@ -13,6 +13,7 @@ mod file;
 mod gaps;
 mod history;
 mod journal;
+mod keep;
 mod mend;
 mod open;
 mod packed;
@@ -24,6 +25,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod trouble;
 mod wear;
 mod writes;
 
@@ -43,7 +45,7 @@ pub use carry::LeftBehind;
 pub use history::History;
 pub use open::OpenError;
 pub use take::{Cargo, Lane, Limits, Outgoing};
-pub use thread::{Figures, Oldest, Store, start};
+pub use thread::{Figures, Oldest, Store, start, start_anyway};
 pub use wear::Written;
 pub use writes::WriteRow;
 
@@ -147,6 +149,9 @@ pub enum StoreError {
     /// The disk is full, read-only or broken; may pass.
     #[error("the disk refuses: {0}")]
     Disk(#[source] rusqlite::Error),
+    /// It refused a moment ago, and is not tried again yet.
+    #[error("{0}")]
+    Waiting(String),
     /// The store has stopped.
     #[error("the store has stopped")]
     Stopped,

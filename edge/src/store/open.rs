@@ -61,6 +61,19 @@ pub enum OpenError {
         /// What went wrong.
         cause: StoreError,
     },
+    /// A bug.
+    #[error("the thread of the store in {} ended by itself; please report the lines above", path.display())]
+    Thread {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl OpenError {
+    /// Whether it is no matter of the disk, so that another attempt would end alike.
+    pub(super) const fn is_final(&self) -> bool {
+        matches!(self, OpenError::Locked { .. } | OpenError::Newer { .. } | OpenError::Thread { .. })
+    }
 }
 
 /// Opens the store of this folder, or begins one. A damaged file is set aside.
@@ -214,6 +227,25 @@ impl Loaded {
 }
 
 impl StoreFile {
+    /// Takes another handle of the file: the disk may have gone and come back. Gives whether the file
+    /// holds what it held; what is remembered of it is right only then.
+    pub(super) fn reconnect(&mut self) -> Result<bool, StoreError> {
+        let path = self.settings.dir.join(FILE);
+        if !path.try_exists().unwrap_or(true) {
+            return Ok(false);
+        }
+        let connection = schema::connect(&path)?;
+        let same = schema::version(&connection)? == schema::VERSION && {
+            let id: Vec<u8> = connection.query_row("select id from store", [], |row| row.get(0))?;
+            let newest: Option<i64> = connection.query_row("select max(number) from flushes", [], |row| row.get(0))?;
+            id == self.id.as_bytes() && newest.unwrap_or(0) == self.next_flush - 1
+        };
+        if same {
+            self.connection = connection;
+        }
+        Ok(same)
+    }
+
     /// The newest reading of each device: sealed ones are written down, the journal has the rest.
     fn find_last(&mut self) -> Result<(), StoreError> {
         for (&number, entry) in &self.journal {
