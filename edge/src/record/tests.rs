@@ -198,7 +198,8 @@ struct Running {
 fn start(dir: &Path, flush: Duration) -> Running {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcMs(T)));
     let keys = vec!["a".to_owned()];
-    let settings = store::Settings { dir: dir.to_owned(), max_bytes: 1 << 30, keys, boot: Uuid::from_u128(1) };
+    let settings =
+        store::Settings { dir: dir.to_owned(), max_bytes: 1 << 30, keep_free: None, keys, boot: Uuid::from_u128(1) };
     let (store, left) = store::start(settings, Arc::clone(&clock)).unwrap();
     let time = Arc::new(SiteTime::new(clock, Timekeeper::new(left.anchor, left.floor_ms, Duration::ZERO)));
     let recorded = Arc::new(Recorded::new(1));

@@ -175,6 +175,7 @@ pub(crate) fn settings(config: &Config, boot: &BootClock) -> store::Settings {
     store::Settings {
         dir: config.store.dir.clone(),
         max_bytes: config.store.max_bytes,
+        keep_free: config.store.keep_free,
         keys: config.devices.iter().map(|device| device.id.clone()).collect(),
         boot: boot.boot_id(),
     }

@@ -90,6 +90,7 @@ impl StoreFile {
         tx.commit()?;
 
         self.commits += 1;
+        self.lost.in_memory += flush.iter().flat_map(|flush| &flush.lost).map(|(_, rows)| rows).sum::<u64>();
         self.forget_receipts();
         self.open_gaps.extend(opened);
         self.open_gaps.retain(|gap| !closed.contains(&gap.number));

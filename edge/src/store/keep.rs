@@ -134,11 +134,15 @@ impl Keeper {
                 file.book_written()?;
                 file.limit_dead_letters()?;
                 file.retaining = true;
+                if !std::mem::take(&mut file.fills_up) && file.full.take().is_some() {
+                    tracing::info!("the store gives up no readings any more");
+                }
             }
             if file.date_some()? {
+                file.thinned_until = 0;
                 return Ok(true);
             }
-            if file.retaining || file.is_full()? {
+            if file.retaining || file.limit_reached()?.is_some() {
                 file.retaining = file.retain_some()?;
             }
             Ok(file.retaining)
@@ -187,6 +191,8 @@ impl Keeper {
                 oldest,
                 dead_letters: file.dead_letters,
                 written: file.wear.written(file.day(), wear::this_run(), ran),
+                lost: file.lost,
+                full: file.full.map(|full| full.to_string()),
                 ..figures
             };
         }

@@ -18,12 +18,14 @@ mod mend;
 mod open;
 mod packed;
 mod retain;
+mod room;
 mod schema;
 mod seal;
 mod settle;
 mod take;
 #[cfg(test)]
 mod tests;
+mod thin;
 mod thread;
 mod trouble;
 mod wear;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub dir: PathBuf,
     /// Most bytes that the file may take.
     pub max_bytes: u64,
+    /// Bytes of the partition that are left free; `None`: 256 MiB, or a twentieth of a small one.
+    pub keep_free: Option<u64>,
     /// Keys of the devices, in the order of `edge.toml`.
     pub keys: Vec<String>,
     /// Which boot this is.
@@ -86,6 +90,17 @@ impl Flush {
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty() && self.lost.is_empty() && self.news.is_none()
     }
+}
+
+/// Readings that were given up since the start, by why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Thinned to minutes, since the store is full.
+    pub thinned: u64,
+    /// Dropped from the full store.
+    pub dropped: u64,
+    /// Given up in memory, since the disk refuses or the gateway is too busy.
+    pub in_memory: u64,
 }
 
 /// What a receipt means for what was sent.

@@ -15,7 +15,9 @@ use super::file::StoreFile;
 use super::keep::Keeper;
 use super::open::{self, OpenError};
 use super::trouble;
-use super::{Cargo, Flush, History, Lane, Left, Limits, Outgoing, Settings, Settlement, StoreError, WriteRow, Written};
+use super::{
+    Cargo, Flush, History, Lane, Left, Limits, Lost, Outgoing, Settings, Settlement, StoreError, WriteRow, Written,
+};
 
 /// Commands that may wait.
 const WAITING_MAX: usize = 16;
@@ -49,6 +51,10 @@ pub struct Figures {
     pub dead_letters: u64,
     /// Bytes that were given to the disk.
     pub written: Written,
+    /// Readings that were given up since the start.
+    pub lost: Lost,
+    /// That it is full, and what becomes of readings therefore, while it is.
+    pub full: Option<String>,
     /// What keeps it from committing, while it does.
     pub error: Option<String>,
     /// Since when it has been at one piece of work, in monotonic time.
