@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod batches;
+pub mod broken_disk;
 pub mod cloud;
 pub mod deadline;
 pub mod edge_toml;

@@ -106,16 +106,23 @@ impl Keeper {
             self.trouble = None;
         }
         let Some(file) = &mut self.file else { return Err(StoreError::Stopped) };
-        match file.mending(|file| work(file, now)) {
-            Err(StoreError::Damaged(cause)) => {
-                let lock = file.lock.try_clone().map_err(|error| StoreError::Damaged(error.to_string()))?;
-                // Without a new one, the next attempt looks at what is there.
-                self.file = None;
-                let file = self.file.insert(open::begin_again(self.settings.clone(), lock, now, &cause)?);
-                work(file, now)
-            }
-            done => done,
+        let mut done = file.mending(|file| work(file, now));
+        if matches!(done, Err(StoreError::Damaged(_))) && matches!(file.reconnect(), Ok(true)) {
+            // What the handle remembers of a disk that failed may be all that is wrong.
+            done = file.mending(|file| work(file, now));
         }
+        let Err(StoreError::Damaged(cause)) = done else { return done };
+        let lock = file.lock.try_clone().map_err(StoreError::Unreadable)?;
+        let file = match open::begin_again(self.settings.clone(), lock, now, &cause) {
+            Ok(file) => self.file.insert(file),
+            Err(error @ StoreError::Unreadable(_)) => return Err(error),
+            Err(error) => {
+                // The next attempt looks at what is there.
+                self.file = None;
+                return Err(error);
+            }
+        };
+        work(file, now)
     }
 
     /// One step of what is not urgent. Gives whether there may be another.

@@ -164,6 +164,9 @@ pub enum StoreError {
     /// The disk is full, read-only or broken; may pass.
     #[error("the disk refuses: {0}")]
     Disk(#[source] rusqlite::Error),
+    /// The file cannot be read as a whole, so whether it is damaged is not known.
+    #[error("the disk refuses: {0}")]
+    Unreadable(#[source] std::io::Error),
     /// It refused a moment ago, and is not tried again yet.
     #[error("{0}")]
     Waiting(String),

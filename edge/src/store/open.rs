@@ -107,6 +107,8 @@ pub(super) fn load_or_begin(settings: Settings, lock: File, now: Duration) -> Re
 /// Sets the file aside and begins a new one, with a gap row for everything that goes with it.
 pub(super) fn begin_again(settings: Settings, lock: File, now: Duration, cause: &str) -> Result<StoreFile, StoreError> {
     let path = settings.dir.join(FILE);
+    // A disk that fails to read makes a file look damaged that is not.
+    damage::read_whole(&path).map_err(StoreError::Unreadable)?;
     let lost = damage::lost(&path, settings.boot);
     let aside = damage::set_aside(&path).map_err(|error| StoreError::Damaged(format!("{cause}; {error}")))?;
     tracing::error!(cause, aside = %aside.display(), "the store is damaged: it was set aside and a new one is begun");
