@@ -16,7 +16,8 @@ use super::keep::Keeper;
 use super::open::{self, OpenError};
 use super::trouble;
 use super::{
-    Cargo, Flush, History, Lane, Left, Limits, Lost, Outgoing, Settings, Settlement, StoreError, WriteRow, Written,
+    Cargo, Chosen, Fate, Flush, History, Lane, Left, Limits, Lost, Outgoing, Settings, Settlement, StoreError,
+    WriteRow, Written,
 };
 
 /// Commands that may wait.
@@ -81,6 +82,7 @@ enum Command {
     NextId(oneshot::Sender<Result<BatchId, StoreError>>),
     Fork(oneshot::Sender<Result<(), StoreError>>),
     RecordWrite(WriteRow, oneshot::Sender<Result<i64, StoreError>>),
+    EndDeadLetters(Fate, Chosen, oneshot::Sender<Result<u64, StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -182,6 +184,11 @@ impl Store {
         self.ask(|answer| Command::RecordWrite(write, answer)).await
     }
 
+    /// Ends the dead letters of this choice, all of them or none. Gives how many.
+    pub async fn end_dead_letters(&self, fate: Fate, chosen: Chosen) -> Result<u64, StoreError> {
+        self.ask(|answer| Command::EndDeadLetters(fate, chosen, answer)).await
+    }
+
     /// Ends the thread, cleanly.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.ask(Command::Close).await
@@ -272,6 +279,10 @@ impl Keeper {
                 }
                 Command::RecordWrite(write, answer) => {
                     let done = self.guarded(|file, _| file.record_write(&write));
+                    self.answer(answer, done);
+                }
+                Command::EndDeadLetters(fate, chosen, answer) => {
+                    let done = self.guarded(|file, _| file.end_dead_letters(fate, &chosen));
                     self.answer(answer, done);
                 }
                 Command::Close(answer) => {
