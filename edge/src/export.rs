@@ -260,7 +260,7 @@ mod tests {
         let config = parse(CONFIG, "edge.toml", folder, &Overrides::default()).unwrap();
         let keys = ["a", "b"].map(str::to_owned).to_vec();
         let dir = config.store.dir.clone();
-        let settings = Settings { dir, max_bytes: 1 << 30, keys, boot: Uuid::from_u128(1) };
+        let settings = Settings { dir, max_bytes: 1 << 30, keep_free: None, keys, boot: Uuid::from_u128(1) };
         let (store, _) = store::start(settings, clock).unwrap();
         (config, store)
     }

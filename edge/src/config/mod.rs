@@ -89,6 +89,8 @@ pub struct Store {
     pub flush: Duration,
     /// Most bytes that the store may take on the disk.
     pub max_bytes: u64,
+    /// Bytes of the partition that are left to others; `None`: 256 MiB, or a twentieth of a small one.
+    pub keep_free: Option<u64>,
     /// Bytes that the card under it bears before it wears out.
     pub card_endurance_bytes: u64,
 }

@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use super::gaps::OpenGap;
 use super::journal::Entry;
+use super::room::Full;
 use super::settle::Receipt;
 use super::wear::Wear;
-use super::{Settings, StoreError};
+use super::{Lost, Settings, StoreError};
 
 /// Sequence numbers are reserved by so many, so that a number costs no commit.
 const SEQUENCE_BLOCK: u64 = 1_024;
@@ -62,6 +63,13 @@ pub(super) struct StoreFile {
     pub(super) set_aside_bytes: u64,
     /// Whether something may have to be deleted.
     pub(super) retaining: bool,
+    /// Segments up to this one are thinned, or cannot be.
+    pub(super) thinned_until: i64,
+    /// What was given up since the start.
+    pub(super) lost: Lost,
+    /// That the store is full, and what it gives up; and whether it did since it was last sealed.
+    pub(super) full: Option<Full>,
+    pub(super) fills_up: bool,
     /// Readings that the cloud has not settled.
     pub(super) backlog: u64,
     pub(super) dead_letters: u64,

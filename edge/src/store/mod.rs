@@ -16,18 +16,22 @@ mod gaps;
 mod history;
 mod journal;
 mod jumps;
+mod keep;
 mod mend;
 mod open;
 mod packed;
 mod reconcile;
 mod retain;
+mod room;
 mod schema;
 mod seal;
 mod settle;
 mod take;
 #[cfg(test)]
 mod tests;
+mod thin;
 mod thread;
+mod trouble;
 mod wear;
 mod writes;
 
@@ -49,7 +53,7 @@ pub use history::History;
 pub use jumps::JumpRow;
 pub use open::OpenError;
 pub use take::{Cargo, Lane, Limits, Outgoing};
-pub use thread::{Figures, Oldest, Store, start};
+pub use thread::{Figures, Oldest, Store, start, start_anyway};
 pub use wear::Written;
 pub use writes::WriteRow;
 
@@ -60,6 +64,8 @@ pub struct Settings {
     pub dir: PathBuf,
     /// Most bytes that the file may take.
     pub max_bytes: u64,
+    /// Bytes of the partition that are left free; `None`: 256 MiB, or a twentieth of a small one.
+    pub keep_free: Option<u64>,
     /// Keys of the devices, in the order of `edge.toml`.
     pub keys: Vec<String>,
     /// Which boot this is.
@@ -90,6 +96,17 @@ impl Flush {
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty() && self.lost.is_empty() && self.news.is_none()
     }
+}
+
+/// Readings that were given up since the start, by why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Thinned to minutes, since the store is full.
+    pub thinned: u64,
+    /// Dropped from the full store.
+    pub dropped: u64,
+    /// Given up in memory, since the disk refuses or the gateway is too busy.
+    pub in_memory: u64,
 }
 
 /// What a receipt means for what was sent.
@@ -166,6 +183,12 @@ pub enum StoreError {
     /// The disk is full, read-only or broken; may pass.
     #[error("the disk refuses: {0}")]
     Disk(#[source] rusqlite::Error),
+    /// The file cannot be read as a whole, so whether it is damaged is not known.
+    #[error("the disk refuses: {0}")]
+    Unreadable(#[source] std::io::Error),
+    /// It refused a moment ago, and is not tried again yet.
+    #[error("{0}")]
+    Waiting(String),
     /// The store has stopped.
     #[error("the store has stopped")]
     Stopped,

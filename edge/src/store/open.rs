@@ -63,6 +63,19 @@ pub enum OpenError {
         /// What went wrong.
         cause: StoreError,
     },
+    /// A bug.
+    #[error("the thread of the store in {} ended by itself; please report the lines above", path.display())]
+    Thread {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl OpenError {
+    /// Whether it is no matter of the disk, so that another attempt would end alike.
+    pub(super) const fn is_final(&self) -> bool {
+        matches!(self, OpenError::Locked { .. } | OpenError::Newer { .. } | OpenError::Thread { .. })
+    }
 }
 
 /// Opens the store of this folder, or begins one. A damaged file is set aside.
@@ -96,6 +109,8 @@ pub(super) fn load_or_begin(settings: Settings, lock: File, now: Duration) -> Re
 /// Sets the file aside and begins a new one, with a gap row for everything that goes with it.
 pub(super) fn begin_again(settings: Settings, lock: File, now: Duration, cause: &str) -> Result<StoreFile, StoreError> {
     let path = settings.dir.join(FILE);
+    // A disk that fails to read makes a file look damaged that is not.
+    damage::read_whole(&path).map_err(StoreError::Unreadable)?;
     let lost = damage::lost(&path, settings.boot);
     let aside = damage::set_aside(&path).map_err(|error| StoreError::Damaged(format!("{cause}; {error}")))?;
     tracing::error!(cause, aside = %aside.display(), "the store is damaged: it was set aside and a new one is begun");
@@ -207,6 +222,10 @@ impl Loaded {
             sealed_at: self.now,
             opened_ms: self.now.as_millis() as i64,
             retaining: true,
+            thinned_until: 0,
+            lost: super::Lost::default(),
+            full: None,
+            fills_up: false,
             backlog: 0,
             dead_letters: self.dead_letters,
             commits: 0,
@@ -220,6 +239,25 @@ impl Loaded {
 }
 
 impl StoreFile {
+    /// Takes another handle of the file: the disk may have gone and come back. Gives whether the file
+    /// holds what it held; what is remembered of it is right only then.
+    pub(super) fn reconnect(&mut self) -> Result<bool, StoreError> {
+        let path = self.settings.dir.join(FILE);
+        if !path.try_exists().unwrap_or(true) {
+            return Ok(false);
+        }
+        let connection = schema::connect(&path)?;
+        let same = schema::version(&connection)? == schema::VERSION && {
+            let id: Vec<u8> = connection.query_row("select id from store", [], |row| row.get(0))?;
+            let newest: Option<i64> = connection.query_row("select max(number) from flushes", [], |row| row.get(0))?;
+            id == self.id.as_bytes() && newest.unwrap_or(0) == self.next_flush - 1
+        };
+        if same {
+            self.connection = connection;
+        }
+        Ok(same)
+    }
+
     /// The newest reading of each device: sealed ones are written down, the journal has the rest.
     fn find_last(&mut self) -> Result<(), StoreError> {
         for (&number, entry) in &self.journal {

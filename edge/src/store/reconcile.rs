@@ -95,6 +95,7 @@ impl StoreFile {
         for entry in self.journal.values_mut() {
             entry.open = Open::All;
         }
+        self.thinned_until = 0;
         self.backlog = self.count_backlog()?;
         Ok(())
     }

@@ -253,8 +253,9 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Option<String>>
 }
 
 /// Bytes in use, and bytes that the file has.
-pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+pub(super) fn bytes(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
     let pages = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let used = pages("page_count")? - pages("freelist_count")?;
-    Ok(used.unsigned_abs() * u64::from(PAGE_BYTES))
+    let (whole, free) = (pages("page_count")?, pages("freelist_count")?);
+    let bytes = |pages: i64| pages.unsigned_abs() * u64::from(PAGE_BYTES);
+    Ok((bytes(whole - free), bytes(whole)))
 }

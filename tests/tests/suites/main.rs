@@ -5,6 +5,7 @@
 
 mod bad_configuration;
 mod bad_input;
+mod broken_disk;
 mod bus_to_answer;
 mod carried;
 mod cloned;

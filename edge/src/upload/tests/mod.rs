@@ -74,6 +74,7 @@ impl Gateway {
         let settings = store::Settings {
             dir: folder.path().to_owned(),
             max_bytes: 1 << 30,
+            keep_free: None,
             keys: config.devices.iter().map(|device| device.id.clone()).collect(),
             boot: Uuid::from_u128(1),
         };
