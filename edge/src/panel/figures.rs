@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use riverwatts_shared::reading::{Reading, Value};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
-use crate::store::{WriteRow, Written};
+use crate::store::{Carried, Days, WriteRow, Written};
+use crate::upload::{BacklogWait, Usage};
 
 /// Answered from memory, except for [`Figures::history`], [`Figures::walk`] and [`Figures::writes`].
 pub trait Figures: Send + Sync + fmt::Debug {
@@ -64,6 +66,8 @@ pub struct StoreState {
     pub dead_letters: u64,
     /// Bytes that were given to the disk.
     pub written: Written,
+    /// Bytes that went over the link, by day of the site's calendar.
+    pub traffic: Arc<Days>,
     /// Bytes that the card bears.
     pub card_endurance: u64,
     /// What keeps the store from committing, while it does.
@@ -90,4 +94,10 @@ pub struct LinkState {
     pub error: Option<String>,
     /// Keys of devices whose readings the cloud does not take yet.
     pub waiting: BTreeSet<String>,
+    /// Bytes that the link has carried since the start.
+    pub carried: Carried,
+    /// How the data plan stands, where there is one and the time is known.
+    pub plan: Option<Usage>,
+    /// Until when the backlog waits, and why.
+    pub backlog_waits: Option<BacklogWait>,
 }

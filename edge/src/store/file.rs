@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::gaps::OpenGap;
 use super::journal::Entry;
 use super::settle::Receipt;
+use super::traffic::Traffic;
 use super::wear::Wear;
 use super::{Settings, StoreError};
 
@@ -65,6 +66,7 @@ pub(super) struct StoreFile {
     pub(super) dead_letters: u64,
     pub(super) commits: u64,
     pub(super) wear: Wear,
+    pub(super) traffic: Traffic,
 }
 
 /// A device as the store knows it.
@@ -111,6 +113,7 @@ impl StoreFile {
 
     /// Ends cleanly: the next start finds nothing missing.
     pub(super) fn close(mut self) -> Result<(), StoreError> {
+        self.traffic.end();
         self.commit(None)?;
         self.book_written()?;
         self.connection.execute("update store set running = 0", [])?;

@@ -54,7 +54,7 @@ impl StoreFile {
     /// Commits the flush, if there is one, and the receipts that wait. Nothing is changed when it fails.
     pub(super) fn commit(&mut self, flush: Option<&Flush>) -> Result<(), StoreError> {
         let flush = flush.filter(|flush| !flush.is_empty());
-        if flush.is_none() && self.receipts.is_empty() {
+        if flush.is_none() && self.receipts.is_empty() && !self.traffic.is_due() {
             return Ok(());
         }
         let unused = || self.journal.values().map(|entry| entry.slot).max().unwrap_or(0) + 1;
@@ -84,9 +84,11 @@ impl StoreFile {
             let waiting = self.open_gaps.iter().chain(&opened);
             closed = gaps::close(&tx, waiting, &self.places, written)?;
         }
+        self.traffic.write(&tx)?;
         tx.commit()?;
 
         self.commits += 1;
+        self.traffic.written();
         self.forget_receipts();
         self.open_gaps.extend(opened);
         self.open_gaps.retain(|gap| !closed.contains(&gap.number));

@@ -24,6 +24,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod traffic;
 mod wear;
 mod writes;
 
@@ -44,6 +45,7 @@ pub use history::History;
 pub use open::OpenError;
 pub use take::{Cargo, Lane, Limits, Outgoing};
 pub use thread::{Figures, Oldest, Store, start};
+pub use traffic::{Carried, Days};
 pub use wear::Written;
 pub use writes::WriteRow;
 

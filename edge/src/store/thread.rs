@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::file::{Stamp, StoreFile};
 use super::open::{self, OpenError};
+use super::traffic::{Carried, Days};
 use super::{
     Cargo, Flush, History, Lane, Left, Limits, Outgoing, Settings, Settlement, StoreError, WriteRow, Written, wear,
 };
@@ -45,6 +46,8 @@ pub struct Figures {
     pub dead_letters: u64,
     /// Bytes that were given to the disk.
     pub written: Written,
+    /// Bytes that went over the link, by day of the site's calendar.
+    pub traffic: Arc<Days>,
     /// What keeps it from committing, while it does.
     pub error: Option<String>,
 }
@@ -68,6 +71,7 @@ enum Command {
     Release(Cargo),
     NextId(oneshot::Sender<Result<BatchId, StoreError>>),
     Fork(oneshot::Sender<Result<(), StoreError>>),
+    CountTraffic(i64, Carried, oneshot::Sender<Result<(), StoreError>>),
     RecordWrite(WriteRow, oneshot::Sender<Result<i64, StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
@@ -127,6 +131,11 @@ impl Store {
     /// Takes a new store id, since another gateway sends under this one.
     pub async fn fork(&self) -> Result<(), StoreError> {
         self.ask(Command::Fork).await
+    }
+
+    /// Counts what went over the link on a day of the site's calendar; the figures tell it at once.
+    pub async fn count_traffic(&self, day: i64, more: Carried) -> Result<(), StoreError> {
+        self.ask(|answer| Command::CountTraffic(day, more, answer)).await
     }
 
     /// Stores an attempt to write to a device, or how the one with its number ended. Gives its number.
@@ -217,6 +226,10 @@ impl Keeper {
                     let done = self.guarded(|file, _| file.fork());
                     self.answer(answer, done);
                 }
+                Command::CountTraffic(day, more, answer) => {
+                    self.file.traffic.count(day, more, self.clock.monotonic());
+                    self.answer(answer, Ok(()));
+                }
                 Command::RecordWrite(write, answer) => {
                     let done = self.guarded(|file, _| file.record_write(&write));
                     self.answer(answer, done);
@@ -263,7 +276,9 @@ impl Keeper {
         match self.file.mending(|file| work(file, now)) {
             Err(StoreError::Damaged(cause)) => {
                 let lock = self.file.lock.try_clone().map_err(|error| StoreError::Damaged(error.to_string()))?;
+                let traffic = self.file.traffic.anew();
                 self.file = open::begin_again(self.file.settings.clone(), lock, now, &cause)?;
+                self.file.traffic = traffic;
                 work(&mut self.file, now)
             }
             done => done,
@@ -317,6 +332,7 @@ impl Keeper {
             oldest,
             dead_letters: self.file.dead_letters,
             written: self.file.wear.written(self.file.day(), wear::this_run(), ran),
+            traffic: Arc::clone(&self.file.traffic.days),
             error: self.error.clone(),
         };
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;

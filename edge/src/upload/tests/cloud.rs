@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -15,7 +15,10 @@ use riverwatts_shared::receipt::{NamedDevice, Receipt};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
+
+use crate::clock::SiteTime;
 
 /// What the cloud does with the next batch.
 #[derive(Debug, Clone)]
@@ -23,7 +26,11 @@ pub(super) enum Reply {
     /// Answers a receipt, changed like this.
     Receipt(fn(&Batch, &mut Receipt)),
     /// Answers an error: status, body, `Retry-After`.
-    Error(u16, serde_json::Value, Option<u32>),
+    Error(u16, serde_json::Value, Option<&'static str>),
+    /// Takes its time, then answers a receipt.
+    Slow(Duration),
+    /// Stores it, and answers an error all the same.
+    StoredButError,
     /// Stores it and falls silent.
     Vanish,
     /// Refuses batches that hold a reading at this time.
@@ -41,6 +48,8 @@ pub(super) struct Request {
 
 #[derive(Debug)]
 struct Scripted {
+    /// Whose time it tells, unless its own.
+    time: Option<Arc<SiteTime>>,
     replies: VecDeque<Reply>,
     otherwise: Reply,
     epoch: Uuid,
@@ -58,8 +67,12 @@ impl FakeCloud {
     pub(super) async fn start() -> FakeCloud {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let scripted =
-            Scripted { replies: VecDeque::new(), otherwise: Reply::Receipt(|_, _| {}), epoch: Uuid::from_u128(7) };
+        let scripted = Scripted {
+            time: None,
+            replies: VecDeque::new(),
+            otherwise: Reply::Receipt(|_, _| {}),
+            epoch: Uuid::from_u128(7),
+        };
         let cloud = FakeCloud {
             url,
             scripted: Arc::new(Mutex::new(scripted)),
@@ -80,6 +93,11 @@ impl FakeCloud {
         self.scripted.lock().unwrap().otherwise = reply;
     }
 
+    /// Tells the gateway's own time from now on.
+    pub(super) fn keeps_time_with(&self, time: &Arc<SiteTime>) {
+        self.scripted.lock().unwrap().time = Some(Arc::clone(time));
+    }
+
     pub(super) fn restore_from_backup(&self) {
         self.scripted.lock().unwrap().epoch = Uuid::new_v4();
     }
@@ -97,7 +115,17 @@ impl FakeCloud {
     }
 }
 
-async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) -> Response {
+async fn take(cloud: State<FakeCloud>, headers: HeaderMap, bytes: Bytes) -> Response {
+    let time = cloud.scripted.lock().unwrap().time.as_ref().and_then(|time| time.now());
+    let mut response = answer(cloud, headers, bytes).await;
+    if let Some(time) = time {
+        let date = time.to_timestamp().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        response.headers_mut().insert(header::DATE, date.parse().unwrap());
+    }
+    response
+}
+
+async fn answer(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) -> Response {
     assert_eq!(headers[header::CONTENT_TYPE], MEDIA_TYPE);
     assert_eq!(headers[header::ACCEPT], riverwatts_shared::receipt::MEDIA_TYPE);
     let batch = Batch::decode(&bytes).unwrap();
@@ -117,12 +145,15 @@ async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) 
         Reply::Error(status, body, retry_after) => {
             let status = StatusCode::from_u16(status).unwrap();
             match retry_after {
-                Some(seconds) => {
-                    (status, [(header::RETRY_AFTER, seconds.to_string())], axum::Json(body)).into_response()
-                }
+                Some(when) => (status, [(header::RETRY_AFTER, when)], axum::Json(body)).into_response(),
                 None => (status, axum::Json(body)).into_response(),
             }
         }
+        Reply::Slow(takes) => {
+            sleep(takes).await;
+            axum::Json(receipt(&batch, epoch)).into_response()
+        }
+        Reply::StoredButError => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Reply::Vanish => std::future::pending().await,
         Reply::Poison(ms) => {
             let poisoned = batch.items.iter().any(|item| match item {
