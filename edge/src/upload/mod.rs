@@ -43,7 +43,7 @@ pub use self::plan::{PlanState, Usage};
 /// How often the credential is looked for while there is none that works.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often a long interval is looked at again: the clock may have moved, or the billing month ended.
-const JUDGE_EVERY: Duration = Duration::from_secs(60);
+const JUDGE_EVERY: Duration = Duration::from_secs(5);
 /// How long the last attempt may take when the gateway stops.
 const LAST_ATTEMPT: Duration = Duration::from_secs(3);
 /// Shortest and longest silence that an empty batch ends, so that the cloud hears of a gateway that has

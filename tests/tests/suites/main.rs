@@ -19,6 +19,7 @@ mod fleet;
 mod guide;
 mod kills;
 mod live;
+mod metered;
 mod once_only;
 mod outage;
 mod pages;
