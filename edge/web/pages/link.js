@@ -31,13 +31,12 @@ const mb = (bytes) => `${number(bytes / MB, bytes < 100 * MB ? 1 : 0)}\u00a0MB`;
 function PlanCard({ plan }) {
   const { timezone } = gateway.value.site;
   const [kind, word] = PLANS[plan.state];
-  const left = Math.ceil(((msOf(plan.period_end) ?? 0) - now.value) / DAY_MS);
+  const left = Math.max(0, Math.ceil(((msOf(plan.period_end) ?? 0) - now.value) / DAY_MS));
+  const figures = [["Used", mb(plan.used_bytes)], ["Forecast", mb(plan.forecast_bytes)], ["Left", counted(left, "day")], ["Ends", at(plan.period_end, timezone, "day")]];
   return html`<section class="card"><div class="card-head"><h2>Data plan</h2><${Badge} kind=${kind}>${word}<//></div>
-    <div class="load"><span>Used</span><meter min="0" max=${plan.limit_bytes} high=${plan.limit_bytes * HIGH} optimum="0" value=${plan.used_bytes} aria-label="Used of the data plan"></meter><b>${percent(plan.used_bytes / plan.limit_bytes)}</b><span class="soft">${mb(plan.used_bytes)} of ${mb(plan.limit_bytes)}</span></div>
-    <p>${plan.meaning}</p>${plan.remedy !== "" && html`<p class="soft">${plan.remedy}</p>`}
-    <div class="values"><span class="value l labelled"><span class="value-label">Forecast </span><span class="value-figure">${mb(plan.forecast_bytes)}</span></span>
-      <span class="value l labelled"><span class="value-label">Left </span><span class="value-figure">${counted(Math.max(0, left), "day")}</span></span>
-      <span class="value l labelled"><span class="value-label">Billing month </span><span class="value-figure">${at(plan.period_start, timezone, "day")} – ${at(plan.period_end, timezone, "day")}</span></span></div></section>`;
+    <div class="load"><span>Used</span><meter min="0" max=${plan.limit_bytes} high=${plan.limit_bytes * HIGH} optimum="0" value=${plan.used_bytes} aria-label="Used of the data plan"></meter><b>${percent(plan.used_bytes / plan.limit_bytes)}</b><span class="soft">of ${mb(plan.limit_bytes)}</span></div>
+    <div class="values">${figures.map(([label, figure]) => html`<span key=${label} class="value l labelled"><span class="value-label">${label} </span><span class="value-figure">${figure}</span></span>`)}</div>
+    <p>${plan.meaning}</p>${plan.remedy !== "" && html`<p class="soft">${plan.remedy}</p>`}</section>`;
 }
 
 /** @param {{traffic: import("../gateway.js").Traffic[]}} props */
