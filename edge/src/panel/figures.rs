@@ -10,10 +10,11 @@ use riverwatts_shared::reading::{Reading, Value};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
-use crate::store::{Carried, Days, WriteRow, Written};
+use super::ClockState;
+use crate::store::{Carried, Days, JumpRow, WriteRow, Written};
 use crate::upload::{BacklogWait, Usage};
 
-/// Answered from memory, except for [`Figures::history`], [`Figures::walk`] and [`Figures::writes`].
+/// Answered from memory, except for [`Figures::history`], [`Figures::walk`], [`Figures::writes`] and [`Figures::jumps`].
 pub trait Figures: Send + Sync + fmt::Debug {
     /// The newest reading of a device.
     fn latest(&self, device: u16) -> Option<Latest>;
@@ -32,10 +33,17 @@ pub trait Figures: Send + Sync + fmt::Debug {
     /// # Errors
     /// The cause, for the log.
     fn writes(&self, limit: usize) -> Result<Vec<WriteRow>, String>;
+    /// The newest corrections of the clock, newest first. May block.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    fn jumps(&self, limit: usize) -> Result<Vec<JumpRow>, String>;
     /// The store.
     fn store(&self) -> StoreState;
     /// The link to the cloud.
     fn link(&self) -> LinkState;
+    /// Whether the time is known, and by whom.
+    fn clock(&self) -> ClockState;
     /// The time in UTC; `None` while the clock is not trusted.
     fn now(&self) -> Option<UtcMs>;
 }

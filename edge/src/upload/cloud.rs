@@ -8,7 +8,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode, header};
 use jiff::fmt::rfc2822;
-use riverwatts_shared::batch::MEDIA_TYPE;
+use riverwatts_shared::batch::{self, MEDIA_TYPE};
+use riverwatts_shared::bytes::Malformed;
 use riverwatts_shared::receipt::{self, Receipt};
 use riverwatts_shared::time::UtcMs;
 use serde_json::Value;
@@ -26,6 +27,9 @@ const WORDS_BYTES_MAX: usize = 64 << 10;
 /// Longest pause that the cloud may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
+/// What is said of a link that delivers other bytes than it was given.
+const CHANGED: &str = "the link changes bytes";
+
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Answer {
@@ -35,6 +39,8 @@ pub(super) enum Answer {
     Forked,
     /// The cloud will never take this batch as it is.
     Refused(String),
+    /// Somebody on the way does not let so much through at once.
+    TooLarge(String),
     /// The cloud does not know the credential any more.
     Stranger(String),
     /// Not now; perhaps it says when.
@@ -60,8 +66,9 @@ impl Cloud {
         Cloud { http, address: batches_of(url), credential, time }
     }
 
-    /// Sends an encoded batch. The `Date` of a receipt tells the time.
+    /// Sends an encoded batch. A receipt tells the time.
     pub(super) async fn send(&self, bytes: Bytes) -> Answer {
+        let name = batch::name(&bytes).expect("what was encoded has its checksum");
         let within = ANSWER + Duration::from_secs(bytes.len() as u64 / SLOWEST);
         let request = Request::post(&self.address)
             .header(header::AUTHORIZATION, format!("Bearer {}", self.credential.credential))
@@ -75,7 +82,7 @@ impl Cloud {
         let sent = self.time.monotonic();
         let exchange = async {
             match self.http.request(request).await {
-                Ok(response) => self.read(response, sent).await,
+                Ok(response) => self.read(response, sent, &name).await,
                 Err(error) if error.is_connect() => Answer::Unreachable(causes(&error)),
                 Err(error) => Answer::Unclear(None, causes(&error)),
             }
@@ -84,33 +91,40 @@ impl Cloud {
         answered.unwrap_or_else(|_| Answer::Unclear(None, "no answer in time".to_owned()))
     }
 
-    async fn read(&self, response: Response<Incoming>, sent: Duration) -> Answer {
+    async fn read(&self, response: Response<Incoming>, sent: Duration, name: &str) -> Answer {
         let status = response.status();
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let said = header(header::DATE).and_then(date);
-        if let Some(date) = said.filter(|_| status == StatusCode::OK) {
-            self.time.observe_date(date, sent);
-        }
         let now = said.unwrap_or_else(|| self.time.now().unwrap_or_else(|| self.time.wall()));
         let again = header(header::RETRY_AFTER).and_then(|text| retry_after(text, now));
-        let is_short = header(header::CONTENT_TYPE) == Some(receipt::MEDIA_TYPE);
         let most = if status == StatusCode::OK { receipt::BYTES_MAX } else { WORDS_BYTES_MAX };
         let body = match body(response.into_body(), most).await {
             Ok(body) => body,
             Err(words) => return Answer::Unclear(again, words),
         };
         match status {
-            StatusCode::OK if is_short => receipt_of(Receipt::from_short(&body)),
-            StatusCode::OK => receipt_of(serde_json::from_slice(&body)),
+            StatusCode::OK => match Receipt::from_short(&body) {
+                Ok((receipt, answered_at)) => {
+                    self.time.observe_date(to_the_second(answered_at), sent);
+                    Answer::Receipt(Box::new(receipt))
+                }
+                Err(Malformed::Damaged) => Answer::Unclear(None, format!("{CHANGED}: its receipt is not what it sent")),
+                Err(error) => Answer::Unclear(None, format!("its receipt cannot be read: {error}")),
+            },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Answer::Stranger(words(status, &body)),
-            StatusCode::CONFLICT if is_forked(&body) => Answer::Forked,
+            StatusCode::CONFLICT if has_detail(&body, "store", "store_forked") => Answer::Forked,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 Answer::Later(again, words(status, &body))
             }
             // Too large for now only, when it says when it is not.
             StatusCode::PAYLOAD_TOO_LARGE if again.is_some() => Answer::Later(again, words(status, &body)),
-            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+            StatusCode::PAYLOAD_TOO_LARGE => Answer::TooLarge(words(status, &body)),
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if has_detail(&body, "batch", name) => {
                 Answer::Refused(words(status, &body))
+            }
+            // Whoever refuses has not received what was sent, or is no cloud of ours.
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+                Answer::Unclear(again, format!("{CHANGED}: {}", words(status, &body)))
             }
             // A failure may have come after the commit; anything else is no cloud of ours.
             status if status.is_server_error() => Answer::Unclear(again, words(status, &body)),
@@ -129,13 +143,6 @@ fn batches_of(url: &str) -> String {
         address = parsed.to_string();
     }
     address
-}
-
-fn receipt_of(read: Result<Receipt, impl std::fmt::Display>) -> Answer {
-    match read {
-        Ok(receipt) => Answer::Receipt(Box::new(receipt)),
-        Err(error) => Answer::Unclear(None, format!("its receipt cannot be read: {error}")),
-    }
 }
 
 async fn body(mut incoming: Incoming, most: usize) -> Result<Vec<u8>, String> {
@@ -165,6 +172,11 @@ fn date(text: &str) -> Option<UtcMs> {
     rfc2822::parse(text).ok().map(|zoned| zoned.timestamp().into())
 }
 
+/// As a `Date` has it.
+fn to_the_second(at: UtcMs) -> UtcMs {
+    at.plus_ms(-at.0.rem_euclid(1_000))
+}
+
 fn error(body: &[u8]) -> Option<Value> {
     serde_json::from_slice::<Value>(body).ok().map(|mut body| body["error"].take())
 }
@@ -174,6 +186,7 @@ fn words(status: StatusCode, body: &[u8]) -> String {
     let error = error(body).unwrap_or_default();
     let details = error["details"].as_array().into_iter().flatten();
     let details: Vec<String> = details
+        .filter(|detail| detail["field"] != "batch")
         .filter_map(|detail| Some(format!("{}: {}", detail["field"].as_str()?, detail["message"].as_str()?)))
         .collect();
     match (error["message"].as_str(), details.is_empty()) {
@@ -183,10 +196,10 @@ fn words(status: StatusCode, body: &[u8]) -> String {
     }
 }
 
-fn is_forked(body: &[u8]) -> bool {
+fn has_detail(body: &[u8], field: &str, message: &str) -> bool {
     let error = error(body).unwrap_or_default();
     let mut details = error["details"].as_array().into_iter().flatten();
-    details.any(|detail| detail["field"] == "store" && detail["message"] == "store_forked")
+    details.any(|detail| detail["field"] == field && detail["message"] == message)
 }
 
 #[cfg(test)]
@@ -230,7 +243,8 @@ mod tests {
             br#"{"error": {"message": "Request validation failed", "details": [{"field": "a", "message": "b"}]}}"#;
         assert_eq!(words(StatusCode::BAD_REQUEST, body), "Request validation failed (400; a: b)");
         assert_eq!(words(StatusCode::NOT_FOUND, b"<html>"), "it answers 404 Not Found");
-        assert!(is_forked(br#"{"error": {"details": [{"field": "store", "message": "store_forked"}]}}"#));
-        assert!(!is_forked(body));
+        assert!(has_detail(body, "a", "b"));
+        assert!(!has_detail(body, "a", "c"));
+        assert!(!has_detail(b"<html>", "a", "b"));
     }
 }

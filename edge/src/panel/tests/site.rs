@@ -10,8 +10,9 @@ use riverwatts_shared::time::{ManualClock, UtcMs};
 use riverwatts_shared::words::Quality;
 
 use super::super::*;
+use crate::clock::Source;
 use crate::config::{Overrides, parse};
-use crate::store::{Carried, WriteRow, Written};
+use crate::store::{Carried, JumpRow, WriteRow, Written};
 use crate::upload::{BacklogWait, PlanState, Usage};
 
 pub(super) const CONFIG: &str = r#"
@@ -73,6 +74,18 @@ impl Figures for Fake {
         Ok((0..limit.min(2)).map(row).collect())
     }
 
+    fn jumps(&self, limit: usize) -> Result<Vec<JumpRow>, String> {
+        let row = |number: i64| JumpRow {
+            number,
+            boot: 1,
+            at_ms: number * 1_000,
+            time_ms: (number > 1).then_some(number * 1_000),
+            by_ms: 1_500 - number * 1_000,
+            source: Some("cloud".to_owned()),
+        };
+        Ok((1..=2).rev().map(row).take(limit).collect())
+    }
+
     fn store(&self) -> StoreState {
         StoreState {
             backlog_readings: 42,
@@ -101,6 +114,10 @@ impl Figures for Fake {
             backlog_waits: Some(BacklogWait::Hours(UtcMs(22 * 3_600_000))),
             ..LinkState::default()
         }
+    }
+
+    fn clock(&self) -> ClockState {
+        ClockState { source: Some(Source::Cloud), ..ClockState::default() }
     }
 
     fn now(&self) -> Option<UtcMs> {
@@ -136,12 +153,20 @@ impl Figures for Crowd {
         Ok(Vec::new())
     }
 
+    fn jumps(&self, _: usize) -> Result<Vec<JumpRow>, String> {
+        Ok(Vec::new())
+    }
+
     fn store(&self) -> StoreState {
         StoreState::default()
     }
 
     fn link(&self) -> LinkState {
         LinkState::default()
+    }
+
+    fn clock(&self) -> ClockState {
+        ClockState { source: Some(Source::Cloud), ..ClockState::default() }
     }
 
     fn now(&self) -> Option<UtcMs> {

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use riverwatts_shared::batch::{Batch, Item, MEDIA_TYPE};
 use riverwatts_shared::receipt::{NamedDevice, Receipt};
+use riverwatts_shared::time::UtcMs;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -31,6 +32,8 @@ pub(super) enum Reply {
     Slow(Duration),
     /// Stores it, and answers an error all the same.
     StoredButError,
+    /// Answers a receipt with one bit changed: the so many-th of its bytes, counted round.
+    Changed(usize),
     /// Stores it and falls silent.
     Vanish,
     /// Refuses batches that hold a reading at this time.
@@ -115,34 +118,27 @@ impl FakeCloud {
     }
 }
 
-async fn take(cloud: State<FakeCloud>, headers: HeaderMap, bytes: Bytes) -> Response {
-    let time = cloud.scripted.lock().unwrap().time.as_ref().and_then(|time| time.now());
-    let mut response = answer(cloud, headers, bytes).await;
-    if let Some(time) = time {
-        let date = time.to_timestamp().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        response.headers_mut().insert(header::DATE, date.parse().unwrap());
-    }
-    response
-}
-
-async fn answer(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) -> Response {
+async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) -> Response {
     assert_eq!(headers[header::CONTENT_TYPE], MEDIA_TYPE);
     assert_eq!(headers[header::ACCEPT], riverwatts_shared::receipt::MEDIA_TYPE);
-    let batch = Batch::decode(&bytes).unwrap();
+    let (batch, name) = (Batch::decode(&bytes).unwrap(), riverwatts_shared::batch::name(&bytes));
     let credential = headers[header::AUTHORIZATION].to_str().unwrap().to_owned();
     let request = Request { at: Instant::now(), bytes, batch: batch.clone(), credential };
-    let (reply, epoch) = {
+    let (reply, epoch, now) = {
         let mut scripted = cloud.scripted.lock().unwrap();
-        (scripted.replies.pop_front().unwrap_or_else(|| scripted.otherwise.clone()), scripted.epoch)
+        (scripted.replies.pop_front().unwrap_or_else(|| scripted.otherwise.clone()), scripted.epoch, scripted.now())
     };
     cloud.requests.send_modify(|requests| requests.push(request));
     match reply {
         Reply::Receipt(change) => {
             let mut receipt = receipt(&batch, epoch);
             change(&batch, &mut receipt);
-            axum::Json(receipt).into_response()
+            receipt.to_short(now).into_response()
         }
-        Reply::Error(status, body, retry_after) => {
+        Reply::Error(status, mut body, retry_after) => {
+            if matches!(status, 400 | 422) && body["error"]["details"].is_null() {
+                body["error"]["details"] = json!([{"field": "batch", "message": name}]);
+            }
             let status = StatusCode::from_u16(status).unwrap();
             match retry_after {
                 Some(when) => (status, [(header::RETRY_AFTER, when)], axum::Json(body)).into_response(),
@@ -151,9 +147,15 @@ async fn answer(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes
         }
         Reply::Slow(takes) => {
             sleep(takes).await;
-            axum::Json(receipt(&batch, epoch)).into_response()
+            receipt(&batch, epoch).to_short(now).into_response()
         }
         Reply::StoredButError => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Reply::Changed(at) => {
+            let mut bytes = receipt(&batch, epoch).to_short(now);
+            let at = at % bytes.len();
+            bytes[at] ^= 1;
+            bytes.into_response()
+        }
         Reply::Vanish => std::future::pending().await,
         Reply::Poison(ms) => {
             let poisoned = batch.items.iter().any(|item| match item {
@@ -161,11 +163,21 @@ async fn answer(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes
                 _ => false,
             });
             match poisoned {
-                true => (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(json!({"error": {"message": "poison"}})))
-                    .into_response(),
-                false => axum::Json(receipt(&batch, epoch)).into_response(),
+                true => {
+                    let details = json!([{"field": "batch", "message": name}]);
+                    let body = json!({"error": {"message": "poison", "details": details}});
+                    (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(body)).into_response()
+                }
+                false => receipt(&batch, epoch).to_short(now).into_response(),
             }
         }
+    }
+}
+
+impl Scripted {
+    fn now(&self) -> UtcMs {
+        let told = self.time.as_ref().and_then(|time| time.now());
+        told.unwrap_or_else(|| jiff::Timestamp::now().into())
     }
 }
 
