@@ -89,8 +89,13 @@ pub async fn trade(http: &reqwest::Client, url: &str, code: &str) -> Result<(Cre
 
 /// An error of a request with its causes, and without the address.
 pub fn told(error: &reqwest::Error) -> String {
+    if error.is_timeout() { "no answer in time".to_owned() } else { causes(error) }
+}
+
+/// What lies behind an error of a request, whose own words say no more than that there is one.
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut words = String::new();
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    let mut cause: Option<&dyn std::error::Error> = error.source();
     while let Some(this) = cause {
         let this_words = this.to_string();
         if !words.ends_with(&this_words) {
@@ -98,11 +103,7 @@ pub fn told(error: &reqwest::Error) -> String {
         }
         cause = this.source();
     }
-    match (error.is_timeout(), words.is_empty()) {
-        (true, _) => "no answer in time".to_owned(),
-        (false, true) => "the request failed".to_owned(),
-        (false, false) => words,
-    }
+    if words.is_empty() { "the request failed".to_owned() } else { words }
 }
 
 impl Credential {

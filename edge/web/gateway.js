@@ -27,9 +27,13 @@ const LOST_AFTER_MS = 5_000;
  * @typedef {{kind: string, meaning: string, remedy: string}} Trouble
  * @typedef {{id: string, kind: string, target: string, condition: string, state: string, connections: number, load: number,
  *   planned_load: number, troubles: Trouble[], units: Unit[]}} Bus
+ * @typedef {{limit_bytes: number, used_bytes: number, forecast_bytes: number, period_start: string, period_end: string,
+ *   state: "ok"|"warning"|"saving", meaning: string, remedy: string}} Plan
+ * @typedef {{day: string, sent_bytes: number, received_bytes: number}} Traffic
  * @typedef {{url: string|null, condition: string, state: string, next: string, error: string|null, waiting: string[],
  *   last_receipt_age_s: number|null, backlog_readings: number, oldest_unsent_seconds: number|null, receipt_ms: number|null,
- *   oldest_ms: number|null}} Link
+ *   oldest_ms: number|null, backlog_waits: {reason: "hours"|"plan", until: string, meaning: string}|null, plan: Plan|null,
+ *   traffic: Traffic[]}} Link
  * @typedef {{site: Site, devices: Device[], buses: Bus[], link: Link, at_ms: number}} Gateway
  */
 

@@ -7,6 +7,7 @@
 mod bus;
 mod device;
 mod distance;
+mod hours;
 mod overrides;
 mod profiles;
 mod read;
@@ -24,6 +25,7 @@ use riverwatts_shared::problem::Problem;
 use riverwatts_shared::profile::{Parity, Profile};
 use serde::Serialize;
 
+pub use hours::Hours;
 pub use overrides::Overrides;
 pub use settings::cloud_url;
 
@@ -104,6 +106,19 @@ pub struct Upload {
     pub metered: bool,
     /// Most bytes a second; `None`: no limit.
     pub bandwidth_bytes_per_s: Option<u64>,
+    /// When the backlog goes; empty: always.
+    pub backlog_hours: Vec<Hours>,
+    /// What the link may carry in a billing month; `None`: as much as it takes.
+    pub plan: Option<DataPlan>,
+}
+
+/// What a SIM card may carry in a month of its bill, in both directions together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataPlan {
+    /// Bytes of a billing month.
+    pub limit_bytes: u64,
+    /// Day of the month on which the billing month begins, 1 to 28, at midnight of the site.
+    pub first_day: i8,
 }
 
 impl Upload {

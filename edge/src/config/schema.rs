@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 
 use super::bus::{KINDS, PARITIES};
 use super::device::PRIORITIES;
+use super::settings::PLAN_MB_MAX;
 use super::{EXAMPLE, Overrides, parse};
 
 const ID: &str = "^[a-z0-9-]{1,48}$";
+const HOURS: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$";
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -38,6 +40,9 @@ card_endurance_tb = 10
 every = "30s"
 metered = true
 bandwidth = 10000
+backlog_hours = ["22:00-06:00"]
+plan_mb = 500
+plan_day = 15
 [panel]
 listen = "127.0.0.1:8080"
 [mqtt]
@@ -133,6 +138,15 @@ fn upload() -> Value {
             ("every", duration("Pause between two uploads; 10s unless set, 60s when metered", SECOND..=DAY)),
             ("metered", flag("Whether every byte costs money")),
             ("bandwidth", integer("Most bytes a second; 0: no limit", 0..=i64::MAX)),
+            (
+                "backlog_hours",
+                any_list(
+                    "When what waits is sent, in the site's time; empty: always",
+                    matching("A span of every day, like 22:00-06:00", HOURS),
+                ),
+            ),
+            ("plan_mb", integer("What the link may carry in a billing month, in MB; 0: no limit", 0..=PLAN_MB_MAX)),
+            ("plan_day", integer("Day of the month on which the billing month begins; 1 unless set", 1..=28)),
         ],
         &[],
     )

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::hours::hours;
 use super::read::{Raw, Section, Wrong, duration, filled, flag, id, integer, text, wrong};
-use super::{Cloud, Mqtt, Panel, Site, Store, Upload};
+use super::{Cloud, DataPlan, Mqtt, Panel, Site, Store, Upload};
 
 /// Where the store stands unless the file says otherwise.
 const STORE_DIR: &str = "/var/lib/riverwatts-edge";
@@ -18,6 +19,10 @@ const STORE_BYTES_DEFAULT: u64 = 4 << 30;
 const KEEP_FREE: std::ops::RangeInclusive<i64> = 0..=1 << 46;
 /// Default of `store.card_endurance_tb`: what a plain card of 16 GB bears, 600 times itself.
 const CARD_ENDURANCE_TB: u64 = 10;
+/// Most of `upload.plan_mb`.
+pub(super) const PLAN_MB_MAX: i64 = 100_000_000;
+/// A megabyte of a bill.
+const MB: u64 = 1_000_000;
 const TB: u64 = 1_000_000_000_000;
 
 pub(super) struct Settings {
@@ -107,11 +112,17 @@ fn upload(mut section: Section<'_>) -> Upload {
     let metered = section.setting("metered", flag).unwrap_or(false);
     let every = section.setting("every", |raw| duration(raw, range));
     let bandwidth = section.setting("bandwidth", |raw| integer(raw, 0..=i64::MAX)).map_or(0, i64::cast_unsigned);
+    let backlog_hours = section.setting("backlog_hours", hours).unwrap_or_default();
+    let plan_mb = section.setting("plan_mb", |raw| integer(raw, 0..=PLAN_MB_MAX)).map_or(0, i64::cast_unsigned);
+    // Every month has a 28th.
+    let plan_day = section.setting("plan_day", |raw| integer(raw, 1..=28)).unwrap_or(1);
     section.finish();
     Upload {
         every: every.unwrap_or(if metered { Upload::EVERY_METERED } else { Upload::EVERY }),
         metered,
         bandwidth_bytes_per_s: (bandwidth > 0).then_some(bandwidth),
+        backlog_hours,
+        plan: (plan_mb > 0).then_some(DataPlan { limit_bytes: plan_mb * MB, first_day: plan_day as i8 }),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use riverwatts_shared::reading::{Reading, Value};
@@ -10,7 +11,8 @@ use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
 use super::ClockState;
-use crate::store::{JumpRow, Lost, WriteRow, Written};
+use crate::store::{Carried, Days, JumpRow, Lost, WriteRow, Written};
+use crate::upload::{BacklogWait, Usage};
 
 /// Answered from memory, except for [`Figures::history`], [`Figures::walk`], [`Figures::writes`] and [`Figures::jumps`].
 pub trait Figures: Send + Sync + fmt::Debug {
@@ -72,6 +74,8 @@ pub struct StoreState {
     pub dead_letters: u64,
     /// Bytes that were given to the disk.
     pub written: Written,
+    /// Bytes that went over the link, by day of the site's calendar.
+    pub traffic: Arc<Days>,
     /// Bytes that the card bears.
     pub card_endurance: u64,
     /// Readings that were given up since the start.
@@ -102,4 +106,10 @@ pub struct LinkState {
     pub error: Option<String>,
     /// Keys of devices whose readings the cloud does not take yet.
     pub waiting: BTreeSet<String>,
+    /// Bytes that the link has carried since the start.
+    pub carried: Carried,
+    /// How the data plan stands, where there is one and the time is known.
+    pub plan: Option<Usage>,
+    /// Until when the backlog waits, and why.
+    pub backlog_waits: Option<BacklogWait>,
 }

@@ -41,6 +41,14 @@ pub(super) fn render(panel: &Panel) -> String {
         let life = single(days.to_string());
         family(&mut text, "card_life_days", "gauge", "How long a new card bears days like these", life);
     }
+    let link = panel.figures.link();
+    let carried = [("sent", link.carried.sent), ("received", link.carried.received)];
+    let carried = carried.map(|(direction, bytes)| (format!("direction=\"{direction}\""), bytes.to_string()));
+    family(&mut text, "link_bytes_total", "counter", "Bytes that uploads carried, headers included", carried.into());
+    if let Some(plan) = link.plan {
+        let used = single(format!("{:.4}", plan.used_bytes as f64 / plan.limit_bytes as f64));
+        family(&mut text, "plan_used_ratio", "gauge", "Share of the data plan that its month has used", used);
+    }
     let trusted = single(u8::from(panel.figures.now().is_some()).to_string());
     family(&mut text, "clock_trusted", "gauge", "Whether readings can be dated", trusted);
     text

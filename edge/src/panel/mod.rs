@@ -10,6 +10,7 @@ mod figures;
 mod first;
 mod listener;
 mod metrics;
+mod traffic;
 mod web;
 mod windows;
 mod words;

@@ -66,6 +66,7 @@ impl Figures for Known {
             oldest_unsent: age_ms.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs())),
             dead_letters: figures.dead_letters,
             written: figures.written,
+            traffic: figures.traffic,
             card_endurance: self.config.store.card_endurance_bytes,
             lost: figures.lost,
             full: figures.full,

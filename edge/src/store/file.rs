@@ -12,6 +12,7 @@ use super::gaps::OpenGap;
 use super::journal::Entry;
 use super::room::Full;
 use super::settle::Receipt;
+use super::traffic::Traffic;
 use super::wear::Wear;
 use super::{Lost, Settings, StoreError};
 
@@ -75,6 +76,7 @@ pub(super) struct StoreFile {
     pub(super) dead_letters: u64,
     pub(super) commits: u64,
     pub(super) wear: Wear,
+    pub(super) traffic: Traffic,
 }
 
 /// A device as the store knows it.
@@ -128,6 +130,7 @@ impl StoreFile {
 
     /// Ends cleanly: the next start finds nothing missing.
     pub(super) fn close(mut self) -> Result<(), StoreError> {
+        self.traffic.end();
         self.commit(None)?;
         self.book_written()?;
         self.connection.execute("update store set running = 0", [])?;

@@ -51,7 +51,7 @@ impl StoreFile {
     /// Commits the flush, if there is one, and the receipts that wait. Nothing is changed when it fails.
     pub(super) fn commit(&mut self, flush: Option<&Flush>) -> Result<(), StoreError> {
         let flush = flush.filter(|flush| !flush.is_empty());
-        if flush.is_none() && self.receipts.is_empty() {
+        if flush.is_none() && self.receipts.is_empty() && !self.traffic.is_due() {
             return Ok(());
         }
         let flush = flush.map(|flush| self.after_stored(flush));
@@ -83,10 +83,12 @@ impl StoreFile {
             let waiting = self.open_gaps.iter().chain(&opened);
             closed = gaps::close(&tx, waiting, &self.places, written)?;
         }
+        self.traffic.write(&tx)?;
         tx.commit()?;
 
         self.commits += 1;
         self.lost.in_memory += flush.iter().flat_map(|flush| &flush.lost).map(|(_, rows)| rows).sum::<u64>();
+        self.traffic.written();
         self.dead_letters = self.dead_letters.saturating_add_signed(buried);
         self.forget_receipts();
         self.open_gaps.extend(opened);

@@ -113,8 +113,9 @@ impl Keeper {
         }
         let Err(StoreError::Damaged(cause)) = done else { return done };
         let lock = file.lock.try_clone().map_err(StoreError::Unreadable)?;
+        let traffic = file.traffic.anew();
         let file = match open::begin_again(self.settings.clone(), lock, now, &cause) {
-            Ok(file) => self.file.insert(file),
+            Ok(file) => self.file.insert(StoreFile { traffic, ..file }),
             Err(error @ StoreError::Unreadable(_)) => return Err(error),
             Err(error) => {
                 // The next attempt looks at what is there.
@@ -200,6 +201,7 @@ impl Keeper {
                 written: file.wear.written(file.day(), wear::this_run(), ran),
                 lost: file.lost,
                 full: file.full.map(|full| full.to_string()),
+                traffic: Arc::clone(&file.traffic.days),
                 ..figures
             };
         }

@@ -31,6 +31,7 @@ mod take;
 mod tests;
 mod thin;
 mod thread;
+mod traffic;
 mod trouble;
 mod wear;
 mod writes;
@@ -54,6 +55,7 @@ pub use jumps::JumpRow;
 pub use open::OpenError;
 pub use take::{Cargo, Lane, Limits, Outgoing};
 pub use thread::{Figures, Oldest, Store, start, start_anyway};
+pub use traffic::{Carried, Days};
 pub use wear::Written;
 pub use writes::WriteRow;
 

@@ -15,6 +15,7 @@ use super::damage::{self, Lost};
 use super::file::{Device, Stamp, StoreFile};
 use super::gaps::{self, OpenGap};
 use super::journal::{Entry, Open};
+use super::traffic::Traffic;
 use super::wear::Wear;
 use super::{Left, Settings, StoreError, schema, writes};
 use crate::clock::{Anchor, Source};
@@ -135,6 +136,7 @@ struct Loaded {
     open_gaps: Vec<OpenGap>,
     dead_letters: u64,
     wear: Wear,
+    traffic: Traffic,
     now: Duration,
 }
 
@@ -189,6 +191,7 @@ fn load(settings: &Settings, path: &Path, now: Duration) -> Result<Loaded, Store
         open_gaps,
         dead_letters: dead_letters.unsigned_abs(),
         wear: Wear::load(&connection)?,
+        traffic: Traffic::load(&connection)?,
         connection,
         now,
     })
@@ -230,6 +233,7 @@ impl Loaded {
             dead_letters: self.dead_letters,
             commits: 0,
             wear: self.wear,
+            traffic: self.traffic,
         };
         file.mending(StoreFile::find_last)?;
         file.begin(self.was_running, lost)?;

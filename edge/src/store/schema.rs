@@ -117,7 +117,7 @@ create table gaps (
 ) strict;
 -- What was given to the disk, by day of UTC.
 create table written (day integer primary key, bytes integer not null) strict;
--- What went over the link, in bytes by day of UTC.
+-- What went over the link, in bytes by day of the site's calendar.
 create table traffic (day integer primary key, sent integer not null, received integer not null) strict;
 -- A number is never used again, so that nobody ends another than the one that they saw; a reading is here once.
 create table dead_letters (

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::file::StoreFile;
 use super::keep::Keeper;
 use super::open::{self, OpenError};
+use super::traffic::{Carried, Days};
 use super::trouble;
 use super::{
     Cargo, Chosen, Fate, Flush, History, Lane, Left, Limits, Lost, Outgoing, Settings, Settlement, StoreError,
@@ -56,6 +57,8 @@ pub struct Figures {
     pub lost: Lost,
     /// That it is full, and what becomes of readings therefore, while it is.
     pub full: Option<String>,
+    /// Bytes that went over the link, by day of the site's calendar.
+    pub traffic: Arc<Days>,
     /// What keeps it from committing, while it does.
     pub error: Option<String>,
     /// Since when it has been at one piece of work, in monotonic time.
@@ -81,6 +84,7 @@ enum Command {
     Release(Cargo),
     NextId(oneshot::Sender<Result<BatchId, StoreError>>),
     Fork(oneshot::Sender<Result<(), StoreError>>),
+    CountTraffic(i64, Carried, oneshot::Sender<Result<(), StoreError>>),
     RecordWrite(WriteRow, oneshot::Sender<Result<i64, StoreError>>),
     EndDeadLetters(Fate, Chosen, oneshot::Sender<Result<u64, StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
@@ -180,6 +184,11 @@ impl Store {
         self.ask(Command::Fork).await
     }
 
+    /// Counts what went over the link on a day of the site's calendar; the figures tell it at once.
+    pub async fn count_traffic(&self, day: i64, more: Carried) -> Result<(), StoreError> {
+        self.ask(|answer| Command::CountTraffic(day, more, answer)).await
+    }
+
     /// Stores an attempt to write to a device, or how the one with its number ended. Gives its number.
     pub async fn record_write(&self, write: WriteRow) -> Result<i64, StoreError> {
         self.ask(|answer| Command::RecordWrite(write, answer)).await
@@ -276,6 +285,13 @@ impl Keeper {
                 }
                 Command::Fork(answer) => {
                     let done = self.guarded(|file, _| file.fork());
+                    self.answer(answer, done);
+                }
+                Command::CountTraffic(day, more, answer) => {
+                    let done = self.guarded(|file, now| {
+                        file.traffic.count(day, more, now);
+                        Ok(())
+                    });
                     self.answer(answer, done);
                 }
                 Command::RecordWrite(write, answer) => {

@@ -4,15 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode, header};
+use jiff::fmt::rfc2822;
 use riverwatts_shared::batch::{self, MEDIA_TYPE};
 use riverwatts_shared::bytes::Malformed;
 use riverwatts_shared::receipt::{self, Receipt};
 use riverwatts_shared::time::UtcMs;
 use serde_json::Value;
 
+use super::socket::Http;
 use crate::clock::SiteTime;
-use crate::enroll::{Credential, told};
+use crate::enroll::{Credential, causes};
 
 /// How long an answer may take, once everything is sent.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -28,7 +32,7 @@ const CHANGED: &str = "the link changes bytes";
 
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
+pub(super) enum Answer {
     /// It is stored.
     Receipt(Box<Receipt>),
     /// Another gateway sends under the same store id.
@@ -43,14 +47,14 @@ pub enum Answer {
     Later(Option<Duration>, String),
     /// It was not sent.
     Unreachable(String),
-    /// It was sent; whether it is stored is not known.
-    Unclear(String),
+    /// It was sent; whether it is stored is not known. Perhaps the cloud says when to ask again.
+    Unclear(Option<Duration>, String),
 }
 
 /// The cloud, as this gateway.
 #[derive(Debug)]
-pub struct Cloud {
-    http: reqwest::Client,
+pub(super) struct Cloud {
+    http: Http,
     address: String,
     credential: Credential,
     time: Arc<SiteTime>,
@@ -58,38 +62,45 @@ pub struct Cloud {
 
 impl Cloud {
     /// The cloud at this base address.
-    pub fn new(http: reqwest::Client, url: &str, credential: Credential, time: Arc<SiteTime>) -> Self {
-        Cloud { http, address: format!("{url}/api/v1/sync/batches"), credential, time }
+    pub(super) fn new(http: Http, url: &str, credential: Credential, time: Arc<SiteTime>) -> Self {
+        Cloud { http, address: batches_of(url), credential, time }
     }
 
     /// Sends an encoded batch. A receipt tells the time.
-    pub async fn send(&self, bytes: Bytes) -> Answer {
+    pub(super) async fn send(&self, bytes: Bytes) -> Answer {
         let name = batch::name(&bytes).expect("what was encoded has its checksum");
-        let timeout = ANSWER + Duration::from_secs(bytes.len() as u64 / SLOWEST);
-        let request = self
-            .http
-            .post(&self.address)
-            .bearer_auth(&self.credential.credential)
+        let within = ANSWER + Duration::from_secs(bytes.len() as u64 / SLOWEST);
+        let request = Request::post(&self.address)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.credential.credential))
             .header(header::CONTENT_TYPE, MEDIA_TYPE)
             .header(header::ACCEPT, receipt::MEDIA_TYPE)
-            .body(bytes)
-            .timeout(timeout);
+            .body(Full::new(bytes));
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return Answer::Unreachable(error.to_string()),
+        };
         let sent = self.time.monotonic();
-        match request.send().await {
-            Ok(response) => self.read(response, sent, &name).await,
-            Err(error) if error.is_connect() || error.is_builder() => Answer::Unreachable(told(&error)),
-            Err(error) => Answer::Unclear(told(&error)),
-        }
+        let exchange = async {
+            match self.http.request(request).await {
+                Ok(response) => self.read(response, sent, &name).await,
+                Err(error) if error.is_connect() => Answer::Unreachable(causes(&error)),
+                Err(error) => Answer::Unclear(None, causes(&error)),
+            }
+        };
+        let answered = tokio::time::timeout(within, exchange).await;
+        answered.unwrap_or_else(|_| Answer::Unclear(None, "no answer in time".to_owned()))
     }
 
-    async fn read(&self, response: Response, sent: Duration, name: &str) -> Answer {
+    async fn read(&self, response: Response<Incoming>, sent: Duration, name: &str) -> Answer {
         let status = response.status();
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let retry_after = header(header::RETRY_AFTER).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+        let said = header(header::DATE).and_then(date);
+        let now = said.unwrap_or_else(|| self.time.now().unwrap_or_else(|| self.time.wall()));
+        let again = header(header::RETRY_AFTER).and_then(|text| retry_after(text, now));
         let most = if status == StatusCode::OK { receipt::BYTES_MAX } else { WORDS_BYTES_MAX };
-        let body = match body(response, most).await {
+        let body = match body(response.into_body(), most).await {
             Ok(body) => body,
-            Err(words) => return Answer::Unclear(words),
+            Err(words) => return Answer::Unclear(again, words),
         };
         match status {
             StatusCode::OK => match Receipt::from_short(&body) {
@@ -97,38 +108,68 @@ impl Cloud {
                     self.time.observe_date(to_the_second(answered_at), sent);
                     Answer::Receipt(Box::new(receipt))
                 }
-                Err(Malformed::Damaged) => Answer::Unclear(format!("{CHANGED}: its receipt is not what it sent")),
-                Err(error) => Answer::Unclear(format!("its receipt cannot be read: {error}")),
+                Err(Malformed::Damaged) => Answer::Unclear(None, format!("{CHANGED}: its receipt is not what it sent")),
+                Err(error) => Answer::Unclear(None, format!("its receipt cannot be read: {error}")),
             },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Answer::Stranger(words(status, &body)),
             StatusCode::CONFLICT if has_detail(&body, "store", "store_forked") => Answer::Forked,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Answer::Later(retry_after.map(|pause| pause.min(RETRY_AFTER_MAX)), words(status, &body))
+                Answer::Later(again, words(status, &body))
             }
+            // Too large for now only, when it says when it is not.
+            StatusCode::PAYLOAD_TOO_LARGE if again.is_some() => Answer::Later(again, words(status, &body)),
             StatusCode::PAYLOAD_TOO_LARGE => Answer::TooLarge(words(status, &body)),
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if has_detail(&body, "batch", name) => {
                 Answer::Refused(words(status, &body))
             }
             // Whoever refuses has not received what was sent, or is no cloud of ours.
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
-                Answer::Unclear(format!("{CHANGED}: {}", words(status, &body)))
+                Answer::Unclear(again, format!("{CHANGED}: {}", words(status, &body)))
             }
             // A failure may have come after the commit; anything else is no cloud of ours.
-            status if status.is_server_error() => Answer::Unclear(words(status, &body)),
-            status => Answer::Later(None, words(status, &body)),
+            status if status.is_server_error() => Answer::Unclear(again, words(status, &body)),
+            status => Answer::Later(again, words(status, &body)),
         }
     }
 }
 
-async fn body(mut response: Response, most: usize) -> Result<Vec<u8>, String> {
+/// Where batches go, without a name and password that the address may carry.
+fn batches_of(url: &str) -> String {
+    let mut address = format!("{url}/api/v1/sync/batches");
+    if let Ok(mut parsed) = reqwest::Url::parse(&address) {
+        // Refused only for addresses without a host.
+        let _ = parsed.set_password(None);
+        let _ = parsed.set_username("");
+        address = parsed.to_string();
+    }
+    address
+}
+
+async fn body(mut incoming: Incoming, most: usize) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| told(&error))? {
+    while let Some(frame) = incoming.frame().await {
+        let Ok(chunk) = frame.map_err(|error| causes(&error))?.into_data() else { continue };
         if body.len() + chunk.len() > most {
             return Err(format!("its answer is longer than {most} bytes"));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// How long an answer of `now` asks to wait, by seconds or by a date; an absurd wish is bounded.
+fn retry_after(text: &str, now: UtcMs) -> Option<Duration> {
+    let text = text.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let pause = match is_number {
+        true => text.parse().map_or(RETRY_AFTER_MAX, Duration::from_secs),
+        false => Duration::from_millis(date(text)?.since_ms(now).max(0).unsigned_abs()),
+    };
+    Some(pause.min(RETRY_AFTER_MAX))
+}
+
+fn date(text: &str) -> Option<UtcMs> {
+    rfc2822::parse(text).ok().map(|zoned| zoned.timestamp().into())
 }
 
 /// As a `Date` has it.
@@ -164,6 +205,37 @@ fn has_detail(body: &[u8], field: &str, message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_of_http_are_read() {
+        assert_eq!(date("Tue, 24 Nov 2026 08:15:30 GMT"), "2026-11-24T08:15:30Z".parse().ok());
+        assert_eq!(date("now"), None);
+    }
+
+    #[test]
+    fn the_cloud_asks_to_wait_by_seconds_or_by_a_date_and_never_for_long() {
+        let now = date("Tue, 24 Nov 2026 08:15:30 GMT").unwrap();
+        for (text, waits_s) in [
+            ("0", Some(0)),
+            (" 7 ", Some(7)),
+            ("86400", Some(3_600)),
+            ("99999999999999999999999", Some(3_600)),
+            ("Tue, 24 Nov 2026 08:17:00 GMT", Some(90)),
+            ("Tue, 24 Nov 2026 08:15:00 GMT", Some(0)),
+            ("Sat, 24 Nov 2096 08:15:00 GMT", Some(3_600)),
+            ("", None),
+            ("-5", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            assert_eq!(retry_after(text, now), waits_s.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_name_or_password_goes_with_the_address() {
+        assert_eq!(batches_of("https://a:b@cloud.example/x"), "https://cloud.example/x/api/v1/sync/batches");
+    }
 
     #[test]
     fn errors_are_told_in_the_clouds_words() {

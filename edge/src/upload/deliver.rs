@@ -28,15 +28,19 @@ impl Uploader {
         let started = Instant::now();
         let answer = cloud.send(sendable.bytes.clone()).await;
         if let Some(rate) = self.config.upload.bandwidth_bytes_per_s {
-            self.free_at = started + Duration::from_secs_f64(sendable.bytes.len() as f64 / rate as f64);
+            let carried = self.budget.meter.read();
+            let sent = carried.since(self.paid).sent;
+            self.free_at = started + Duration::from_secs_f64(sent as f64 / rate as f64);
+            self.paid = carried;
         }
+        self.book().await;
         match answer {
             Answer::Receipt(receipt) if receipt.batch == sendable.id => {
                 self.pace.delivered(started.elapsed(), *self.every.borrow());
                 self.settle(sendable, *receipt).await
             }
-            Answer::Receipt(_) => self.keep(sendable, "its receipt is for another batch".to_owned()).await,
-            Answer::Unclear(words) => self.keep(sendable, words).await,
+            Answer::Receipt(_) => self.keep(sendable, None, "its receipt is for another batch".to_owned()).await,
+            Answer::Unclear(again, words) => self.keep(sendable, again, words).await,
             Answer::Forked => {
                 tracing::warn!("another gateway sends under the id of this store: a new id is taken");
                 self.store.release(sendable.cargo).await;
@@ -59,7 +63,7 @@ impl Uploader {
             }
             Answer::Later(pause, words) => {
                 self.store.release(sendable.cargo).await;
-                Err(pause.map_or_else(|| Pause::Retry(words.clone()), |pause| Pause::After(pause, words.clone())))
+                Err(Pause::of(pause, words))
             }
             Answer::Unreachable(words) => {
                 self.store.release(sendable.cargo).await;
@@ -93,7 +97,9 @@ impl Uploader {
             self.announcements.forget_all();
         }
         self.configuration.heard(receipt.config_version);
-        self.set_every(interval(&self.config.upload, receipt.upload_every_s));
+        if !self.budget.saves() {
+            self.set_every(interval(&self.config.upload, receipt.upload_every_s));
+        }
         self.answered_at = Some(Instant::now());
         self.link.received(self.time.monotonic());
         Ok(())
@@ -101,7 +107,7 @@ impl Uploader {
 
     /// Keeps a batch that may have arrived. Of two, the older one's readings are sent anew; so are those
     /// of a batch that may be too large for this link.
-    async fn keep(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
+    async fn keep(&mut self, sendable: Sendable, again: Option<Duration>, words: String) -> Result<(), Pause> {
         // Its connection may be dead without knowing it.
         self.cloud = None;
         self.pace.failed();
@@ -110,7 +116,7 @@ impl Uploader {
         if let Some(given_up) = given_up {
             self.store.release(given_up.cargo).await;
         }
-        Err(Pause::Retry(words))
+        Err(Pause::of(again, words))
     }
 
     async fn refused(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {

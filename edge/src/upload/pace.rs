@@ -10,6 +10,8 @@ pub(super) const EVERY_MIN: Duration = Duration::from_secs(1);
 const EVERY_MAX: Duration = Duration::from_secs(3_600);
 /// Longest pause between two attempts at a cloud that is not reached.
 const RETRY_MAX: Duration = Duration::from_secs(30);
+/// How much later than asked for an attempt comes, at most.
+const LATE_MAX: Duration = Duration::from_secs(60);
 /// Pause after the cloud refused the credential.
 const STRANGER: Duration = Duration::from_secs(600);
 /// Refusals of the credential in a row after which it counts as refused.
@@ -38,6 +40,16 @@ pub(super) enum Pause {
     Refused(String),
     /// There is nobody to send to.
     NotEnrolled,
+}
+
+impl Pause {
+    /// What the cloud asks for, if it does.
+    pub(super) fn of(again: Option<Duration>, words: String) -> Pause {
+        match again {
+            Some(pause) => Pause::After(pause, words),
+            None => Pause::Retry(words),
+        }
+    }
 }
 
 /// How it has gone lately.
@@ -109,7 +121,11 @@ impl Pace {
                 self.failures = (self.failures + 1).min(16);
                 spread((every * (1 << (self.failures - 1))).min(RETRY_MAX.max(every)))
             }
-            Pause::After(pause, _) => (*pause).max(every),
+            // Never sooner than asked for, and not all gateways at once.
+            Pause::After(pause, _) => {
+                let late = (*pause / 4).min(LATE_MAX) * u32::from(chance) / 255;
+                (*pause).max(every) + late
+            }
             Pause::Stranger(_) => spread(STRANGER).max(every),
             Pause::Refused(_) => spread(REFUSED).max(every),
             Pause::NotEnrolled => every,
@@ -152,7 +168,8 @@ mod tests {
             (true, None, 10),
             (true, Some(1), 10),
         ] {
-            let upload = Upload { every: EVERY, metered, bandwidth_bytes_per_s: None };
+            let upload =
+                Upload { every: EVERY, metered, bandwidth_bytes_per_s: None, backlog_hours: Vec::new(), plan: None };
             assert_eq!(interval(&upload, asked_s).as_secs(), every_s, "{metered} {asked_s:?}");
         }
     }
@@ -160,9 +177,9 @@ mod tests {
     #[test]
     fn the_cloud_says_when_but_not_sooner_than_the_interval() {
         let mut pace = Pace::default();
-        for (said, waits) in [(1, 10), (90, 90)] {
+        for (said, chance, waits) in [(0, 255, 10), (1, 0, 10), (90, 0, 90), (80, 255, 100), (3_600, 255, 3_660)] {
             let after = Pause::After(Duration::from_secs(said), String::new());
-            assert_eq!(pace.wait(&after, EVERY, 0).as_secs(), waits);
+            assert_eq!(pace.wait(&after, EVERY, chance).as_secs(), waits);
         }
     }
 

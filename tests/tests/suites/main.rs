@@ -21,6 +21,7 @@ mod fleet;
 mod guide;
 mod kills;
 mod live;
+mod metered;
 mod once_only;
 mod outage;
 mod pages;

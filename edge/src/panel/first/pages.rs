@@ -222,9 +222,13 @@ pub(super) fn link_page(site: &Json, link: &Json) -> String {
         ("Refused, resting here", plain(&site["dead_letters"], 0)),
     ];
     let values: String = values.iter().map(|(name, shown)| labelled(name, shown, "")).collect();
+    let plan = match text(&link["plan"], "meaning") {
+        none if none.is_empty() => none,
+        meaning => format!("<section class=\"card\"><h2 class=\"side-head\">Data plan</h2><p>{meaning}</p></section>"),
+    };
     format!(
         "{}<div class=\"stack\"><section class=\"card\"><p{}>{}</p><p><strong>What happens next:</strong> {}</p></section>\
-         <section class=\"card\"><h2 class=\"unseen\">Backlog</h2><div class=\"values\">{values}</div></section></div>",
+         <section class=\"card\"><h2 class=\"unseen\">Backlog</h2><div class=\"values\">{values}</div></section>{plan}</div>",
         head("Cloud link", &badge(kind, word)),
         if kind == "bad" { " class=\"trouble\"" } else { "" },
         text(link, "state"),

@@ -12,7 +12,8 @@ use riverwatts_shared::words::Quality;
 use super::super::*;
 use crate::clock::Source;
 use crate::config::{Overrides, parse};
-use crate::store::{JumpRow, WriteRow, Written};
+use crate::store::{Carried, JumpRow, WriteRow, Written};
+use crate::upload::{BacklogWait, PlanState, Usage};
 
 pub(super) const CONFIG: &str = r#"
 [site]
@@ -91,12 +92,28 @@ impl Figures for Fake {
             oldest_unsent: Some(Duration::from_secs(7)),
             written: Written { this_run: 4_096, today: 8_192, a_day: Some(1_000_000_000) },
             card_endurance: 10_000_000_000_000,
+            traffic: Arc::new([(0, Carried { sent: 800, received: 70 })].into()),
             ..StoreState::default()
         }
     }
 
     fn link(&self) -> LinkState {
-        LinkState { enrolled: true, url: Some("https://name:hush@cloud.example".to_owned()), ..LinkState::default() }
+        let usage = Usage {
+            limit_bytes: 500_000_000,
+            used_bytes: 414_000_000,
+            forecast_bytes: 612_000_000,
+            start: UtcMs(0),
+            end: UtcMs(30 * 86_400_000),
+            state: PlanState::Warning,
+        };
+        LinkState {
+            enrolled: true,
+            url: Some("https://name:hush@cloud.example".to_owned()),
+            carried: Carried { sent: 9_000, received: 700 },
+            plan: Some(usage),
+            backlog_waits: Some(BacklogWait::Hours(UtcMs(22 * 3_600_000))),
+            ..LinkState::default()
+        }
     }
 
     fn clock(&self) -> ClockState {

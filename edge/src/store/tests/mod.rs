@@ -8,6 +8,7 @@ mod reconcile;
 mod refused;
 mod thread;
 mod time;
+mod traffic;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -126,6 +127,21 @@ fn the_live_lane_has_what_is_new_and_the_backlog_the_rest_oldest_first() {
     assert_eq!(times(&items(&rest)), expect(&[("a", &[T + 2])]), "what is on its way is in one lane only");
     file.release(&live.cargo);
     assert_eq!(times(&items(&file.take(Lane::Backlog, ALL).unwrap().unwrap())), expect(&[("a", &[T + 3])]));
+}
+
+#[test]
+fn where_bytes_are_dear_the_newest_goes_alone_and_what_it_passes_over_is_backlog() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(folder.path());
+    for n in 0..4 {
+        file.commit(Some(&flush(&[(0, &[T + n])]))).unwrap();
+    }
+    let newest = file.take(Lane::Newest, ALL).unwrap().unwrap();
+    assert_eq!(times(&items(&newest)), expect(&[("a", &[T + 3])]));
+    assert_eq!(file.take(Lane::Newest, ALL).unwrap(), None);
+    assert_eq!(file.take(Lane::Live, ALL).unwrap(), None);
+    let backlog = file.take(Lane::Backlog, ALL).unwrap().unwrap();
+    assert_eq!(times(&items(&backlog)), expect(&[("a", &[T, T + 1, T + 2])]));
 }
 
 #[test]

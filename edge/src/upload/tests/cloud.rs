@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -17,7 +17,10 @@ use riverwatts_shared::time::UtcMs;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
+
+use crate::clock::SiteTime;
 
 /// What the cloud does with the next batch.
 #[derive(Debug, Clone)]
@@ -25,7 +28,11 @@ pub(super) enum Reply {
     /// Answers a receipt, changed like this.
     Receipt(fn(&Batch, &mut Receipt)),
     /// Answers an error: status, body, `Retry-After`.
-    Error(u16, serde_json::Value, Option<u32>),
+    Error(u16, serde_json::Value, Option<&'static str>),
+    /// Takes its time, then answers a receipt.
+    Slow(Duration),
+    /// Stores it, and answers an error all the same.
+    StoredButError,
     /// Answers a receipt with one bit changed: the so many-th of its bytes, counted round.
     Changed(usize),
     /// Stores it and falls silent.
@@ -45,6 +52,8 @@ pub(super) struct Request {
 
 #[derive(Debug)]
 struct Scripted {
+    /// Whose time it tells, unless its own.
+    time: Option<Arc<SiteTime>>,
     replies: VecDeque<Reply>,
     otherwise: Reply,
     epoch: Uuid,
@@ -66,6 +75,7 @@ impl FakeCloud {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let scripted = Scripted {
+            time: None,
             replies: VecDeque::new(),
             otherwise: Reply::Receipt(|_, _| {}),
             epoch: Uuid::from_u128(7),
@@ -90,6 +100,11 @@ impl FakeCloud {
     /// What to do with all others.
     pub(super) fn always(&self, reply: Reply) {
         self.scripted.lock().unwrap().otherwise = reply;
+    }
+
+    /// Tells the gateway's own time from now on.
+    pub(super) fn keeps_time_with(&self, time: &Arc<SiteTime>) {
+        self.scripted.lock().unwrap().time = Some(Arc::clone(time));
     }
 
     pub(super) fn restore_from_backup(&self) {
@@ -125,16 +140,16 @@ async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) 
     let (batch, name) = (Batch::decode(&bytes).unwrap(), riverwatts_shared::batch::name(&bytes));
     let credential = headers[header::AUTHORIZATION].to_str().unwrap().to_owned();
     let request = Request { at: Instant::now(), bytes, batch: batch.clone(), credential };
-    let reply = {
+    let (reply, now) = {
         let mut scripted = cloud.scripted.lock().unwrap();
-        scripted.replies.pop_front().unwrap_or_else(|| scripted.otherwise.clone())
+        (scripted.replies.pop_front().unwrap_or_else(|| scripted.otherwise.clone()), scripted.now())
     };
     cloud.requests.send_modify(|requests| requests.push(request));
     match reply {
         Reply::Receipt(change) => {
             let mut receipt = cloud.receipt(&batch);
             change(&batch, &mut receipt);
-            receipt.to_short(now()).into_response()
+            receipt.to_short(now).into_response()
         }
         Reply::Error(status, mut body, retry_after) => {
             if matches!(status, 400 | 422) && body["error"]["details"].is_null() {
@@ -142,14 +157,17 @@ async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) 
             }
             let status = StatusCode::from_u16(status).unwrap();
             match retry_after {
-                Some(seconds) => {
-                    (status, [(header::RETRY_AFTER, seconds.to_string())], axum::Json(body)).into_response()
-                }
+                Some(when) => (status, [(header::RETRY_AFTER, when)], axum::Json(body)).into_response(),
                 None => (status, axum::Json(body)).into_response(),
             }
         }
+        Reply::Slow(takes) => {
+            sleep(takes).await;
+            cloud.receipt(&batch).to_short(now).into_response()
+        }
+        Reply::StoredButError => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Reply::Changed(at) => {
-            let mut bytes = cloud.receipt(&batch).to_short(now());
+            let mut bytes = cloud.receipt(&batch).to_short(now);
             let at = at % bytes.len();
             bytes[at] ^= 1;
             bytes.into_response()
@@ -166,14 +184,17 @@ async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) 
                     let body = json!({"error": {"message": "poison", "details": details}});
                     (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(body)).into_response()
                 }
-                false => cloud.receipt(&batch).to_short(now()).into_response(),
+                false => cloud.receipt(&batch).to_short(now).into_response(),
             }
         }
     }
 }
 
-fn now() -> UtcMs {
-    jiff::Timestamp::now().into()
+impl Scripted {
+    fn now(&self) -> UtcMs {
+        let told = self.time.as_ref().and_then(|time| time.now());
+        told.unwrap_or_else(|| jiff::Timestamp::now().into())
+    }
 }
 
 impl FakeCloud {

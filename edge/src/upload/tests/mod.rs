@@ -1,6 +1,8 @@
 //! The uploader against a cloud that answers, refuses, lies and falls silent.
 
 mod cloud;
+mod lanes;
+mod metered;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,7 +21,7 @@ use self::cloud::{FakeCloud, Reply, Request};
 use super::pace::EVERY_MIN;
 use super::*;
 use crate::clock::Timekeeper;
-use crate::config::{Overrides, parse};
+use crate::config::{Overrides, Upload, parse};
 use crate::store::{self, Flush};
 
 /// How long a test waits for what must happen.
@@ -60,16 +62,27 @@ struct Gateway {
 impl Gateway {
     /// With a trusted clock and a credential for `cloud`.
     fn new(cloud: &FakeCloud) -> Gateway {
-        let gateway = Gateway::without_clock(cloud);
-        gateway.time.keeper().observe_synchronised(UtcMs(T), Duration::ZERO);
-        gateway
+        Gateway::with(cloud, |_| {})
     }
 
     fn without_clock(cloud: &FakeCloud) -> Gateway {
+        Gateway::set(cloud, |_| {})
+    }
+
+    /// The same with other settings, and a trusted clock.
+    fn with(cloud: &FakeCloud, change: impl FnOnce(&mut Upload)) -> Gateway {
+        let gateway = Gateway::set(cloud, change);
+        gateway.time.keeper().observe_synchronised(UtcMs(T), Duration::ZERO);
+        cloud.keeps_time_with(&gateway.time);
+        gateway
+    }
+
+    fn set(cloud: &FakeCloud, change: impl FnOnce(&mut Upload)) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         let mut config = parse(CONFIG, "edge.toml", Path::new(""), &Overrides::default()).unwrap();
         config.store.dir = folder.path().to_owned();
         config.upload.every = EVERY;
+        change(&mut config.upload);
         let clock = Arc::new(ManualClock::default());
         let settings = store::Settings {
             dir: folder.path().to_owned(),
@@ -82,7 +95,7 @@ impl Gateway {
         let keeper = Timekeeper::new(left.anchor, left.floor_ms, Duration::ZERO);
         let time = Arc::new(SiteTime::new(Arc::clone(&clock) as Arc<dyn Clock>, keeper));
         let recorded = Arc::new(Recorded::new(2));
-        let (sender, every) = watch::channel(EVERY);
+        let (sender, every) = watch::channel(config.upload.every);
         let uploader = Uploader::new(Arc::new(config), store.clone(), Arc::clone(&time), recorded, &left, sender);
         let gateway = Gateway {
             folder,
@@ -115,6 +128,39 @@ impl Gateway {
         let segment = Segment::from_readings(&[reading]);
         let segments = places.iter().map(|&place| (place, segment.clone())).collect();
         self.store.flush(Arc::new(Flush { dated: true, segments, ..Flush::default() })).await.unwrap();
+    }
+
+    /// Commits so many readings of the first device, from `T` + `n` seconds on, that nothing makes smaller.
+    async fn flush_noise(&self, n: i64, rows: i64) {
+        let reading = |row: i64| {
+            let noise = (n * 1_000 + row).wrapping_mul(6_364_136_223_846_793_005).rotate_left(29) >> 14;
+            Reading { time: UtcMs(T + n * 1_000 + row), values: vec![Value::ok(Metric::POWER, noise)] }
+        };
+        let segment = Segment::from_readings(&(0..rows).map(reading).collect::<Vec<_>>());
+        self.store
+            .flush(Arc::new(Flush { dated: true, segments: vec![(0, segment)], ..Flush::default() }))
+            .await
+            .unwrap();
+    }
+
+    /// Paused time goes on by itself, in steps that let the store's thread do what it was asked before.
+    fn pass_time(&self) {
+        const STEP: Duration = Duration::from_millis(50);
+        let (store, clock, runtime) = (self.store.clone(), Arc::clone(&self.clock), tokio::runtime::Handle::current());
+        let passing = async move {
+            loop {
+                sleep(STEP).await;
+                clock.advance(STEP);
+                let (store, runtime) = (store.clone(), runtime.clone());
+                // While a blocking task runs, paused time stands still.
+                let done = tokio::task::spawn_blocking(move || runtime.block_on(store.next_id()).is_ok());
+                if !done.await.is_ok_and(|done| done) {
+                    return;
+                }
+            }
+        };
+        let stop = self.stop.clone();
+        tokio::spawn(async move { stop.run_until_cancelled(passing).await });
     }
 
     async fn until(&self, what: &str, done: impl Fn(&Gateway) -> bool) {
@@ -272,7 +318,7 @@ async fn a_cloud_that_says_when_is_asked_no_sooner() {
     let cloud = FakeCloud::start().await;
     let mut gateway = Gateway::new(&cloud);
     gateway.flush(1, &[0]).await;
-    cloud.then([Reply::Error(503, json!({"error": {"message": "busy"}}), Some(1))]);
+    cloud.then([Reply::Error(503, json!({"error": {"message": "busy"}}), Some("1"))]);
     gateway.start();
     let requests = cloud.until(|requests| requests.len() == 3).await;
     assert!(requests[1].at - requests[0].at >= Duration::from_secs(1));
