@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::read::{Raw, Section, Wrong, duration, filled, flag, id, integer, text, wrong};
+use super::read::{Raw, Section, Wrong, duration, filled, flag, id, integer, text, texts, wrong};
 use super::{Cloud, Mqtt, Panel, Site, Store, Upload};
 
 /// Where the store stands unless the file says otherwise.
@@ -115,8 +115,9 @@ fn upload(mut section: Section<'_>) -> Upload {
 
 fn panel(mut section: Section<'_>) -> Panel {
     let listen = section.setting("listen", listen);
+    let hosts = section.setting("hosts", texts).unwrap_or_default();
     section.finish();
-    Panel { listen: listen.unwrap_or_else(|| PANEL_LISTEN.parse().ok()) }
+    Panel { listen: listen.unwrap_or_else(|| PANEL_LISTEN.parse().ok()), hosts }
 }
 
 fn mqtt(mut section: Section<'_>) -> Mqtt {

@@ -9,9 +9,9 @@ use riverwatts_shared::reading::{Reading, Value};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
-use crate::store::{WriteRow, Written};
+use crate::store::{Chosen, DeadLetterGroup, DeadLetterRow, WriteRow, Written};
 
-/// Answered from memory, except for [`Figures::history`], [`Figures::walk`] and [`Figures::writes`].
+/// Answered from memory, except for those that may block.
 pub trait Figures: Send + Sync + fmt::Debug {
     /// The newest reading of a device.
     fn latest(&self, device: u16) -> Option<Latest>;
@@ -30,6 +30,16 @@ pub trait Figures: Send + Sync + fmt::Debug {
     /// # Errors
     /// The cause, for the log.
     fn writes(&self, limit: usize) -> Result<Vec<WriteRow>, String>;
+    /// Dead letters of a choice before this number, newest first. May block.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    fn dead_letters(&self, chosen: &Chosen, before: Option<i64>, limit: usize) -> Result<Vec<DeadLetterRow>, String>;
+    /// All of them by device and word. May block.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    fn dead_letter_groups(&self) -> Result<Vec<DeadLetterGroup>, String>;
     /// The store.
     fn store(&self) -> StoreState;
     /// The link to the cloud.
