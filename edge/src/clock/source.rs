@@ -94,6 +94,17 @@ pub enum Distrust {
     },
 }
 
+impl Distrust {
+    /// By how much the clock differs from what is believed: behind it is negative.
+    pub const fn ms(self) -> i64 {
+        match self {
+            Distrust::Behind { by_ms } => -by_ms,
+            Distrust::Contradicted { ahead_ms, .. } => ahead_ms,
+            Distrust::FarAhead { by_ms } => by_ms,
+        }
+    }
+}
+
 /// What a source said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Claim {

@@ -9,7 +9,8 @@ use riverwatts_shared::reading::{Reading, Value};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
-use crate::store::{Chosen, DeadLetterGroup, DeadLetterRow, WriteRow, Written};
+use super::ClockState;
+use crate::store::{Chosen, DeadLetterGroup, DeadLetterRow, JumpRow, WriteRow, Written};
 
 /// Answered from memory, except for those that may block.
 pub trait Figures: Send + Sync + fmt::Debug {
@@ -40,10 +41,17 @@ pub trait Figures: Send + Sync + fmt::Debug {
     /// # Errors
     /// The cause, for the log.
     fn dead_letter_groups(&self) -> Result<Vec<DeadLetterGroup>, String>;
+    /// The newest corrections of the clock, newest first. May block.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    fn jumps(&self, limit: usize) -> Result<Vec<JumpRow>, String>;
     /// The store.
     fn store(&self) -> StoreState;
     /// The link to the cloud.
     fn link(&self) -> LinkState;
+    /// Whether the time is known, and by whom.
+    fn clock(&self) -> ClockState;
     /// The time in UTC; `None` while the clock is not trusted.
     fn now(&self) -> Option<UtcMs>;
 }

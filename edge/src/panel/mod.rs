@@ -6,6 +6,7 @@
 mod bodies;
 mod body;
 mod changes;
+mod clock;
 mod conditions;
 mod dead_letters;
 mod error;
@@ -45,6 +46,7 @@ use listener::Caller;
 use windows::{Asked, Windows};
 
 pub use changes::Changes;
+pub use clock::ClockState;
 pub use error::PanelError;
 pub use figures::{Figures, Latest, LinkState, StoreState};
 pub use sign_in::Gate;
@@ -108,12 +110,12 @@ pub fn router(panel: Arc<Panel>) -> Router {
         .route("/api/devices/{id}/readings/aggregated", get(list_windows))
         .route("/api/buses", get(list_buses))
         .route("/api/link", get(show_link))
+        .route("/api/clock", get(clock::show_clock).post(set_clock::set_clock))
         .route("/api/writes", get(list_writes))
         .route("/api/config", get(show_config))
         .route("/api/session", get(sign_in::show_session))
         .route("/api/sign-in", post(sign_in::sign_in))
         .route("/api/sign-out", post(sign_in::sign_out))
-        .route("/api/clock", post(set_clock::set_clock))
         .route("/api/dead-letters", get(dead_letters::list_dead_letters))
         .route("/api/dead-letters/groups", get(dead_letters::list_dead_letter_groups))
         .route("/api/dead-letters/resend", post(dead_letters::resend_dead_letters))

@@ -4,9 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use riverwatts_shared::time::UtcMs;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::body::Body;
+use super::clock::show_clock;
 use super::sign_in::SignedIn;
 use super::{PanelError, Site};
 use crate::clock::Distrust;
@@ -27,7 +28,7 @@ pub(super) async fn set_clock(
         .take_time(time)
         .map_err(|why| PanelError::Conflict(format!("not believed: {why}; {}", remedy(why))))?;
     tracing::info!(%time, "a technician confirmed the time");
-    Ok(Json(json!({"time": panel.figures.now()})))
+    show_clock(State(panel)).await
 }
 
 /// What a person can do about it.

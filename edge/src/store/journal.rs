@@ -8,11 +8,7 @@ use rusqlite::{Transaction, params};
 
 use super::file::{Stamp, StoreFile};
 use super::gaps::{self, OpenGap};
-use super::{Flush, StoreError, packed, settle};
-use crate::clock::News;
-
-/// Most rows of `jumps`; older ones go.
-const JUMPS_MAX: i64 = 1_000;
+use super::{Flush, StoreError, jumps, packed, settle};
 
 /// What is remembered of a flush.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,7 +122,7 @@ impl Written {
         flush: &Flush,
     ) -> rusqlite::Result<Self> {
         if let Some(news) = &flush.news {
-            write_news(tx, boot, news)?;
+            jumps::write(tx, boot, news)?;
         }
         let undated = (!flush.dated).then_some(boot);
         let stamp = |ms: i64| Stamp { boot: undated, ms };
@@ -159,27 +155,4 @@ impl Written {
 fn ends(device: i64, segment: &Segment, stamp: impl Fn(i64) -> Stamp) -> Option<(i64, Stamp, Stamp)> {
     let (first, last) = (segment.times.first()?, segment.times.last()?);
     Some((device, stamp(*first), stamp(*last)))
-}
-
-/// The anchor of the boot, its dating when it has none yet, and its jumps.
-fn write_news(tx: &Transaction<'_>, boot: i64, news: &News) -> rusqlite::Result<()> {
-    let News { anchor, dating, jumps } = news;
-    let anchored = params![boot, anchor.offset_ms, anchor.bound_ms, anchor.at_ms, anchor.source.word()];
-    tx.execute(
-        "update boots set anchor_ms = ?2, anchor_bound_ms = ?3, anchor_at_ms = ?4, anchor_source = ?5 where number = ?1",
-        anchored,
-    )?;
-    tx.execute(
-        "update boots set dating_ms = ?2, dating_bound_ms = ?3, dating_at_ms = ?4 where number = ?1 and dating_ms is null",
-        params![boot, dating.offset_ms, dating.bound_ms, dating.at_ms],
-    )?;
-    for jump in jumps {
-        let at_ms = jump.at.as_millis() as i64;
-        tx.execute(
-            "insert into jumps (boot, at_ms, by_ms, source) values (?1, ?2, ?3, ?4)",
-            params![boot, at_ms, jump.by_ms, jump.source.word()],
-        )?;
-    }
-    tx.execute("delete from jumps where number <= (select max(number) from jumps) - ?1", [JUMPS_MAX])?;
-    Ok(())
 }

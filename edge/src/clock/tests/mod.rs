@@ -1,5 +1,8 @@
 //! Trust in the clock, case by case.
 
+mod honest;
+mod sources;
+
 use proptest::prelude::*;
 use riverwatts_shared::words::Quality;
 
