@@ -103,6 +103,8 @@ pub fn router(panel: Arc<Panel>) -> Router {
         .route("/devices/{id}", get(web::page))
         .route("/buses", get(web::page))
         .route("/link", get(web::page))
+        .route("/clock", get(web::page))
+        .route("/dead-letters", get(web::page))
         .route("/assets/{hash}/{*path}", get(web::asset))
         .route("/api/site", get(show_site))
         .route("/api/devices", get(list_devices))

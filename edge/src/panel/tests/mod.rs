@@ -155,6 +155,9 @@ async fn the_first_answer_holds_the_values_and_every_name_is_text() {
         ("/devices/%3Cb%3E", "<h1>Not found</h1>"),
         ("/buses", "<span class=\"mono\">10.0.0.1"),
         ("/link", "42"),
+        ("/clock", "<h2>The clock of this device</h2>"),
+        ("/dead-letters", "<h2>meter-2: 2,000 readings</h2>"),
+        ("/dead-letters", "conflict: &lt;img src=x&gt;"),
     ] {
         let (_, page) = client.text(path).await;
         let (html, first) = page.split_once("<script type=\"application/json\" id=\"first\">").unwrap();
@@ -218,7 +221,7 @@ async fn the_first_answer_of_ten_devices_needs_no_second_round_trip() {
         format!("[[device]]\nid = \"meter-{unit}\"\nbus = \"lan\"\nprofile = \"eastron-sdm630\"\nunit = {unit}\n")
     });
     let client = Client::start_with(&(head.to_owned() + &devices.collect::<String>()), Arc::new(Crowd)).await;
-    for path in ["/", "/devices", "/devices/meter-1", "/buses", "/link"] {
+    for path in ["/", "/devices", "/devices/meter-1", "/buses", "/link", "/clock", "/dead-letters"] {
         let ask = client.http.get(format!("{}{path}", client.base)).header("accept-encoding", "gzip");
         let page = ask.send().await.unwrap().bytes().await.unwrap();
         assert!(page.len() <= 14 << 10, "{path}: {} bytes", page.len());
