@@ -4,6 +4,21 @@ import { signal } from "./vendor/preact.js";
 
 /** Whether somebody is signed in here. */
 export const signedIn = signal(false);
+/**
+ * The question for the password, while it is asked.
+ * @type {import("./vendor/preact.js").Signal<null|{Question: import("./vendor/preact.js").Component, end: (done: boolean) => void}>}
+ */
+export const asking = signal(null);
+
+/** @returns {Promise<boolean>} whether somebody signed in */
+async function askPassword() {
+  const { default: Question } = await import("./sign-in.js");
+  const done = await new Promise((end) => {
+    asking.value = { Question, end };
+  });
+  asking.value = null;
+  return done;
+}
 
 /**
  * An answer's body; an error with its status and details where it is none.
@@ -30,7 +45,6 @@ export async function change(path, body = {}) {
       if (/** @type {{status?: number}} */ (error).status !== 401) throw error;
     }
     signedIn.value = false;
-    const { askPassword } = await import("./sign-in.js");
     if (!(await askPassword())) return null;
   }
 }

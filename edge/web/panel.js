@@ -4,7 +4,7 @@ import { html, render } from "./vendor/preact.js";
 import { Routes, Shell, find, useTitle } from "./kit/shell.js";
 import { Badge, Offline } from "./kit/value.js";
 import { counted } from "./kit/format.js";
-import { recall, signOut, signedIn } from "./change.js";
+import { asking, recall, signOut, signedIn } from "./change.js";
 import { ask, begin, gateway, lost } from "./gateway.js";
 
 /** @typedef {import("./kit/shell.js").Route} Route */
@@ -40,7 +40,8 @@ function Panel({ routes }) {
   const account = signedIn.value && html`<button type="button" class="button" onClick=${signOut}>Sign out</button>`;
   return html`<${Shell} name="RiverWatts" links=${LINKS} status=${html`<${Status} />`} account=${account} banner=${banner}>
     <${Routes} routes=${routes} missing=${Missing} />
-  <//>`;
+  <//>
+  ${asking.value !== null && html`<${asking.value.Question} end=${asking.value.end} />`}`;
 }
 
 /** The page of the address is there before anything is drawn: what the gateway wrote stays until then. */

@@ -1,27 +1,12 @@
 // Asks for the password, in a dialog over what it is needed for.
 
-import { html, render } from "./vendor/preact.js";
+import { html } from "./vendor/preact.js";
 import { Dialog } from "./kit/dialog.js";
 import { Field, Form } from "./kit/form.js";
 import { signIn } from "./change.js";
 
-/** @returns {Promise<boolean>} whether somebody signed in */
-export function askPassword() {
-  return new Promise((resolve) => {
-    const place = document.createElement("div");
-    document.body.append(place);
-    /** @param {boolean} done */
-    const end = (done) => {
-      render(null, place);
-      place.remove();
-      resolve(done);
-    };
-    render(html`<${SignIn} end=${end} />`, place);
-  });
-}
-
 /** @param {{end: (done: boolean) => void}} props */
-function SignIn({ end }) {
+export default function SignIn({ end }) {
   const cancel = () => end(false);
   return html`<${Dialog} title="Sign in" close=${cancel}>
     <p>Changing something needs the password of this gateway's panel. It was set by <span class="mono">riverwatts-edge passwd</span>.</p>
