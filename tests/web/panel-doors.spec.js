@@ -22,7 +22,7 @@ test("refused readings are sent again, come back, and are discarded, by whoever 
   await page.goto("/link");
   await page.getByRole("link", { name: "Look at the refused readings" }).click();
   const group = page.locator(".card").filter({ has: page.getByRole("heading", { name: "turbine-1: 3 readings" }) });
-  await expect(group).toContainText("the cloud has other values under the same device and time");
+  await expect(group).toContainText("The cloud has other values under the same device and time");
   await group.getByRole("button", { name: "Send again" }).click();
   const ask = page.getByRole("dialog", { name: "Send 3 readings again?" });
   await ask.getByRole("button", { name: "Send again" }).click();

@@ -126,21 +126,21 @@ pub(super) fn groups_body(groups: &[DeadLetterGroup]) -> Value {
 const fn words(code: Option<RejectCode>) -> (&'static str, &'static str) {
     match code {
         Some(RejectCode::Conflict) => (
-            "the cloud has other values under the same device and time",
+            "The cloud has other values under the same device and time",
             "discard them if the cloud's are right; sent again they are refused again",
         ),
         Some(RejectCode::OutOfRange) => (
-            "a value is larger than any unit allows",
+            "A value is larger than any unit allows",
             "look at the device's profile: a wrong word order or scale does this; then discard them",
         ),
         Some(RejectCode::QuarantinedTime) => (
-            "their time was more than 10 minutes ahead of the cloud's clock",
+            "Their time was more than 10 minutes ahead of the cloud's clock",
             "look at the clock; once that time has passed, they can be sent again",
         ),
-        Some(RejectCode::BeyondRetention) => ("they are older than what the cloud keeps", "discard them"),
-        Some(RejectCode::UnknownDevice) => ("the cloud does not know the device", "send them again once it does"),
+        Some(RejectCode::BeyondRetention) => ("They are older than what the cloud keeps", "discard them"),
+        Some(RejectCode::UnknownDevice) => ("The cloud does not know the device", "send them again once it does"),
         Some(RejectCode::Invalid) | None => (
-            "the cloud cannot read them",
+            "The cloud cannot read them",
             "see that gateway and cloud are of versions that belong together, then send them again",
         ),
     }

@@ -4,7 +4,7 @@ import { html, useState } from "../vendor/preact.js";
 import { toast, useTitle } from "../kit/shell.js";
 import { Badge, Empty, Failed, Loading, now } from "../kit/value.js";
 import { Table } from "../kit/table.js";
-import { NOTHING, at, counted, duration } from "../kit/format.js";
+import { NOTHING, at, duration } from "../kit/format.js";
 import { change } from "../change.js";
 import { ask, gateway, useAnswer } from "../gateway.js";
 
@@ -21,6 +21,8 @@ const EQUAL_MS = 2_000;
 
 /** @param {string|null} source */
 const words = (source) => source?.replaceAll("_", " ") ?? NOTHING;
+/** @param {number|null} seconds */
+const off = (seconds) => (seconds === null ? NOTHING : seconds === 0 ? "under 2 s" : duration(seconds * 1_000));
 /** @param {number} ms */
 const signed = (ms) => `${ms < 0 ? "−" : "+"}${duration(Math.abs(ms))}`;
 
@@ -78,12 +80,12 @@ export default function ClockPage() {
   };
   const well = clock.condition === "ok";
   return html`<div class="page-head"><h1>Clock</h1><${Badge} kind=${well ? "good" : "warn"}>${clock.trusted ? "trusted" : "not trusted"}<//></div>
-    <div class="stack"><section class="card"><h2 class="unseen">What the gateway believes</h2><div class="values">
-        <span class="value l labelled"><span class="value-label">Time at the site </span><span class="value-figure">${clock.trusted ? at(now.value, zone) : NOTHING}</span></span>
+    <div class="stack"><section class="card upkeep"><h2 class="unseen">What the gateway believes</h2><div class="values">
+        <span class="value l labelled"><span class="value-label">Time at the site </span><span class="value-figure">${clock.trusted ? at(now.value, zone, "time") : NOTHING} </span> ${clock.trusted && html`<span class="value-about">${at(now.value, zone, "date")}</span>`}</span>
         <span class="value l labelled"><span class="value-label">On the word of </span><span class="value-figure">${words(clock.source)}</span></span>
-        <span class="value l labelled"><span class="value-label">At most off </span><span class="value-figure">${clock.uncertainty_s === null ? NOTHING : counted(clock.uncertainty_s, "second")}</span></span></div>
+        <span class="value l labelled"><span class="value-label">At most off </span><span class="value-figure">${off(clock.uncertainty_s)}</span></span></div>
         <p class=${well ? "soft" : "trouble"}>${clock.state}</p>${clock.remedy !== "" && html`<p><strong>What to do:</strong> ${clock.remedy}.</p>`}</section>
-      <section class="card"><h2>The clock of this device</h2><p>${difference(clock.trusted)}</p>
+      <section class="card upkeep"><h2>The clock of this device</h2><p>${difference(clock.trusted)}</p>
         <p class="soft">Where there is neither a time server nor the cloud, a phone's clock can stand in for them.</p>
         <div class="form-actions"><button type="button" class="button" onClick=${open}>Take its time …</button></div></section>
       <section><h2 class="side-head">Corrections</h2><${Table} caption="Corrections of the clock, newest first" columns=${columns} rows=${clock.jumps} rowKey=${(/** @type {Jump} */ { number }) => String(number)}

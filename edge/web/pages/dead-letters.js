@@ -61,11 +61,11 @@ export default function DeadLetters() {
   };
   return html`${head}
     ${groups.length === 0 ? html`<${Empty} title="No refused readings">What the cloud refuses would rest here until a person decides.<//>` : html`<div class="stack">
-      <section class="card"><p>The cloud refused ${counted(total, "reading")}. They rest here and hold up nothing: newer readings go on.</p>
+      <section class="card upkeep"><p>The cloud refused ${counted(total, "reading")}. They rest here and hold up nothing: newer readings go on.</p>
         ${groups.length > 1 && html`<${Actions} of="of all devices" count=${total} which=${{}} choose=${choose} all />`}</section>
-      ${groups.map(({ device, code, count, from, to, message, meaning, remedy }) => html`<section class="card" key=${`${device} ${code}`}>
+      ${groups.map(({ device, code, count, from, to, message, meaning, remedy }) => html`<section class="card upkeep" key=${`${device} ${code}`}>
         <h2>${device}: ${counted(count, "reading")}</h2>
-        <p class="trouble">${meaning}</p><p><strong>What to do:</strong> ${remedy}.</p>
+        <p class="trouble">${meaning}.</p><p><strong>What to do:</strong> ${remedy}.</p>
         <dl class="pairs"><dt>Taken</dt><dd>${at(from, site.timezone)}${from !== to && html` to ${at(to, site.timezone)}`}</dd><dt>The cloud said</dt><dd>${code.replaceAll("_", " ")}: ${message}</dd></dl>
         <${Actions} of=${`of ${device}, ${code.replaceAll("_", " ")}`} count=${count} which=${{ code, device }} choose=${choose} /></section>`)}
     </div>`}
