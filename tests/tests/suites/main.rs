@@ -14,6 +14,7 @@ mod demo;
 mod documented;
 mod encrypted;
 mod faults;
+mod faulty_link;
 mod foreign_master;
 mod fleet;
 mod guide;
