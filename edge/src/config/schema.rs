@@ -137,7 +137,7 @@ fn upload() -> Value {
 fn panel() -> Value {
     let hosts = any_list(
         "Names that it is opened by; addresses, names without a dot and those under .local need none",
-        any_text("A name"),
+        matching("A name, without http:// and port", "^[A-Za-z0-9._-]+$"),
     );
     table("The technician's page", &[("listen", listen("127.0.0.1:8080")), ("hosts", hosts)], &[])
 }

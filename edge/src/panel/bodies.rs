@@ -326,7 +326,7 @@ pub(super) fn config(config: &Config) -> Json {
             "metered": config.upload.metered,
             "bandwidth": config.upload.bandwidth_bytes_per_s,
         },
-        "panel": {"listen": config.panel.listen},
+        "panel": {"listen": config.panel.listen, "hosts": config.panel.hosts},
         "mqtt": {"listen": config.mqtt.listen, "anonymous_read": config.mqtt.anonymous_read},
         "buses": buses.collect::<Vec<_>>(),
         "devices": devices.collect::<Vec<_>>(),

@@ -8,25 +8,27 @@ mod upkeep;
 use markup::list;
 use pages::{buses_page, device_page, devices_page, link_page, site_page};
 use riverwatts_assets::first_values;
-use serde_json::json;
+use serde_json::{Value, json};
 use upkeep::{clock_page, dead_letters_page};
 
-use super::{Panel, bodies, clock, dead_letters};
+use super::{Panel, bodies, clock, dead_letters, read};
 
-/// HTML for the page's place of first values, at a route and, for that of a device, a path.
-pub(super) fn write(panel: &Panel, route: &str, path: &str) -> String {
-    let (site, devices) = (bodies::site(panel), bodies::devices(panel));
-    let (buses, link) = (bodies::buses(panel), bodies::link(panel));
-    let figures = &*panel.figures;
-    // What cannot be had now, the page's script asks for.
-    let own = match route {
-        "/clock" => clock::body(figures).ok().map(|body| ("/api/clock", body)),
+/// What only one page shows, with the address that gives it, where it can be had now.
+pub(super) async fn own(panel: &Panel, route: &str) -> Option<(&'static str, Value)> {
+    match route {
+        "/clock" => read(panel, clock::body).await.ok().map(|body| ("/api/clock", body)),
         "/dead-letters" => {
-            let groups = figures.dead_letter_groups().ok();
-            groups.map(|groups| ("/api/dead-letters/groups", dead_letters::groups_body(&groups)))
+            let groups = read(panel, |figures| figures.dead_letter_groups()).await.ok()?;
+            Some(("/api/dead-letters/groups", dead_letters::groups_body(&groups)))
         }
         _ => None,
-    };
+    }
+}
+
+/// HTML for the page's place of first values, at a route and, for that of a device, a path.
+pub(super) fn write(panel: &Panel, route: &str, path: &str, own: Option<(&'static str, Value)>) -> String {
+    let (site, devices) = (bodies::site(panel), bodies::devices(panel));
+    let (buses, link) = (bodies::buses(panel), bodies::link(panel));
     let page = match route {
         "/devices" => devices_page(list(&devices["devices"])),
         "/devices/{id}" => device_page(list(&devices["devices"]), path.rsplit('/').next().unwrap_or_default()),
