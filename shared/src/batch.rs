@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::bytes::{Malformed, Reader, Writer, crc32, with_sum, without_sum};
+use crate::configuration;
 use crate::reading::Gap;
 use crate::receipt::BatchId;
 use crate::segment::Segment;
@@ -33,6 +34,7 @@ const ITEM_VERSION: u8 = 1;
 const ANNOUNCEMENT: u8 = 1;
 const SEGMENT: u8 = 2;
 const GAP: u8 = 3;
+const CONFIGURATION: u8 = 4;
 
 /// What a gateway sends in one request.
 #[derive(Clone, PartialEq, Debug)]
@@ -59,6 +61,8 @@ pub enum Item {
     },
     /// Readings that will never come.
     Gap(Gap),
+    /// The gateway's `edge.toml`, without secrets; sent when the cloud has another version.
+    Configuration(String),
 }
 
 /// What a gateway knows of one device.
@@ -194,6 +198,7 @@ impl Item {
                 writer.u8(gap.reason.number());
                 (GAP, writer.into_bytes())
             }
+            Item::Configuration(text) => (CONFIGURATION, text.as_bytes().to_vec()),
         }
     }
 
@@ -222,6 +227,14 @@ impl Item {
                     return Err(Malformed::Invalid("gap"));
                 }
                 Ok(Item::Gap(Gap { device, from, to, rows, reason }))
+            }
+            CONFIGURATION => {
+                let (found, max) = (payload.len() as u64, configuration::BYTES_MAX as u64);
+                if found > max {
+                    return Err(Malformed::TooLarge { what: "configuration", found, max });
+                }
+                let text = str::from_utf8(payload).map_err(|_| Malformed::Invalid("configuration"))?;
+                Ok(Item::Configuration(text.to_owned()))
             }
             _ => Err(Malformed::Invalid("item kind")),
         }
@@ -292,7 +305,9 @@ mod tests {
 
     #[test]
     fn a_batch_comes_back_from_its_bytes() {
-        let batch = example();
+        let mut batch = example();
+        assert_eq!(Batch::decode(&batch.encode()), Ok(batch.clone()));
+        batch.items.push(Item::Configuration("[site]\nkey = \"a\"\n".into()));
         assert_eq!(Batch::decode(&batch.encode()), Ok(batch));
     }
 
@@ -309,6 +324,18 @@ mod tests {
             .collect();
         let written: String = example().encode().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(digits, written);
+    }
+
+    #[test]
+    fn a_configuration_is_text_within_its_bound() {
+        let mut batch = Batch { items: vec![Item::Configuration("x".repeat(configuration::BYTES_MAX))], ..example() };
+        assert!(Batch::decode(&batch.encode()).is_ok());
+        batch.items = vec![Item::Configuration("x".repeat(configuration::BYTES_MAX + 1))];
+        assert!(matches!(Batch::decode(&batch.encode()), Err(Malformed::TooLarge { what: "configuration", .. })));
+        batch.items = vec![Item::Configuration("~".into())];
+        let mut bytes = batch.encode();
+        *bytes.last_mut().unwrap() = 0xff;
+        assert_eq!(Batch::decode(&bytes), Err(Malformed::Invalid("configuration")));
     }
 
     #[test]

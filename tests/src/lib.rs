@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod batches;
+pub mod broken_disk;
 pub mod chance;
 pub mod cloud;
 pub mod count;

@@ -25,6 +25,7 @@ use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Resolution;
 use tokio::sync::mpsc::Receiver;
+use uuid::Uuid;
 
 pub use commits::Commit;
 pub use list::ListQuery;
@@ -115,6 +116,13 @@ impl Readings {
     pub async fn find_batch(&self, id: BatchId) -> Result<Option<AnsweredBatch>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.find_batch(id).await,
+        }
+    }
+
+    /// The highest sequence of a store whose batch was ever kept, also once that is forgotten; 0 for none.
+    pub async fn last_sequence(&self, store: Uuid) -> Result<u64, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.last_sequence(store).await,
         }
     }
 
@@ -246,6 +254,12 @@ impl Readings {
         match self {
             Readings::Sqlite(engine) => engine.close().await,
         }
+    }
+}
+
+impl From<serde_json::Error> for ReadingsError {
+    fn from(error: serde_json::Error) -> Self {
+        failed(error)
     }
 }
 

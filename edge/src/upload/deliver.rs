@@ -43,6 +43,7 @@ impl Uploader {
                 if let Some(unclear) = self.unclear.take() {
                     self.store.release(unclear.cargo).await;
                 }
+                self.announcements.forget_all();
                 self.store.fork().await.map_err(store_failed)
             }
             Answer::Refused(words) => self.refused(sendable, words).await,
@@ -71,7 +72,8 @@ impl Uploader {
         // Mostly there is nothing to look up.
         let is_plain = receipt.rejected.is_empty() && sendable.cargo.units() > 0;
         let items = if is_plain { Vec::new() } else { decoded(&sendable).items };
-        let mut settlement = receipt::settlement(&items, &receipt);
+        let is_empty = items.is_empty() && sendable.cargo.units() == 0;
+        let mut settlement = receipt::settlement(&items, &receipt, is_empty);
         settlement.kept.iter().for_each(|key| self.announcements.forget(key));
         for announcement in announcements(&items) {
             let key = &announcement.key;
@@ -88,9 +90,9 @@ impl Uploader {
             tracing::warn!(device.id = letter.key, time = %letter.reading.time, code = %letter.code, letter.message, "the cloud refused a reading");
         }
         if self.store.settle(sendable.cargo, settlement).await.map_err(store_failed)? {
-            tracing::warn!("the cloud was restored from a backup: what is still here is sent again");
             self.announcements.forget_all();
         }
+        self.configuration.heard(receipt.config_version);
         self.set_every(interval(&self.config.upload, receipt.upload_every_s));
         self.answered_at = Some(Instant::now());
         self.link.received(self.time.monotonic());
@@ -114,7 +116,7 @@ impl Uploader {
     async fn refused(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
         let units = sendable.cargo.units();
         if units == 0 {
-            tracing::warn!(error = words, "the cloud refuses the announcements");
+            tracing::warn!(error = words, "the cloud refuses announcements, or the configuration");
             let items = decoded(&sendable).items;
             announcements(&items)
                 .for_each(|announcement| self.announcements.postpone(&announcement.key, self.time.monotonic()));

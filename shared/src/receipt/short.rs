@@ -1,8 +1,9 @@
 //! The short form of a receipt, for links on which bytes cost money. It leaves out `stored`, which
 //! says nothing that the gateway does not know.
 //!
-//! In the words of `docs/batch-format.md`: version (byte, 2), store (16 bytes), sequence (number), epoch
-//! (16 bytes), time of the answer (signed, UTC ms), upload interval in seconds + 1 (number, 0 = none), accepted and duplicates (numbers),
+//! In the words of `docs/batch-format.md`: version (byte, 2), store (16 bytes), sequence (number), the store's
+//! last sequence before this batch (number), epoch (16 bytes), time of the answer (signed, UTC ms), upload
+//! interval in seconds + 1 (number, 0 = none), accepted and duplicates (numbers),
 //! devices (count, then key and 16 bytes of each), waiting (count, then keys), rejected (count, then of
 //! each: key, device id or nothing (block), time or nothing (block with a signed number), code (byte),
 //! message (text)), configuration version or nothing (text), commands (JSON); the checksum of all that
@@ -28,6 +29,7 @@ impl Receipt {
         writer.u8(VERSION);
         writer.raw(self.batch.store.as_bytes());
         writer.varint(self.batch.sequence);
+        writer.varint(self.last_sequence);
         writer.raw(self.epoch.as_bytes());
         writer.signed(now.0);
         writer.varint(self.upload_every_s.map_or(0, |seconds| u64::from(seconds) + 1));
@@ -69,6 +71,7 @@ impl Receipt {
             return Err(Malformed::Version { what: "receipt", found: version, max: VERSION });
         }
         let batch = BatchId { store: id(reader)?, sequence: reader.varint("sequence")? };
+        let last_sequence = reader.varint("last sequence")?;
         let epoch = id(reader)?;
         let answered_at = UtcMs(reader.signed("time of the answer")?);
         let every = reader.bounded("upload interval", 1 << 32)?;
@@ -103,6 +106,7 @@ impl Receipt {
             accepted,
             duplicates,
             rejected,
+            last_sequence,
             upload_every_s: every.checked_sub(1).map(|seconds| seconds as u32),
             config_version,
             commands,
@@ -161,6 +165,7 @@ mod tests {
             duplicates: 1,
             rejected: vec![rejected(None, None), rejected(Some(Uuid::from_u128(9)), Some(UtcMs(-5)))],
             upload_every_s: Some(0),
+            last_sequence: 299,
             config_version: Some("a".into()),
             commands: vec![json!({"probe": 1})],
         }
@@ -171,7 +176,7 @@ mod tests {
         let bare = Receipt { rejected: Vec::new(), waiting: Vec::new(), config_version: None, ..receipt() };
         let bare = Receipt { upload_every_s: None, commands: Vec::new(), ..bare };
         let now = UtcMs(1_795_508_130_000);
-        assert_eq!(bare.to_short(now).len(), 295, "of a minute of ten devices");
+        assert_eq!(bare.to_short(now).len(), 297, "of a minute of ten devices");
         for receipt in [receipt(), bare, Receipt { upload_every_s: Some(u32::MAX), ..receipt() }] {
             assert_eq!(Receipt::from_short(&receipt.to_short(now)), Ok((receipt, now)));
         }

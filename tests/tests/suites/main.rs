@@ -5,6 +5,7 @@
 
 mod bad_configuration;
 mod bad_input;
+mod broken_disk;
 mod bus_to_answer;
 mod carried;
 mod cloned;
@@ -27,4 +28,5 @@ mod probe;
 mod refused;
 mod sight;
 mod taken_away;
+mod taken_over;
 mod writing;

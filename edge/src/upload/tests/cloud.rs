@@ -1,6 +1,6 @@
 //! A cloud that remembers what it got and answers as it is told.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use riverwatts_shared::batch::{Batch, Item, MEDIA_TYPE};
+use riverwatts_shared::configuration;
 use riverwatts_shared::receipt::{NamedDevice, Receipt};
 use riverwatts_shared::time::UtcMs;
 use serde_json::json;
@@ -47,6 +48,9 @@ struct Scripted {
     replies: VecDeque<Reply>,
     otherwise: Reply,
     epoch: Uuid,
+    config_version: Option<String>,
+    /// The highest sequence of each store.
+    last: HashMap<Uuid, u64>,
 }
 
 /// The cloud, running.
@@ -61,8 +65,13 @@ impl FakeCloud {
     pub(super) async fn start() -> FakeCloud {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let scripted =
-            Scripted { replies: VecDeque::new(), otherwise: Reply::Receipt(|_, _| {}), epoch: Uuid::from_u128(7) };
+        let scripted = Scripted {
+            replies: VecDeque::new(),
+            otherwise: Reply::Receipt(|_, _| {}),
+            epoch: Uuid::from_u128(7),
+            last: HashMap::new(),
+            config_version: Some(configuration::version(super::CONFIG).to_string()),
+        };
         let cloud = FakeCloud {
             url,
             scripted: Arc::new(Mutex::new(scripted)),
@@ -87,6 +96,16 @@ impl FakeCloud {
         self.scripted.lock().unwrap().epoch = Uuid::new_v4();
     }
 
+    /// Has no `edge.toml` of the gateway any more.
+    pub(super) fn forget_configuration(&self) {
+        self.scripted.lock().unwrap().config_version = None;
+    }
+
+    /// As a restore does of which nobody told the cloud.
+    pub(super) fn forget_batches(&self) {
+        self.scripted.lock().unwrap().last.clear();
+    }
+
     /// Waits until the requests so far are as they should be.
     pub(super) async fn until(&self, enough: impl Fn(&[Request]) -> bool) -> Vec<Request> {
         let mut requests = self.requests.subscribe();
@@ -106,14 +125,14 @@ async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) 
     let (batch, name) = (Batch::decode(&bytes).unwrap(), riverwatts_shared::batch::name(&bytes));
     let credential = headers[header::AUTHORIZATION].to_str().unwrap().to_owned();
     let request = Request { at: Instant::now(), bytes, batch: batch.clone(), credential };
-    let (reply, epoch) = {
+    let reply = {
         let mut scripted = cloud.scripted.lock().unwrap();
-        (scripted.replies.pop_front().unwrap_or_else(|| scripted.otherwise.clone()), scripted.epoch)
+        scripted.replies.pop_front().unwrap_or_else(|| scripted.otherwise.clone())
     };
     cloud.requests.send_modify(|requests| requests.push(request));
     match reply {
         Reply::Receipt(change) => {
-            let mut receipt = receipt(&batch, epoch);
+            let mut receipt = cloud.receipt(&batch);
             change(&batch, &mut receipt);
             receipt.to_short(now()).into_response()
         }
@@ -130,7 +149,7 @@ async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) 
             }
         }
         Reply::Changed(at) => {
-            let mut bytes = receipt(&batch, epoch).to_short(now());
+            let mut bytes = cloud.receipt(&batch).to_short(now());
             let at = at % bytes.len();
             bytes[at] ^= 1;
             bytes.into_response()
@@ -147,7 +166,7 @@ async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) 
                     let body = json!({"error": {"message": "poison", "details": details}});
                     (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(body)).into_response()
                 }
-                false => receipt(&batch, epoch).to_short(now()).into_response(),
+                false => cloud.receipt(&batch).to_short(now()).into_response(),
             }
         }
     }
@@ -157,25 +176,39 @@ fn now() -> UtcMs {
     jiff::Timestamp::now().into()
 }
 
-/// A receipt that takes everything.
-fn receipt(batch: &Batch, epoch: Uuid) -> Receipt {
-    let key = |item: &Item| match item {
-        Item::Announcement(announcement) => announcement.key.clone(),
-        Item::Segment { device, .. } => device.clone(),
-        Item::Gap(gap) => gap.device.clone(),
-    };
-    let named = |key: String| NamedDevice { device_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes()), key };
-    Receipt {
-        batch: batch.id,
-        epoch,
-        devices: batch.items.iter().map(key).map(named).collect(),
-        waiting: Vec::new(),
-        stored: Vec::new(),
-        accepted: 0,
-        duplicates: 0,
-        rejected: Vec::new(),
-        upload_every_s: None,
-        config_version: None,
-        commands: Vec::new(),
+impl FakeCloud {
+    /// A receipt that takes everything.
+    fn receipt(&self, batch: &Batch) -> Receipt {
+        let key = |item: &Item| match item {
+            Item::Announcement(announcement) => Some(announcement.key.clone()),
+            Item::Segment { device, .. } => Some(device.clone()),
+            Item::Gap(gap) => Some(gap.device.clone()),
+            Item::Configuration(_) => None,
+        };
+        let named = |key: String| NamedDevice { device_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes()), key };
+        let mut scripted = self.scripted.lock().unwrap();
+        let last_sequence = scripted.last.get(&batch.id.store).copied().unwrap_or(0);
+        if !batch.items.is_empty() {
+            scripted.last.insert(batch.id.store, last_sequence.max(batch.id.sequence));
+        }
+        for item in &batch.items {
+            if let Item::Configuration(text) = item {
+                scripted.config_version = Some(configuration::version(text).to_string());
+            }
+        }
+        Receipt {
+            batch: batch.id,
+            epoch: scripted.epoch,
+            devices: batch.items.iter().filter_map(key).map(named).collect(),
+            waiting: Vec::new(),
+            stored: Vec::new(),
+            accepted: 0,
+            duplicates: 0,
+            rejected: Vec::new(),
+            upload_every_s: None,
+            last_sequence,
+            config_version: scripted.config_version.clone(),
+            commands: Vec::new(),
+        }
     }
 }

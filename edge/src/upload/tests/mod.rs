@@ -74,6 +74,7 @@ impl Gateway {
         let settings = store::Settings {
             dir: folder.path().to_owned(),
             max_bytes: 1 << 30,
+            keep_free: None,
             keys: config.devices.iter().map(|device| device.id.clone()).collect(),
             boot: Uuid::from_u128(1),
         };
@@ -473,13 +474,45 @@ async fn a_gateway_with_nothing_to_send_gives_signs_of_life_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_cloud_that_has_another_configuration_gets_this_one_once() {
+    let cloud = FakeCloud::start().await;
+    cloud.forget_configuration();
+    let mut gateway = Gateway::new(&cloud);
+    gateway.flush(1, &[0]).await;
+    gateway.start();
+    let carried = |requests: &[Request]| -> Vec<Item> {
+        let items = requests.iter().flat_map(|request| request.batch.items.clone());
+        items.filter(|item| matches!(item, Item::Configuration(_))).collect()
+    };
+    let requests = cloud.until(|requests| !carried(requests).is_empty()).await;
+    assert_eq!(carried(&requests), [Item::Configuration(CONFIG.to_owned())]);
+    let live =
+        requests.iter().position(|request| request.batch.items.iter().any(|i| matches!(i, Item::Segment { .. })));
+    assert_eq!(live, Some(requests.len() - 2), "what is newest goes before it");
+    for ms in 2..=5 {
+        gateway.flush(ms, &[0]).await;
+    }
+    let requests = cloud.until(|requests| sent(requests).iter().flatten().any(|(_, times)| times.contains(&5))).await;
+    assert_eq!(carried(&requests).len(), 1);
+}
+
+#[tokio::test]
 async fn a_cloud_that_was_restored_gets_everything_again() {
+    is_sent_again(FakeCloud::restore_from_backup).await;
+}
+
+#[tokio::test]
+async fn a_cloud_that_was_restored_and_does_not_say_so_gets_everything_again() {
+    is_sent_again(FakeCloud::forget_batches).await;
+}
+
+async fn is_sent_again(restore: fn(&FakeCloud)) {
     let cloud = FakeCloud::start().await;
     let mut gateway = Gateway::new(&cloud);
     gateway.flush(1, &[0]).await;
     gateway.start();
     gateway.until("it is settled", |gateway| gateway.store.figures().backlog == 0).await;
-    cloud.restore_from_backup();
+    restore(&cloud);
     gateway.flush(2, &[0]).await;
     let announced = |requests: &[Request]| requests.iter().filter(|request| !announced(request).is_empty()).count();
     let requests = cloud.until(|requests| sent(requests).len() == 3 && announced(requests) == 2).await;
