@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -19,6 +19,9 @@ use crate::wall_clock::WallClock;
 
 /// Runs programs for aarch64 with the C library of Debian's package for cross-compiling.
 const EMULATOR: [&str; 3] = ["/usr/bin/qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"];
+
+/// The password of panels.
+pub const PASSWORD: &str = "correct-horse-battery";
 
 /// A gateway; it does not run until started.
 #[derive(Debug)]
@@ -98,6 +101,27 @@ impl Gateway {
         let mut command = self.command();
         command.args(arguments).arg("--config").arg(self.config());
         errand(command, "").await
+    }
+
+    /// Sets [`PASSWORD`] for its panel.
+    pub async fn set_password(&self) {
+        let mut command = self.command();
+        command.args(["passwd", "--stdin", "--config"]).arg(self.config());
+        let Output { status, stderr, .. } = errand(command, PASSWORD).await;
+        assert!(status.success(), "passwd: {}", String::from_utf8_lossy(&stderr));
+    }
+
+    /// Has something changed through its panel by somebody who signs in for it; status and body.
+    pub async fn change(&self, path: &str, body: &Value) -> (u16, Value) {
+        let post = |path: &str, body: &Value| {
+            let request = self.http.post(format!("http://127.0.0.1:{}{path}", self.panel_port)).json(body);
+            request.header("Origin", format!("http://127.0.0.1:{}", self.panel_port))
+        };
+        let signed_in = post("/api/sign-in", &json!({"password": PASSWORD})).send().await.unwrap();
+        let cookie = signed_in.headers().get("set-cookie").cloned();
+        let request = post(path, body).header("Cookie", cookie.as_ref().map_or("", |cookie| cookie.to_str().unwrap()));
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
     /// Starts it; its panel answers.

@@ -23,6 +23,7 @@ pub mod place;
 mod preload;
 pub mod program;
 pub mod reading;
+pub mod refusal;
 pub mod river;
 pub mod serial_line;
 pub mod stage;

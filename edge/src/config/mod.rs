@@ -133,6 +133,8 @@ impl Upload {
 pub struct Panel {
     /// Where it listens; `None` (`listen = ""`): nowhere.
     pub listen: Option<SocketAddr>,
+    /// Names with a dot under which browsers find it, beyond those under `.local`.
+    pub hosts: Vec<String>,
 }
 
 /// The broker on the site's network. Read and checked; this version has no broker yet.

@@ -45,6 +45,7 @@ plan_mb = 500
 plan_day = 15
 [panel]
 listen = "127.0.0.1:8080"
+hosts = ["gateway.river.example"]
 [mqtt]
 listen = "127.0.0.1:1883"
 anonymous_read = true
@@ -93,7 +94,7 @@ fn schema() -> Value {
             ("cloud", cloud()),
             ("store", store()),
             ("upload", upload()),
-            ("panel", table("The technician's page", &[("listen", listen("127.0.0.1:8080"))], &[])),
+            ("panel", panel()),
             ("mqtt", mqtt()),
             ("bus", list("Wires and sockets, each with one master", bus())),
             ("device", list("What hangs on the buses", device())),
@@ -150,6 +151,14 @@ fn upload() -> Value {
         ],
         &[],
     )
+}
+
+fn panel() -> Value {
+    let hosts = any_list(
+        "Names that it is opened by; addresses, names without a dot and those under .local need none",
+        matching("A name, without http:// and port", "^[A-Za-z0-9._-]+$"),
+    );
+    table("The technician's page", &[("listen", listen("127.0.0.1:8080")), ("hosts", hosts)], &[])
 }
 
 fn listen(default: &str) -> Value {

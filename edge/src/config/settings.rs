@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::hours::hours;
-use super::read::{Raw, Section, Wrong, duration, filled, flag, id, integer, text, wrong};
+use super::read::{Raw, Section, Wrong, duration, filled, flag, id, integer, text, texts, wrong};
 use super::{Cloud, DataPlan, Mqtt, Panel, Site, Store, Upload};
 
 /// Where the store stands unless the file says otherwise.
@@ -128,8 +128,24 @@ fn upload(mut section: Section<'_>) -> Upload {
 
 fn panel(mut section: Section<'_>) -> Panel {
     let listen = section.setting("listen", listen);
+    let hosts = section.setting("hosts", hosts).unwrap_or_default();
     section.finish();
-    Panel { listen: listen.unwrap_or_else(|| PANEL_LISTEN.parse().ok()) }
+    Panel { listen: listen.unwrap_or_else(|| PANEL_LISTEN.parse().ok()), hosts }
+}
+
+/// Names as a browser sends them, without scheme and port.
+fn hosts(raw: Raw<'_>) -> Result<Vec<String>, Wrong> {
+    let names = texts(raw)?;
+    let well_formed = |name: &String| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    };
+    match names.iter().find(|name| !well_formed(name)) {
+        Some(name) => {
+            let remedy = "write it like [\"gateway.river.example\"], without http:// and port";
+            Err(wrong(format!("`{name}` is no name of a host"), remedy))
+        }
+        None => Ok(names),
+    }
 }
 
 fn mqtt(mut section: Section<'_>) -> Mqtt {

@@ -150,6 +150,7 @@ fn each_mistake_has_its_line_and_key() {
         ("[upload]\nbacklog_hours = [\"6-7\"]\n", ":2: upload.backlog_hours: `6-7` is no span of a day"),
         ("[cloud]\nurl = \"cloud.example\"\n", ":2: cloud.url: `cloud.example` is no address of a cloud"),
         ("[panel]\nlisten = \"8080\"\n", ":2: panel.listen: `8080` is no address to listen at"),
+        ("[panel]\nhosts = [\"a.example:80\"]\n", ":2: panel.hosts: `a.example:80` is no name of a host"),
         ("[panel]\nlisen = \"\"\n", ":2: panel.lisen: means nothing here; did you mean `listen`?"),
         ("[[bus]]\nkind = \"tcp\"\naddress = \"x\"\n", ":1: bus[0].id: is missing"),
         ("[[bus]]\nid = \"a\"\n", ":1: bus.a.kind: is missing"),

@@ -335,7 +335,7 @@ pub(super) fn config(config: &Config) -> Json {
             "plan_mb": config.upload.plan.map_or(0, |plan| plan.limit_bytes / 1_000_000),
             "plan_day": config.upload.plan.map(|plan| plan.first_day),
         },
-        "panel": {"listen": config.panel.listen},
+        "panel": {"listen": config.panel.listen, "hosts": config.panel.hosts},
         "mqtt": {"listen": config.mqtt.listen, "anonymous_read": config.mqtt.anonymous_read},
         "buses": buses.collect::<Vec<_>>(),
         "devices": devices.collect::<Vec<_>>(),

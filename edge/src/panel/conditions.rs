@@ -150,7 +150,8 @@ pub(super) fn of_store(finding: Finding, store: &StoreState) -> Part {
         }
         None if store.dead_letters > 0 => {
             let refused = counted(store.dead_letters, "reading");
-            told("warning", format!("storing; {refused} refused by the cloud rest here"), "see the operations manual")
+            let remedy = "look at them: send them again, or discard them";
+            told("warning", format!("storing; {refused} refused by the cloud rest here"), remedy)
         }
         None => {
             let today = format!("{} written today", bytes(store.written.today));

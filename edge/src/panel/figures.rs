@@ -11,10 +11,10 @@ use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
 use super::ClockState;
-use crate::store::{Carried, Days, JumpRow, Lost, WriteRow, Written};
+use crate::store::{Carried, Chosen, Days, DeadLetterGroup, DeadLetterRow, JumpRow, Lost, WriteRow, Written};
 use crate::upload::{BacklogWait, Usage};
 
-/// Answered from memory, except for [`Figures::history`], [`Figures::walk`], [`Figures::writes`] and [`Figures::jumps`].
+/// Answered from memory, except for those that may block.
 pub trait Figures: Send + Sync + fmt::Debug {
     /// The newest reading of a device.
     fn latest(&self, device: u16) -> Option<Latest>;
@@ -33,6 +33,16 @@ pub trait Figures: Send + Sync + fmt::Debug {
     /// # Errors
     /// The cause, for the log.
     fn writes(&self, limit: usize) -> Result<Vec<WriteRow>, String>;
+    /// Dead letters of a choice before this number, newest first. May block.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    fn dead_letters(&self, chosen: &Chosen, before: Option<i64>, limit: usize) -> Result<Vec<DeadLetterRow>, String>;
+    /// All of them by device and word. May block.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    fn dead_letter_groups(&self) -> Result<Vec<DeadLetterGroup>, String>;
     /// The newest corrections of the clock, newest first. May block.
     ///
     /// # Errors

@@ -1,18 +1,19 @@
-//! What the panel is told: from recorder, store and uploader together.
+//! What the panel is told, from recorder, store and uploader together, and what it can have them do.
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use riverwatts_shared::reading::Reading;
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
-use crate::clock::SiteTime;
+use crate::clock::{Distrust, SiteTime};
 use crate::config::Config;
-use crate::panel::{ClockState, Figures, Latest, LinkState, StoreState};
+use crate::panel::{Changes, ClockState, Figures, Latest, LinkState, StoreState};
 use crate::record::Recorded;
-use crate::store::{JumpRow, Oldest, Store, WriteRow};
+use crate::store::{Chosen, DeadLetterGroup, DeadLetterRow, Fate, JumpRow, Oldest, Store, WriteRow};
 use crate::upload::Link;
 
 /// Everything that knows something.
@@ -46,6 +47,14 @@ impl Figures for Known {
 
     fn writes(&self, limit: usize) -> Result<Vec<WriteRow>, String> {
         self.store.history().writes(limit).map_err(|error| error.to_string())
+    }
+
+    fn dead_letters(&self, chosen: &Chosen, before: Option<i64>, limit: usize) -> Result<Vec<DeadLetterRow>, String> {
+        self.store.history().dead_letters(chosen, before, limit).map_err(|error| error.to_string())
+    }
+
+    fn dead_letter_groups(&self) -> Result<Vec<DeadLetterGroup>, String> {
+        self.store.history().dead_letter_groups().map_err(|error| error.to_string())
     }
 
     fn jumps(&self, limit: usize) -> Result<Vec<JumpRow>, String> {
@@ -91,5 +100,16 @@ impl Figures for Known {
 
     fn now(&self) -> Option<UtcMs> {
         self.time.now()
+    }
+}
+
+impl Changes for Known {
+    fn take_time(&self, said: UtcMs) -> Result<(), Distrust> {
+        self.time.observe_confirmed(said)
+    }
+
+    fn end_dead_letters(&self, fate: Fate, chosen: Chosen) -> BoxFuture<'_, Result<u64, String>> {
+        let ended = self.store.end_dead_letters(fate, chosen);
+        Box::pin(async { ended.await.map_err(|error| error.to_string()) })
     }
 }

@@ -20,7 +20,7 @@ use crate::check::Report;
 use crate::clock::{BootClock, SiteTime, Timekeeper, has_passed, is_synchronised};
 use crate::config::Config;
 use crate::health::Health;
-use crate::panel::{self, Panel};
+use crate::panel::{self, Figures, Gate, Panel};
 use crate::record::{Recorded, Recorder};
 use crate::store::{self, OpenError, Store};
 use crate::upload::Uploader;
@@ -122,10 +122,12 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
 
     let panel_stop = CancellationToken::new();
     let panel = listeners.panel.map(|listener| {
-        let figures = Known { config: Arc::clone(&config), time, recorded, store: store.clone(), link };
+        let known = Arc::new(Known { config: Arc::clone(&config), time, recorded, store: store.clone(), link });
         let panel = Panel {
             buses: statuses,
-            figures: Arc::new(figures),
+            figures: Arc::clone(&known) as Arc<dyn Figures>,
+            changes: known,
+            gate: Gate::new(config.store.dir.clone()),
             health: health(&config, clock.monotonic()),
             clock: Arc::clone(&clock),
             config: Arc::clone(&config),

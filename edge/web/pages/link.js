@@ -64,7 +64,8 @@ export default function Link() {
         <span class="value l labelled"><span class="value-label">Readings that wait </span><span class="value-figure">${number(link.backlog_readings)}</span></span>
         <span class="value l labelled"><span class="value-label">The oldest waits for </span><span class="value-figure">${link.oldest_unsent_seconds === null ? NOTHING : duration(link.oldest_unsent_seconds * 1_000)}</span></span>
         <span class="value l labelled"><span class="value-label">Last receipt </span><span class="value-figure"><${Age} time=${link.receipt_ms} /></span></span>
-        <span class="value l labelled"><span class="value-label">Refused, resting here </span><span class="value-figure">${number(site.dead_letters)}</span></span></div></section>
+        <span class="value l labelled"><span class="value-label">Refused, resting here </span><span class="value-figure">${number(site.dead_letters)}</span></span></div>
+        ${site.dead_letters > 0 && html`<p><a href="/dead-letters">Look at the refused readings</a></p>`}</section>
       ${link.plan !== null && html`<${PlanCard} plan=${link.plan} />`}<${TrafficCard} traffic=${link.traffic} />
       <section class="card"><h2 class="side-head">Where to</h2><dl class="pairs"><dt>Cloud</dt><dd class="mono">${link.url ?? "none"}</dd>
         <dt>Last error</dt><dd>${link.error ?? "none"}</dd>

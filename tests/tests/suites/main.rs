@@ -26,6 +26,7 @@ mod once_only;
 mod outage;
 mod pages;
 mod probe;
+mod refused;
 mod sight;
 mod taken_away;
 mod taken_over;

@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 use super::*;
 use site::{CONFIG, Client, Crowd};
 
+mod doors;
 mod site;
 
 #[tokio::test]
@@ -92,7 +93,7 @@ async fn every_refusal_has_the_one_shape() {
         assert!(!body.to_string().contains("fire"), "causes are not shown");
     }
     let answer = client.http.post(format!("{}/api/devices", client.base)).send().await.unwrap();
-    assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "GET, HEAD"));
+    assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "GET,HEAD"));
     assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], "VALIDATION_ERROR");
 }
 
@@ -172,6 +173,9 @@ async fn the_first_answer_holds_the_values_and_every_name_is_text() {
         ("/buses", "<span class=\"mono\">10.0.0.1"),
         ("/link", "42"),
         ("/link", "82 % of the data plan is used; at this rate 612 MB are needed until 31 January"),
+        ("/clock", "<h2>The clock of this device</h2>"),
+        ("/dead-letters", "<h2>meter-2: 2,000 readings</h2>"),
+        ("/dead-letters", "conflict: &lt;img src=x&gt;"),
     ] {
         let (_, page) = client.text(path).await;
         let (html, first) = page.split_once("<script type=\"application/json\" id=\"first\">").unwrap();
@@ -236,7 +240,7 @@ async fn the_first_answer_of_ten_devices_needs_no_second_round_trip() {
         format!("[[device]]\nid = \"meter-{unit}\"\nbus = \"lan\"\nprofile = \"eastron-sdm630\"\nunit = {unit}\n")
     });
     let client = Client::start_with(&(head.to_owned() + &devices.collect::<String>()), Arc::new(Crowd)).await;
-    for path in ["/", "/devices", "/devices/meter-1", "/buses", "/link"] {
+    for path in ["/", "/devices", "/devices/meter-1", "/buses", "/link", "/clock", "/dead-letters"] {
         let ask = client.http.get(format!("{}{path}", client.base)).header("accept-encoding", "gzip");
         let page = ask.send().await.unwrap().bytes().await.unwrap();
         assert!(page.len() <= 14 << 10, "{path}: {} bytes", page.len());
