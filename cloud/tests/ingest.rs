@@ -227,10 +227,10 @@ async fn a_gap_is_told_whatever_its_times_and_cuts_the_line_also_when_it_comes_l
     };
     assert_eq!(covered().await, 6_000);
     // The worker has been here.
-    let done = cloud.readings.dirty_hours(Some(device.number));
+    let done = cloud.readings.dirty_hours(device.number).await.unwrap();
     cloud.readings.replace_windows(vec![Change { device: device.number, done, ..Change::default() }]).await.unwrap();
     cloud.readings.ping().await.unwrap();
-    assert_eq!(cloud.readings.dirty_hours(None), []);
+    assert_eq!(cloud.readings.dirty_hours(device.number).await.unwrap(), []);
 
     let (from, to) = (start.plus_ms(2_000), start.plus_ms(4_000));
     let late = Gap { device: "turbine-1".to_owned(), from, to, rows: None, reason: GapReason::UncleanStop };
@@ -239,7 +239,7 @@ async fn a_gap_is_told_whatever_its_times_and_cuts_the_line_also_when_it_comes_l
     let receipt = cloud.send(&batch(2, [late, ahead, before].map(Item::Gap).into())).await;
     assert_eq!(receipt.rejected, []);
     assert_eq!(cloud.gaps("turbine-1").await.len(), 3);
-    assert!(!cloud.readings.dirty_hours(None).is_empty(), "its hours are computed again");
+    assert!(!cloud.readings.dirty_hours(device.number).await.unwrap().is_empty(), "its hours are computed again");
     assert_eq!(covered().await, 4_000);
 }
 

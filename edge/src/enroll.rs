@@ -1,9 +1,8 @@
 //! Enrollment: a one-time code of the cloud is traded for the gateway's long-lived credential.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::legacy::Legacy;
+use crate::private_file;
 
 /// Name of the credential in the store's folder.
 const FILE: &str = "credential.json";
@@ -126,26 +126,10 @@ impl Credential {
     /// # Errors
     /// When the folder is not writable.
     pub fn save(&self, dir: &Path) -> Result<(), EnrollError> {
-        let json = serde_json::to_vec_pretty(self).expect("plain strings are JSON");
-        write_own(dir, FILE, &json).map_err(|cause| EnrollError::File { path: dir.join(FILE), cause })
+        let file = |cause| EnrollError::File { path: dir.join(FILE), cause };
+        let bytes = serde_json::to_vec_pretty(self).map_err(|error| file(error.into()))?;
+        private_file::save(dir, FILE, &bytes).map_err(file)
     }
-}
-
-/// Writes a file of the store's folder, for the owner's eyes only; a power cut leaves the old one or
-/// the new.
-pub(crate) fn write_own(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
-    let new = dir.join(format!("{name}.new"));
-    // One that a power cut left may have other rights.
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, dir.join(name))?;
-    File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]

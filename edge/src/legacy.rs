@@ -12,7 +12,7 @@ use riverwatts_shared::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::enroll::write_own;
+use crate::private_file;
 
 /// Name of the devices' list in the store's folder, until the store has taken it in.
 pub(crate) const FILE: &str = "taken-over.json";
@@ -96,7 +96,7 @@ impl Legacy {
         if self.devices.is_empty() {
             return Ok(());
         }
-        write_own(dir, FILE, &serde_json::to_vec(&self.devices).expect("plain strings and numbers are JSON"))
+        private_file::save(dir, FILE, &serde_json::to_vec(&self.devices).expect("plain strings and numbers are JSON"))
     }
 
     /// Writes the `edge.toml` to `path`, where none is there; else, when it is another, beside it. What is

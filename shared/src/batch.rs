@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use uuid::Uuid;
 
-use crate::bytes::{Malformed, Reader, Writer};
+use crate::bytes::{Malformed, Reader, Writer, crc32, with_sum, without_sum};
 use crate::configuration;
 use crate::reading::Gap;
 use crate::receipt::BatchId;
@@ -27,7 +27,9 @@ pub const VALUES_MAX: usize = 1 << 22;
 pub const KEY_MAX: usize = 64;
 
 const MAGIC: &[u8; 3] = b"RWB";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Without a checksum: what gateways sent first, and what stands in files that they wrote.
+const VERSION_BARE: u8 = 1;
 const ITEM_VERSION: u8 = 1;
 const ANNOUNCEMENT: u8 = 1;
 const SEGMENT: u8 = 2;
@@ -129,19 +131,21 @@ impl Batch {
             writer.u8(ITEM_VERSION);
             writer.block(&payload);
         }
-        writer.into_bytes()
+        with_sum(writer.into_bytes())
     }
 
-    /// Reads what [`Batch::encode`] wrote. Every count is checked against its bound before memory is taken.
+    /// Reads what [`Batch::encode`] wrote, this version or the one before. Every count is checked against its bound before memory is taken.
     pub fn decode(bytes: &[u8]) -> Result<Batch, Malformed> {
         if bytes.len() > BYTES_MAX {
             return Err(Malformed::TooLarge { what: "batch", found: bytes.len() as u64, max: BYTES_MAX as u64 });
         }
-        let reader = &mut Reader::new(bytes);
+        let is_bare = bytes.strip_prefix(MAGIC).is_some_and(|rest| rest.starts_with(&[VERSION_BARE]));
+        let (version, content) = if is_bare { (VERSION_BARE, bytes) } else { (VERSION, without_sum(bytes)?) };
+        let reader = &mut Reader::new(content);
         if reader.raw("batch magic", MAGIC.len())? != MAGIC {
             return Err(Malformed::Invalid("batch magic"));
         }
-        check_version("batch", reader.u8("batch version")?, VERSION)?;
+        check_version("batch", reader.u8("batch version")?, version)?;
         let store = Uuid::from_slice(reader.raw("store id", 16)?).map_err(|_| Malformed::Invalid("store id"))?;
         let sequence = reader.varint("batch sequence")?;
         let revision = reader.bounded("batch revision", u32::MAX as usize)? as u32;
@@ -169,6 +173,13 @@ impl Batch {
         }
         Ok(Batch { id: BatchId { store, sequence }, revision, items })
     }
+}
+
+/// How a refusal names the batch that it refuses, so that its gateway knows that just this was received.
+/// `None` of bytes that were changed on their way.
+pub fn name(bytes: &[u8]) -> Option<String> {
+    let content = without_sum(bytes).ok()?;
+    Some(format!("crc32 {:08x}", crc32(content)))
 }
 
 impl Item {
@@ -346,9 +357,25 @@ mod tests {
     fn every_cut_and_every_appended_byte_is_refused() {
         let bytes = example().encode();
         for end in 0..bytes.len() {
-            assert!(Batch::decode(&bytes[..end]).is_err(), "cut at {end}");
+            assert_eq!(Batch::decode(&bytes[..end]), Err(Malformed::Damaged), "cut at {end}");
         }
-        assert_eq!(Batch::decode(&[&bytes[..], &[0]].concat()), Err(Malformed::Invalid("end of a batch")));
+        assert_eq!(Batch::decode(&[&bytes[..], &[0]].concat()), Err(Malformed::Damaged));
+        let content = &bytes[..bytes.len() - 4];
+        for end in 0..content.len() {
+            assert!(Batch::decode(&with_sum(content[..end].to_vec())).is_err(), "written up to {end}");
+        }
+        let longer = with_sum([content, &[0]].concat());
+        assert_eq!(Batch::decode(&longer), Err(Malformed::Invalid("end of a batch")));
+    }
+
+    #[test]
+    fn a_batch_without_a_checksum_is_read_as_it_was_before_there_was_one() {
+        let bytes = example().encode();
+        let bare = [MAGIC.as_slice(), &[VERSION_BARE], &bytes[4..bytes.len() - 4]].concat();
+        assert_eq!(Batch::decode(&bare), Ok(example()));
+        assert_eq!(name(&bare), None);
+        let newer = with_sum([MAGIC.as_slice(), &[3]].concat());
+        assert_eq!(Batch::decode(&newer), Err(Malformed::Version { what: "batch", found: 3, max: VERSION }));
     }
 
     #[test]
@@ -362,11 +389,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn damaged_bytes_never_panic(at: prop::sample::Index, byte: u8) {
+        fn a_changed_byte_is_seen_and_such_a_batch_has_no_name(at: prop::sample::Index, change in 1u8..) {
             let mut bytes = example().encode();
             let at = at.index(bytes.len());
+            bytes[at] ^= change;
+            prop_assert!(Batch::decode(&bytes).is_err());
+            prop_assert_eq!(name(&bytes), None);
+        }
+
+        #[test]
+        fn bytes_of_no_batch_never_panic_whatever_their_checksum(at: prop::sample::Index, byte: u8) {
+            let mut bytes = example().encode();
+            bytes.truncate(bytes.len() - 4);
+            let at = at.index(bytes.len());
             bytes[at] = byte;
-            let _ = Batch::decode(&bytes);
+            let _ = Batch::decode(&with_sum(bytes));
         }
     }
 }

@@ -27,9 +27,14 @@ pub async fn take_batch(
 ) -> Result<Response, ApiError> {
     let short = wants_short(&request);
     let body = body(request, batch::MEDIA_TYPE).await?;
-    let receipt = app.ingest.take_batch(&gateway, body, app.clock.wall()).await?;
+    let name = batch::name(&body);
+    let taken = app.ingest.take_batch(&gateway, body, app.clock.wall()).await;
+    let receipt = taken.map_err(|error| match name {
+        Some(name) => ApiError::from(error).with_detail(FieldError::new("batch", name)),
+        None => error.into(),
+    })?;
     let (receipt, media_type) = match short {
-        true => (receipt.to_short(), receipt::MEDIA_TYPE),
+        true => (receipt.to_short(app.clock.wall()), receipt::MEDIA_TYPE),
         false => (serde_json::to_vec(&receipt).expect("a receipt is plain JSON"), "application/json"),
     };
     let mut response = receipt.into_response();

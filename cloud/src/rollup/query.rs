@@ -102,7 +102,7 @@ pub async fn buckets(db: &Db, readings: &Readings, query: &BucketsQuery) -> Resu
     let (from, to) = (edges[0], edges[edges.len() - 1]);
     let device = query.device.number;
     let source = Source::of(db, readings, &query.device, from, to).await?;
-    let mut dirty = readings.dirty_hours(Some(device));
+    let mut dirty = readings.dirty_hours(device).await?;
     dirty.retain(|hour| hour.start() < to && hour.end() > from);
     dirty.sort_unstable_by_key(|hour| hour.hour);
     if dirty.len() > HOURS_MAX {

@@ -47,10 +47,15 @@ impl Uploader {
                 self.store.fork().await.map_err(store_failed)
             }
             Answer::Refused(words) => self.refused(sendable, words).await,
+            Answer::TooLarge(words) => {
+                self.store.release(sendable.cargo).await;
+                self.pace.failed();
+                Err(Pause::Retry(words))
+            }
             Answer::Stranger(words) => {
                 self.store.release(sendable.cargo).await;
                 let words = format!("the cloud refuses the credential: {words}; enroll again with a new code");
-                Err(Pause::Stranger(words))
+                Err(self.pace.stranger(words))
             }
             Answer::Later(pause, words) => {
                 self.store.release(sendable.cargo).await;
@@ -94,12 +99,16 @@ impl Uploader {
         Ok(())
     }
 
-    /// Keeps a batch that may have arrived. Of two, the older one's readings are sent anew.
+    /// Keeps a batch that may have arrived. Of two, the older one's readings are sent anew; so are those
+    /// of a batch that may be too large for this link.
     async fn keep(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
         // Its connection may be dead without knowing it.
         self.cloud = None;
-        if let Some(older) = self.unclear.replace(sendable) {
-            self.store.release(older.cargo).await;
+        self.pace.failed();
+        let is_small = sendable.bytes.len() <= self.pace.limits().bytes;
+        let given_up = if is_small { self.unclear.replace(sendable) } else { Some(sendable) };
+        if let Some(given_up) = given_up {
+            self.store.release(given_up.cargo).await;
         }
         Err(Pause::Retry(words))
     }

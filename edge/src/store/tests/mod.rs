@@ -5,6 +5,7 @@ mod harm;
 mod journal;
 mod legacy;
 mod reconcile;
+mod refused;
 mod thread;
 mod time;
 mod writes;

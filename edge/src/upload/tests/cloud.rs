@@ -13,6 +13,7 @@ use axum::routing::post;
 use riverwatts_shared::batch::{Batch, Item, MEDIA_TYPE};
 use riverwatts_shared::configuration;
 use riverwatts_shared::receipt::{NamedDevice, Receipt};
+use riverwatts_shared::time::UtcMs;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,6 +26,8 @@ pub(super) enum Reply {
     Receipt(fn(&Batch, &mut Receipt)),
     /// Answers an error: status, body, `Retry-After`.
     Error(u16, serde_json::Value, Option<u32>),
+    /// Answers a receipt with one bit changed: the so many-th of its bytes, counted round.
+    Changed(usize),
     /// Stores it and falls silent.
     Vanish,
     /// Refuses batches that hold a reading at this time.
@@ -119,7 +122,7 @@ impl FakeCloud {
 async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) -> Response {
     assert_eq!(headers[header::CONTENT_TYPE], MEDIA_TYPE);
     assert_eq!(headers[header::ACCEPT], riverwatts_shared::receipt::MEDIA_TYPE);
-    let batch = Batch::decode(&bytes).unwrap();
+    let (batch, name) = (Batch::decode(&bytes).unwrap(), riverwatts_shared::batch::name(&bytes));
     let credential = headers[header::AUTHORIZATION].to_str().unwrap().to_owned();
     let request = Request { at: Instant::now(), bytes, batch: batch.clone(), credential };
     let reply = {
@@ -131,9 +134,12 @@ async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) 
         Reply::Receipt(change) => {
             let mut receipt = cloud.receipt(&batch);
             change(&batch, &mut receipt);
-            axum::Json(receipt).into_response()
+            receipt.to_short(now()).into_response()
         }
-        Reply::Error(status, body, retry_after) => {
+        Reply::Error(status, mut body, retry_after) => {
+            if matches!(status, 400 | 422) && body["error"]["details"].is_null() {
+                body["error"]["details"] = json!([{"field": "batch", "message": name}]);
+            }
             let status = StatusCode::from_u16(status).unwrap();
             match retry_after {
                 Some(seconds) => {
@@ -142,6 +148,12 @@ async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) 
                 None => (status, axum::Json(body)).into_response(),
             }
         }
+        Reply::Changed(at) => {
+            let mut bytes = cloud.receipt(&batch).to_short(now());
+            let at = at % bytes.len();
+            bytes[at] ^= 1;
+            bytes.into_response()
+        }
         Reply::Vanish => std::future::pending().await,
         Reply::Poison(ms) => {
             let poisoned = batch.items.iter().any(|item| match item {
@@ -149,12 +161,19 @@ async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) 
                 _ => false,
             });
             match poisoned {
-                true => (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(json!({"error": {"message": "poison"}})))
-                    .into_response(),
-                false => axum::Json(cloud.receipt(&batch)).into_response(),
+                true => {
+                    let details = json!([{"field": "batch", "message": name}]);
+                    let body = json!({"error": {"message": "poison", "details": details}});
+                    (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(body)).into_response()
+                }
+                false => cloud.receipt(&batch).to_short(now()).into_response(),
             }
         }
     }
+}
+
+fn now() -> UtcMs {
+    jiff::Timestamp::now().into()
 }
 
 impl FakeCloud {
