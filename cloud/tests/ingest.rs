@@ -7,12 +7,14 @@ mod site;
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use riverwatts_cloud::db::Db;
 use riverwatts_cloud::db::migrate::migrate;
 use riverwatts_cloud::ingest::{Ingest, IngestError};
 use riverwatts_cloud::live::Live;
 use riverwatts_cloud::presence::Presence;
-use riverwatts_cloud::readings::{ListQuery, Readings, Rows};
+use riverwatts_cloud::readings::{Change, ListQuery, Readings, Rows};
+use riverwatts_cloud::rollup::{BucketsQuery, buckets};
 use riverwatts_cloud::store::devices::{self, NamedDevice, UpdateDevice};
 use riverwatts_cloud::store::gaps::{self, NewGap};
 use riverwatts_cloud::store::gateways::{self, Gateway};
@@ -23,7 +25,7 @@ use riverwatts_shared::reading::{Gap, Reading, Value};
 use riverwatts_shared::receipt::{BatchId, Receipt, Rejected, StoredSpan};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::{SystemClock, UtcMs};
-use riverwatts_shared::words::{GapReason, RejectCode};
+use riverwatts_shared::words::{GapReason, RejectCode, Resolution};
 use riverwatts_shared::{carry, configuration};
 use serde_json::json;
 use site::{NOW, gateway, new_site};
@@ -207,6 +209,38 @@ async fn a_carried_file_does_not_change_how_far_the_cloud_knows_a_store() {
     assert_eq!(import.finish().unwrap().accepted, 10);
     let next = Batch { id: BatchId { sequence: 901, ..full_batch().id }, ..full_batch() };
     assert_eq!(cloud.send(&next).await.last_sequence, 900);
+}
+
+#[tokio::test]
+async fn a_gap_is_told_whatever_its_times_and_cuts_the_line_also_when_it_comes_late() {
+    let cloud = Cloud::new().await;
+    let start = NOW.plus_ms(-3_600_000);
+    let sparse: Vec<Reading> = (0..4).map(|i| reading(start.plus_ms(i * 2_000), 1_000_000)).collect();
+    cloud.send(&batch(1, vec![announcement("turbine-1"), segment("turbine-1", &sparse)])).await;
+    let device = cloud.device("turbine-1").await;
+    let covered = async || {
+        let (from, to, resolution) = (start, start.plus_ms(60_000), Resolution::Minute);
+        let (device, metrics, zone) = (device.clone(), vec![Metric::POWER], TimeZone::UTC);
+        let query = BucketsQuery { device, metrics, from, to, resolution, timezone: "UTC".to_owned(), zone };
+        let found = buckets(&cloud.db, &cloud.readings, &query).await.unwrap();
+        found.series[0].rollups.iter().map(|rollup| rollup.covered_ms).sum::<i64>()
+    };
+    assert_eq!(covered().await, 6_000);
+    // The worker has been here.
+    let done = cloud.readings.dirty_hours(device.number).await.unwrap();
+    cloud.readings.replace_windows(vec![Change { device: device.number, done, ..Change::default() }]).await.unwrap();
+    cloud.readings.ping().await.unwrap();
+    assert_eq!(cloud.readings.dirty_hours(device.number).await.unwrap(), []);
+
+    let (from, to) = (start.plus_ms(2_000), start.plus_ms(4_000));
+    let late = Gap { device: "turbine-1".to_owned(), from, to, rows: None, reason: GapReason::UncleanStop };
+    let ahead = Gap { from: NOW.plus_ms(86_400_000), to: UtcMs(i64::MAX), ..late.clone() };
+    let before = Gap { from: UtcMs(i64::MIN), to: UtcMs(-1), ..late.clone() };
+    let receipt = cloud.send(&batch(2, [late, ahead, before].map(Item::Gap).into())).await;
+    assert_eq!(receipt.rejected, []);
+    assert_eq!(cloud.gaps("turbine-1").await.len(), 3);
+    assert!(!cloud.readings.dirty_hours(device.number).await.unwrap().is_empty(), "its hours are computed again");
+    assert_eq!(covered().await, 4_000);
 }
 
 #[tokio::test]

@@ -1,14 +1,17 @@
 //! A batch from a gateway to its receipt.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use riverwatts_shared::reading::Gap;
 use riverwatts_shared::receipt::{NamedDevice as Named, Receipt, Rejected, StoredSpan};
+use riverwatts_shared::rollup::sum::GAP_MAX_MS;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::RejectCode;
 
-use super::check::{check_time, sentence};
+use super::check::{AHEAD_MS, HORIZON_MS, sentence};
 use super::decode::{Decoded, KeyedRows, decode};
 use super::{Ingest, IngestError, Inner, count_outcomes};
+use crate::readings::rollups::HOUR_MS;
 use crate::readings::{AnsweredBatch, ReadingsError, Rows, Written};
 use crate::rollup::max_gap_ms;
 use crate::store::configurations;
@@ -95,24 +98,32 @@ impl Inner {
             answer.stored(device, rows, written);
         }
         let mut new_gaps = Vec::new();
+        let mut touched: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
         for gap in gaps {
             match known.find(&gap.device) {
-                Key::Device(device) => match check_time(gap.from, now) {
-                    Some(code @ RejectCode::QuarantinedTime) => answer.refuse(device, [(gap.from, code)].into_iter()),
-                    _ => new_gaps.push(NewGap {
+                Key::Device(device) => {
+                    touched.entry(device.number).or_default().extend(hours_around(&gap, device, now));
+                    // Whatever its times: refused, it would be told nowhere.
+                    new_gaps.push(NewGap {
                         device_id: device.id,
                         from: gap.from,
                         to: gap.to,
                         rows: gap.rows,
                         reason: gap.reason,
-                    }),
-                },
+                    });
+                }
                 Key::Waits => answer.wait(&gap.device),
                 Key::Unknown => answer.unknown(&gap.device, 1),
             }
         }
-        if !new_gaps.is_empty() && gaps::insert(&self.db, &new_gaps, now).await? > 0 {
-            self.live.found_gaps(gateway.site_id, new_gaps);
+        if !new_gaps.is_empty() {
+            if gaps::insert(&self.db, &new_gaps, now).await? > 0 {
+                self.live.found_gaps(gateway.site_id, new_gaps);
+            }
+            // Also when they were there: the cloud may have died before it marked what they change.
+            for (device, hours) in touched {
+                self.readings.touch(device, hours.into_iter().collect()).await?;
+            }
         }
         let mut config_version = gateway.config_version;
         if let Some(text) = configuration {
@@ -134,6 +145,18 @@ impl Inner {
             commands: Vec::new(),
         })
     }
+}
+
+/// The hours that a line may lie in which the gap cuts at its start or its end, as far as rows may stand
+/// there at `now`.
+fn hours_around(gap: &Gap, device: &NamedDevice, now: UtcMs) -> impl Iterator<Item = i64> + use<> {
+    let reach_ms = max_gap_ms(device.interval_ms).min(GAP_MAX_MS);
+    let hours = move |at: UtcMs| {
+        let (first, last) = (at.0.saturating_sub(reach_ms), at.0.saturating_add(reach_ms));
+        let (oldest, newest) = (now.0 - HORIZON_MS, now.0 + AHEAD_MS);
+        first.max(oldest).div_euclid(HOUR_MS)..=last.min(newest).div_euclid(HOUR_MS)
+    };
+    hours(gap.from).chain(hours(gap.to))
 }
 
 /// What the keys of a batch stand for.

@@ -105,6 +105,14 @@ impl Readings {
         }
     }
 
+    /// Marks hours (since 1970, in order) of a device whose windows change although no row does, and waits
+    /// for the commit.
+    pub async fn touch(&self, device: i64, hours: Vec<i64>) -> Result<(), ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.touch(device, hours).await,
+        }
+    }
+
     /// The commits from now on; for the one who asks first.
     pub fn take_commits(&self) -> Option<Receiver<Commit>> {
         match self {

@@ -2,10 +2,10 @@
 //! owner, a thread of its own. Nothing that polls ever waits for it.
 //!
 //! What happens to a reading here, in order: it is committed with its flush ([`journal`]), taken
-//! for upload ([`take`]), settled by a receipt ([`settle`], for good unless [`reconcile`] finds that the cloud
-//! lost it), sealed with its neighbours ([`seal`]) and at last deleted ([`retain`]). What will never come is
-//! told by a gap row ([`gaps`]); what the cloud refused waits for a person ([`dead_letters`]); what a link
-//! cannot take is carried out in a file ([`carry`]).
+//! for upload ([`take`]), settled by a receipt ([`settle`]; until [`reconcile`] finds that the cloud lost it),
+//! sealed with its neighbours ([`seal`]) and at last deleted ([`retain`]). What will never come is told by a gap
+//! row ([`gaps`]); what the cloud refused waits for a person ([`dead_letters`]); what a link cannot take is
+//! carried out in a file ([`carry`]).
 
 mod carry;
 mod damage;

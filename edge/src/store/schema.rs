@@ -81,8 +81,8 @@ create view journal as
 create table settled (first integer primary key, last integer not null) strict;
 create table held (flush integer not null, device integer not null, primary key (flush, device)) strict, without rowid;
 -- Sealed: one device, many flushes; or, with `first_flush` 0, readings that the cloud refused and that go out
--- again, which are also where they were first. `receipted` is that of
--- the store when they were sealed as settled: no later receipt settled them.
+-- again, which are also where they were first. `receipted` is that of the store when they were sealed as settled:
+-- no later receipt settled them.
 create table segments (
     number integer primary key,
     device integer not null,

@@ -96,6 +96,12 @@ impl Engine {
         answered.await.map_err(writer_died)?
     }
 
+    pub(super) async fn touch(&self, device: i64, hours: Vec<i64>) -> Result<(), ReadingsError> {
+        let (answer, answered) = oneshot::channel();
+        self.rows.submit(write::Job::Touch { device, hours, answer }).await?;
+        answered.await.map_err(writer_died)?
+    }
+
     pub(super) fn take_commits(&self) -> Option<Receiver<Commit>> {
         self.commits.lock().expect("never poisoned: nothing panics inside").take()
     }

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::super::commits::{Commit, Teller};
 use super::super::month::Month;
 use super::super::queue::Jobs;
+use super::super::rollups::HOUR_MS;
 use super::super::surroundings::Surroundings;
 use super::super::{DirtyHour, GROUP_ROWS_MAX, ReadingsError, Rows, Side, Written, WrittenRows};
 use super::dirty::{DeviceHour, Dirty};
@@ -32,6 +33,15 @@ pub enum Job {
         rows: Vec<Arc<Rows>>,
         /// Gets them back after the commit.
         answer: oneshot::Sender<Result<WrittenRows, ReadingsError>>,
+    },
+    /// To mark hours whose windows change although their rows do not.
+    Touch {
+        /// The device.
+        device: i64,
+        /// The hours, in order.
+        hours: Vec<i64>,
+        /// Gets an answer after the commit.
+        answer: oneshot::Sender<Result<(), ReadingsError>>,
     },
     /// To take away the marks of hours whose roll-ups are in order.
     Clean {
@@ -79,11 +89,12 @@ impl Writer {
     pub fn run(mut self, jobs: &mut Jobs<Job>) {
         let weight = |job: &Job| match job {
             Job::Write { rows, .. } => rows.iter().map(|rows| rows.count()).sum(),
-            Job::Clean { .. } | Job::Ping { .. } => 0,
+            Job::Touch { .. } | Job::Clean { .. } | Job::Ping { .. } => 0,
         };
         while let Some(group) = jobs.next_group(GROUP_ROWS_MAX, weight) {
             let mut requests = Vec::new();
             let mut answers = Vec::new();
+            let mut touched = Vec::new();
             let mut cleaned = Vec::new();
             let mut pings = Vec::new();
             for job in group {
@@ -92,6 +103,7 @@ impl Writer {
                         requests.push(rows);
                         answers.push(answer);
                     }
+                    Job::Touch { device, hours, answer } => touched.push((device, hours, answer)),
                     Job::Clean { done } => cleaned.extend(done),
                     Job::Ping { answer } => pings.push(answer),
                 }
@@ -100,6 +112,9 @@ impl Writer {
             for ((rows, result), answer) in requests.into_iter().zip(results).zip(answers) {
                 // Whoever asked may have gone.
                 let _ = answer.send(result.map(|written| rows.into_iter().zip(written).collect()));
+            }
+            for (device, hours, answer) in touched {
+                let _ = answer.send(self.touch(device, &hours).map_err(ReadingsError::from)); // likewise
             }
             if let Err(error) = self.clean(&cleaned) {
                 // They are computed once more.
@@ -198,6 +213,25 @@ impl Writer {
         }
         let around = |rows: &'r Arc<Rows>| self.surroundings(rows);
         requests.iter().map(|all| all.iter().map(around).collect()).collect()
+    }
+
+    /// Marks hours, where there are months for them, and ends what is added up of them in memory.
+    fn touch(&mut self, device: i64, hours: &[i64]) -> rusqlite::Result<()> {
+        let month_of = |hour: &i64| Month::of(UtcMs(hour * HOUR_MS));
+        for hours in hours.chunk_by(|a, b| month_of(a) == month_of(b)) {
+            let month = month_of(&hours[0]);
+            if self.months.within(month.start(), month.end()).is_empty() {
+                continue;
+            }
+            let hours: Vec<DeviceHour> = hours.iter().map(|&hour| (device, hour)).collect();
+            let dirty = Arc::clone(&self.dirty);
+            let transaction = self.connection(month)?.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            dirty.write(&transaction, month, &hours)?;
+            transaction.commit()?;
+            let hours = dirty.touch(month, &hours);
+            self.teller.tell(Commit { number: 0, device, rows: None, before: None, after: None, hours });
+        }
+        Ok(())
     }
 
     /// What stands around rows; their device's past is known.
