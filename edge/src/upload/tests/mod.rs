@@ -1,6 +1,7 @@
 //! The uploader against a cloud that answers, refuses, lies and falls silent.
 
 mod cloud;
+mod day;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -60,16 +61,20 @@ struct Gateway {
 impl Gateway {
     /// With a trusted clock and a credential for `cloud`.
     fn new(cloud: &FakeCloud) -> Gateway {
-        let gateway = Gateway::without_clock(cloud);
+        Gateway::uploading(cloud, EVERY)
+    }
+
+    fn uploading(cloud: &FakeCloud, every: Duration) -> Gateway {
+        let gateway = Gateway::without_clock(cloud, every);
         gateway.time.keeper().observe_synchronised(UtcMs(T), Duration::ZERO);
         gateway
     }
 
-    fn without_clock(cloud: &FakeCloud) -> Gateway {
+    fn without_clock(cloud: &FakeCloud, every: Duration) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         let mut config = parse(CONFIG, "edge.toml", Path::new(""), &Overrides::default()).unwrap();
         config.store.dir = folder.path().to_owned();
-        config.upload.every = EVERY;
+        config.upload.every = every;
         let clock = Arc::new(ManualClock::default());
         let settings = store::Settings {
             dir: folder.path().to_owned(),
@@ -81,7 +86,7 @@ impl Gateway {
         let keeper = Timekeeper::new(left.anchor, left.floor_ms, Duration::ZERO);
         let time = Arc::new(SiteTime::new(Arc::clone(&clock) as Arc<dyn Clock>, keeper));
         let recorded = Arc::new(Recorded::new(2));
-        let (sender, every) = watch::channel(EVERY);
+        let (sender, every) = watch::channel(every);
         let uploader = Uploader::new(Arc::new(config), store.clone(), Arc::clone(&time), recorded, &left, sender);
         let gateway = Gateway {
             folder,
@@ -428,7 +433,7 @@ async fn without_a_credential_nothing_is_sent_until_there_is_one() {
 #[tokio::test]
 async fn an_untrusted_clock_asks_the_cloud_first_and_sends_nothing_undated() {
     let cloud = FakeCloud::start().await;
-    let mut gateway = Gateway::without_clock(&cloud);
+    let mut gateway = Gateway::without_clock(&cloud, EVERY);
     let segment = Segment { times: vec![5], ..Segment::default() };
     let undated = Flush { dated: false, segments: vec![(0, segment)], ..Flush::default() };
     gateway.store.flush(Arc::new(undated)).await.unwrap();
