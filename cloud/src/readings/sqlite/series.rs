@@ -11,22 +11,15 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::super::{AnsweredBatch, Change, ReadingsError};
+use super::super::queue::Jobs;
+use super::super::{AnsweredBatch, Change, FORGOTTEN_MAX, REMEMBERED_MS, ReadingsError};
 use super::month::{configure, make};
-use super::queue::Jobs;
 use super::rollups;
 
 /// Requests after which a group is full.
 const GROUP_MAX: usize = 256;
 /// Stores whose highest sequence is remembered.
 const STORES_MAX: usize = 16_384;
-/// How long a batch is remembered after its answer: 3 days, so that the receipts of a gateway that
-/// uploads every 10 s stay within some 50 MB. One that sends it again later finds its readings as
-/// duplicates.
-const REMEMBERED_MS: i64 = 3 * 86_400_000;
-/// Most batches that are forgotten in one transaction.
-const FORGOTTEN_MAX: i64 = 1_000;
-
 const LEDGER: &str = "
     -- Batches and their receipts, so that the same batch gets the same receipt.
     create table batches (
