@@ -39,7 +39,7 @@ fuzz: compiler
 bench: compiler
 	scripts/bench $(SUITE)
 
-# Kills, lost clocks and outages again and again (ROUNDS), requests made up from the document of the
-# API (EXAMPLES), and long fuzzing (SECONDS_EACH): hours.
+# Kills (KILLS), faulty links (LINKS), simulated days (DAYS), power cuts (CUTS), lost clocks and outages
+# (ROUNDS), requests made up from the document of the API (EXAMPLES), and long fuzzing (SECONDS_EACH): hours.
 soak: compiler
 	scripts/soak

@@ -48,6 +48,8 @@ pub(super) struct Request {
     pub(super) bytes: Bytes,
     pub(super) batch: Batch,
     pub(super) credential: String,
+    /// Whether the cloud has what it carries, whatever it answered.
+    pub(super) is_stored: bool,
 }
 
 #[derive(Debug)]
@@ -139,11 +141,12 @@ async fn take(State(cloud): State<FakeCloud>, headers: HeaderMap, bytes: Bytes) 
     assert_eq!(headers[header::ACCEPT], riverwatts_shared::receipt::MEDIA_TYPE);
     let (batch, name) = (Batch::decode(&bytes).unwrap(), riverwatts_shared::batch::name(&bytes));
     let credential = headers[header::AUTHORIZATION].to_str().unwrap().to_owned();
-    let request = Request { at: Instant::now(), bytes, batch: batch.clone(), credential };
     let (reply, now) = {
         let mut scripted = cloud.scripted.lock().unwrap();
         (scripted.replies.pop_front().unwrap_or_else(|| scripted.otherwise.clone()), scripted.now())
     };
+    let is_stored = matches!(reply, Reply::Receipt(_) | Reply::Changed(_) | Reply::Vanish);
+    let request = Request { at: Instant::now(), bytes, batch: batch.clone(), credential, is_stored };
     cloud.requests.send_modify(|requests| requests.push(request));
     match reply {
         Reply::Receipt(change) => {

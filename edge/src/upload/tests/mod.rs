@@ -1,6 +1,7 @@
 //! The uploader against a cloud that answers, refuses, lies and falls silent.
 
 mod cloud;
+mod day;
 mod lanes;
 mod metered;
 
