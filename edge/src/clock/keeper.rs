@@ -204,6 +204,13 @@ impl Timekeeper {
         if let Some(distrust) = self.claims.against(source, &claim) {
             return Err(distrust);
         }
+        // Nobody keeps a device's clock: it dates a boot and corrects none, not even its own.
+        if let Some(running) =
+            self.running.filter(|running| source == Source::Device && !running.target.agrees(&claim, claim.at_ms))
+        {
+            let ahead_ms = claim.offset_ms - running.target.offset_ms;
+            return Err(Distrust::Contradicted { by: running.source, ahead_ms });
+        }
         let by_ms = target_ms - known;
         let most = if current.is_some() { FAR_MS } else { FAR_AT_START_MS };
         let may_be_wild = matches!(source, Source::TimeServer | Source::Device);
