@@ -289,6 +289,11 @@ pub fn uncertainty_s(bound_ms: i64) -> u32 {
     if bound_ms <= EXACT_MS { 0 } else { u32::try_from(bound_ms.saturating_add(999) / 1_000).unwrap_or(u32::MAX) }
 }
 
+/// The bound in ms that such seconds stand for.
+pub fn bound_ms(uncertainty_s: u32) -> i64 {
+    EXACT_MS.max(i64::from(uncertainty_s) * 1_000)
+}
+
 /// Where a boot that never got a trusted clock has to lie: after `lower`, the newest time before it,
 /// which may be early by `doubt_ms`, and before `upper`, the start of what came after it. `first` and
 /// `last` are its monotonic times. In the middle of what is possible; without a lower neighbour as

@@ -15,7 +15,9 @@ use riverwatts_shared::time::{Clock, UtcMs};
 
 pub use self::boot::{BootClock, is_synchronised};
 pub use self::device::said;
-pub use self::keeper::{Anchor, Dated, JUMP_MIN_MS, Jump, News, SLEW_MAX_MS, Timekeeper, between, uncertainty_s};
+pub use self::keeper::{
+    Anchor, Dated, JUMP_MIN_MS, Jump, News, SLEW_MAX_MS, Timekeeper, between, bound_ms, uncertainty_s,
+};
 pub use self::source::{Distrust, Source, drift_ms};
 
 /// Unix time at which the program was built, from the build script.

@@ -3,6 +3,8 @@
 mod pending;
 mod recorder;
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
