@@ -257,6 +257,14 @@ impl Timekeeper {
         Source::ALL.into_iter().find_map(|source| Some((source, self.distrust[source as usize]?)))
     }
 
+    /// By how much times are ahead of the cloud's clock, so far that they cannot be taken back, in ms.
+    pub fn ahead_of_cloud_ms(&self) -> Option<i64> {
+        match self.distrust[Source::Cloud as usize] {
+            Some(Distrust::Behind { by_ms }) if self.is_trusted() => Some(by_ms),
+            _ => None,
+        }
+    }
+
     /// The time of something read at `monotonic`; `None` while the clock is not trusted.
     pub fn date(&self, monotonic: Duration) -> Option<Dated> {
         let running = self.running?;
