@@ -220,23 +220,24 @@ async fn writers_at_once_each_get_their_own_answer(engine: &impl Engine) {
 
 async fn a_mark_stays_when_its_hour_was_touched_again(engine: &impl Engine) {
     let readings = engine.open();
-    let hours = |readings: &Readings| {
-        let mut hours: Vec<i64> = readings.dirty_hours(Some(1)).iter().map(|hour| hour.start().0).collect();
+    let dirty = async |readings: &Readings| readings.dirty_hours(1).await.unwrap();
+    let hours = async |readings: &Readings| {
+        let mut hours: Vec<i64> = dirty(readings).await.iter().map(|hour| hour.start().0).collect();
         hours.sort_unstable();
         hours
     };
     let (first, second) = (EDGE.plus_ms(-59 * 60_000), EDGE.plus_ms(60_000));
     write(&readings, rows(1, &every_s(120, EDGE))).await;
-    assert_eq!(hours(&readings), [first.0, second.0]);
-    let done = readings.dirty_hours(Some(1));
+    assert_eq!(hours(&readings).await, [first.0, second.0]);
+    let done = dirty(&readings).await;
     write(&readings, rows(1, &every_s(1, EDGE.plus_ms(200_000)))).await;
     readings.replace_windows(vec![Change { device: 1, done, ..Change::default() }]).await.unwrap();
     readings.ping().await.unwrap();
-    assert_eq!(hours(&readings), [second.0]);
-    let done = readings.dirty_hours(Some(1));
+    assert_eq!(hours(&readings).await, [second.0]);
+    let done = dirty(&readings).await;
     readings.replace_windows(vec![Change { device: 1, done, ..Change::default() }]).await.unwrap();
     readings.close().await;
-    assert_eq!(engine.open().dirty_hours(None), []);
+    assert_eq!(dirty(&engine.open()).await, []);
 }
 
 async fn a_batch_is_found_again_with_its_receipt(engine: &impl Engine) {
@@ -257,6 +258,8 @@ async fn a_batch_is_found_again_with_its_receipt(engine: &impl Engine) {
     // Old ones are forgotten with the next that is kept.
     let later = AnsweredBatch { at: RECEIVED.plus_ms(100 * 86_400_000), ..batch(1, 3, b"{}") };
     readings.keep_batch(later.clone()).await.unwrap();
+    assert_eq!(readings.last_sequence(later.id.store).await.unwrap(), u64::MAX, "that it was there is remembered");
+    assert_eq!(readings.last_sequence(Uuid::nil()).await.unwrap(), 0);
     assert_eq!(readings.find_batch(largest.id).await.unwrap(), None);
     assert_eq!(readings.find_batch(later.id).await.unwrap(), Some(later));
 }

@@ -181,7 +181,7 @@ impl Out {
 
     fn add(&mut self, item: Item) -> Result<(), ExportError> {
         match &item {
-            Item::Announcement(_) => {}
+            Item::Announcement(_) | Item::Configuration(_) => {}
             Item::Gap(_) => self.gaps += 1,
             Item::Segment { segment, .. } => {
                 self.batch_readings += segment.rows();
@@ -281,7 +281,7 @@ mod tests {
                             Item::Segment { device, segment } => {
                                 readings.extend(segment.times.iter().map(|&ms| (device.clone(), ms)));
                             }
-                            Item::Gap(_) => {}
+                            Item::Gap(_) | Item::Configuration(_) => {}
                         }
                     }
                 }

@@ -1,12 +1,17 @@
 //! The store of readings: a closed enum of engines, written for speed. It knows devices by their
 //! number, keeps what it is given once, and has no rules of its own beyond the identity of a reading.
 
+mod columns;
 pub mod commits;
 pub mod json;
 pub mod list;
+mod month;
+pub mod parquet;
+mod queue;
 pub mod rollups;
 pub mod rows;
 pub mod sqlite;
+mod surroundings;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -20,11 +25,23 @@ use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Resolution;
 use tokio::sync::mpsc::Receiver;
+use uuid::Uuid;
 
 pub use commits::Commit;
 pub use list::ListQuery;
 pub use rollups::{Change, DirtyHour, Side, Window};
 pub use rows::{Packed, Rows, StoredRow};
+
+/// Rows after which a group of requests that share a transaction is full.
+const GROUP_ROWS_MAX: usize = 20_000;
+/// Rows that are looked through for the nearest value of a metric.
+const SCAN_ROWS_MAX: usize = 100_000;
+/// How long a batch is remembered after its answer: 3 days, so that the receipts of a gateway that
+/// uploads every 10 s stay within some 50 MB. One that sends it again later finds its readings as
+/// duplicates.
+const REMEMBERED_MS: i64 = 3 * 86_400_000;
+/// Most batches that are forgotten in one transaction.
+const FORGOTTEN_MAX: i64 = 1_000;
 
 /// Why an operation on readings was not done. A write that failed stored nothing of its rows, or
 /// rows that a repeat finds as duplicates.
@@ -102,6 +119,13 @@ impl Readings {
         }
     }
 
+    /// The highest sequence of a store whose batch was ever kept, also once that is forgotten; 0 for none.
+    pub async fn last_sequence(&self, store: Uuid) -> Result<u64, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.last_sequence(store).await,
+        }
+    }
+
     /// Puts an answered batch into the ledger and waits for the commit; one that is there stays.
     pub async fn keep_batch(&self, batch: AnsweredBatch) -> Result<(), ReadingsError> {
         match self {
@@ -150,10 +174,36 @@ impl Readings {
         }
     }
 
-    /// The hours whose roll-ups are not in order; of one device, or of all.
-    pub fn dirty_hours(&self, device: Option<i64>) -> Vec<DirtyHour> {
+    /// The hours of a device whose roll-ups are not in order.
+    pub async fn dirty_hours(&self, device: i64) -> Result<Vec<DirtyHour>, ReadingsError> {
         match self {
-            Readings::Sqlite(engine) => engine.dirty_hours(device),
+            Readings::Sqlite(engine) => Ok(engine.dirty_hours(device)),
+        }
+    }
+
+    /// Dirty hours that are over at `now` and untouched for so long, the first of them by device and hour.
+    pub async fn due_hours(
+        &self,
+        now: UtcMs,
+        untouched_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<DirtyHour>, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => Ok(engine.due_hours(now, untouched_ms, limit)),
+        }
+    }
+
+    /// How many dirty hours are over at `now`.
+    pub async fn hours_waiting(&self, now: UtcMs) -> Result<usize, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => Ok(engine.hours_waiting(now)),
+        }
+    }
+
+    /// Those of `hours` that are dirty as they were and no more.
+    pub async fn untouched(&self, hours: &[DirtyHour]) -> Result<Vec<DirtyHour>, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => Ok(engine.untouched(hours)),
         }
     }
 
@@ -204,6 +254,12 @@ impl Readings {
         match self {
             Readings::Sqlite(engine) => engine.close().await,
         }
+    }
+}
+
+impl From<serde_json::Error> for ReadingsError {
+    fn from(error: serde_json::Error) -> Self {
+        failed(error)
     }
 }
 

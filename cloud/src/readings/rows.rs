@@ -106,6 +106,13 @@ impl Rows {
         self.segment.columns.iter().filter(with_value).map(|column| column.metric)
     }
 
+    /// Whether a stored row says the same as this one.
+    pub fn is_same(&self, row: usize, stored: &StoredRow) -> bool {
+        (0..CANONICAL).all(|column| stored.canonical[column] == self.canonical(row, column))
+            && stored.extra == self.extra(row)
+            && stored.flags == self.flags(row)
+    }
+
     /// One row, as it will be stored.
     pub fn row(&self, row: usize) -> StoredRow {
         StoredRow {

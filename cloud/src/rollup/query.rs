@@ -99,7 +99,7 @@ pub async fn buckets(readings: &Readings, query: &BucketsQuery) -> Result<Bucket
     let (from, to) = (edges[0], edges[edges.len() - 1]);
     let device = query.device.number;
     let source = Source { readings, device, max_gap_ms: max_gap_ms(query.device.interval_ms) };
-    let mut dirty = readings.dirty_hours(Some(device));
+    let mut dirty = readings.dirty_hours(device).await?;
     dirty.retain(|hour| hour.start() < to && hour.end() > from);
     dirty.sort_unstable_by_key(|hour| hour.hour);
     if dirty.len() > HOURS_MAX {

@@ -123,14 +123,10 @@ struct Worker<'w> {
 impl Worker<'_> {
     /// Brings hours in order that are over at `now` and untouched for a moment.
     async fn roll_up_due(&mut self, now: UtcMs) -> Result<(), WorkError> {
-        let mut hours = self.readings.dirty_hours(None);
-        hours.retain(|hour| hour.end() <= now);
-        hours.retain(|hour| hour.untouched_ms >= UNTOUCHED_MS);
+        let mut hours = self.readings.due_hours(now, UNTOUCHED_MS, HOURS_AT_ONCE).await?;
         if hours.is_empty() {
             return Ok(());
         }
-        hours.sort_unstable_by_key(|hour| (hour.device, hour.hour));
-        hours.truncate(HOURS_AT_ONCE);
         let (answer, answered) = oneshot::channel();
         if self.ask.send((hours.clone(), answer)).await.is_ok() {
             // Nobody answers when nobody follows: then all are read.
@@ -150,6 +146,10 @@ impl Worker<'_> {
 
     /// Puts in the windows of hours, then the days that these belong to; with that the hours are done.
     async fn put_in(&mut self, from: &'static str, mut changes: Vec<Change>) -> Result<(), WorkError> {
+        // What was added up before somebody touched its hour again may come after what was read since.
+        let hours: Vec<DirtyHour> = changes.iter().flat_map(|change| change.done.iter().copied()).collect();
+        let untouched = self.readings.untouched(&hours).await?;
+        changes.retain(|change| change.done.iter().all(|hour| untouched.contains(hour)));
         let mut done: BTreeMap<i64, Vec<DirtyHour>> = BTreeMap::new();
         for change in &mut changes {
             done.entry(change.device).or_default().append(&mut change.done);
@@ -267,4 +267,44 @@ fn count_hours(from: &'static str, hours: usize) {
 
 fn zone_of(device: &NamedDevice) -> TimeZone {
     TimeZone::get(&device.timezone).unwrap_or(TimeZone::UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use riverwatts_shared::metric::Metric;
+    use riverwatts_shared::reading::{Reading, Value};
+    use riverwatts_shared::segment::Segment;
+
+    use super::*;
+    use crate::db::migrate::migrate;
+    use crate::readings::rollups::HOUR_MS;
+    use crate::readings::{Rows, Window};
+
+    #[tokio::test]
+    async fn what_was_added_up_before_its_hour_was_touched_again_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open_sqlite(folder.path()).await.unwrap();
+        migrate(&db).await.unwrap();
+        let readings = Readings::open_sqlite(folder.path()).unwrap();
+        let write = async |at| {
+            let reading = Reading { time: UtcMs(at), values: vec![Value::ok(Metric::POWER, 1)] };
+            let rows = Rows::new(Segment::from_readings(&[reading]), UtcMs(at), 0).of_device(1, 120_000);
+            readings.write(vec![rows]).await.unwrap();
+            readings.dirty_hours(1).await.unwrap()
+        };
+        let change = |done| Change {
+            device: 1,
+            windows: vec![(Resolution::Hour, Window::default())],
+            done,
+            ..Change::default()
+        };
+        let ask = channel(1).0;
+        let mut worker = Worker { db: &db, readings: &readings, ask, named: HashMap::new(), zones: HashMap::new() };
+        let (stale, now) = (write(0).await, write(1_000).await);
+        for (done, stored) in [(stale, 0), (now, 1)] {
+            worker.put_in("memory", vec![change(done)]).await.unwrap();
+            let windows = readings.windows(1, Resolution::Hour, UtcMs(0), UtcMs(HOUR_MS)).await.unwrap();
+            assert_eq!(windows.len(), stored);
+        }
+    }
 }

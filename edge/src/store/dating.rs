@@ -255,7 +255,7 @@ impl StoreFile {
     }
 
     /// The newest UTC time of the flushes before this one, and how far off it may be, in ms.
-    fn newest_before(&self, flush: i64) -> Result<Option<(UtcMs, i64)>, StoreError> {
+    pub(super) fn newest_before(&self, flush: i64) -> Result<Option<(UtcMs, i64)>, StoreError> {
         let end = |segment: &Segment| Some((UtcMs(*segment.times.last()?), doubt_ms(segment)));
         let sealed: Option<i64> = self
             .connection

@@ -27,6 +27,8 @@ pub(super) struct StoreFile {
     pub(super) lock: File,
     pub(super) id: Uuid,
     pub(super) epoch: Option<Uuid>,
+    /// The highest sequence that a receipt came for.
+    pub(super) receipted: u64,
     /// Number of this boot.
     pub(super) boot: i64,
     /// Every device ever stored, by number.
@@ -94,14 +96,21 @@ impl StoreFile {
         Ok(BatchId { store: self.id, sequence })
     }
 
-    /// Another store sends under this one's id (a copied card): takes a new id. What is unsettled
-    /// is sent again under it.
+    /// Another store sends, or sent, under this one's id (a copied card, or one put back to an earlier
+    /// state): takes a new id. All that is here is sent again under it, also what is on its way: what was
+    /// settled may have been lost by a cloud of which only the other one heard that it was restored.
     pub(super) fn fork(&mut self) -> Result<(), StoreError> {
+        self.commit(None)?;
         let id = Uuid::new_v4();
-        self.connection.execute("update store set id = ?1, sequence_end = 1", [id.as_bytes().as_slice()])?;
+        self.connection
+            .execute("update store set id = ?1, sequence_end = 1, receipted = 0", [id.as_bytes().as_slice()])?;
         self.id = id;
+        self.receipted = 0;
         self.sequence = 1..1;
-        Ok(())
+        self.journal.values_mut().for_each(|entry| entry.in_flight = false);
+        self.segments_in_flight.clear();
+        self.gaps_in_flight.clear();
+        self.unsettle_after(0)
     }
 
     /// The number of the device with this key.

@@ -56,7 +56,7 @@ impl StoreFile {
         let unused = || self.journal.values().map(|entry| entry.slot).max().unwrap_or(0) + 1;
         let slot = self.free_slots.first().copied().unwrap_or_else(unused);
         let tx = self.connection.transaction()?;
-        settle::write(&tx, &self.journal, &self.receipts, |key| {
+        let buried = settle::write(&tx, &self.journal, &self.receipts, |key| {
             self.devices.iter().find(|(_, device)| device.key == key).map(|(&number, _)| number)
         })?;
         let mut written = None;
@@ -83,6 +83,7 @@ impl StoreFile {
         tx.commit()?;
 
         self.commits += 1;
+        self.dead_letters = self.dead_letters.saturating_add_signed(buried);
         self.forget_receipts();
         self.open_gaps.extend(opened);
         self.open_gaps.retain(|gap| !closed.contains(&gap.number));

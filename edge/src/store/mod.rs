@@ -2,13 +2,15 @@
 //! owner, a thread of its own. Nothing that polls ever waits for it.
 //!
 //! What happens to a reading here, in order: it is committed with its flush ([`journal`]), taken
-//! for upload ([`take`]), settled by a receipt ([`settle`]), sealed with its neighbours ([`seal`])
-//! and at last deleted ([`retain`]). What will never come is told by a gap row ([`gaps`]); what a link
+//! for upload ([`take`]), settled by a receipt ([`settle`], for good unless [`reconcile`] finds that the cloud
+//! lost it), sealed with its neighbours ([`seal`]) and at last deleted ([`retain`]). What will never come is
+//! told by a gap row ([`gaps`]); what the cloud refused waits for a person ([`dead_letters`]); what a link
 //! cannot take is carried out in a file ([`carry`]).
 
 mod carry;
 mod damage;
 mod dating;
+mod dead_letters;
 mod file;
 mod gaps;
 mod history;
@@ -17,6 +19,7 @@ mod jumps;
 mod mend;
 mod open;
 mod packed;
+mod reconcile;
 mod retain;
 mod schema;
 mod seal;
@@ -41,6 +44,7 @@ use uuid::Uuid;
 use crate::clock::{Anchor, News};
 
 pub use carry::LeftBehind;
+pub use dead_letters::{Chosen, DeadLetterGroup, DeadLetterRow, Fate};
 pub use history::History;
 pub use jumps::JumpRow;
 pub use open::OpenError;
@@ -93,6 +97,8 @@ impl Flush {
 pub struct Settlement {
     /// The cloud's epoch.
     pub epoch: Option<Uuid>,
+    /// How far the cloud's ledger of this store reaches.
+    pub ledger: Option<Ledger>,
     /// Keys whose readings stay here, unsettled and unsent, until a receipt names them.
     pub kept: BTreeSet<String>,
     /// Keys that the cloud knows.
@@ -101,6 +107,17 @@ pub struct Settlement {
     pub announced: Vec<(String, String)>,
     /// Readings that the cloud will never take.
     pub dead_letters: Vec<DeadLetter>,
+}
+
+/// How far the cloud's ledger of a store reaches, as a receipt says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ledger {
+    /// The store that sent the batch.
+    pub store: Uuid,
+    /// Highest sequence before the batch.
+    pub before: u64,
+    /// Highest sequence with it.
+    pub with: u64,
 }
 
 /// A reading that the cloud refused.

@@ -5,14 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use riverwatts_shared::segment::Segment;
-use riverwatts_shared::words::GapReason;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Transaction, params};
 
-use super::file::{Stamp, StoreFile};
+use super::file::StoreFile;
 use super::journal::{Entry, Open};
 use super::take::Cargo;
-use super::{DeadLetter, Flush, Settlement, StoreError, gaps, packed};
+use super::{Flush, Settlement, StoreError, dead_letters, reconcile};
 
 /// How long a receipt may wait for a flush to go with.
 pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(60);
@@ -21,8 +19,6 @@ pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(60);
 const WRITE_AFTER: Duration = Duration::from_secs(20);
 /// Most receipts that wait.
 const RECEIPTS_MAX: usize = 64;
-/// Most dead letters; beyond, the oldest are given up, with a gap row.
-pub(super) const DEAD_LETTERS_MAX: u64 = 10_000;
 
 /// A receipt that waits for its commit.
 #[derive(Debug)]
@@ -31,24 +27,32 @@ pub(super) struct Receipt {
     /// Devices whose readings stay.
     kept: BTreeSet<i64>,
     settlement: Settlement,
+    /// The highest sequence with a receipt, this one included.
+    receipted: u64,
 }
 
-/// Writes the receipts.
+/// Writes the receipts. Gives by how many there are more dead letters.
 pub(super) fn write(
     tx: &Transaction<'_>,
     journal: &BTreeMap<i64, Entry>,
     receipts: &[Receipt],
     number_of: impl Fn(&str) -> Option<i64>,
-) -> rusqlite::Result<()> {
-    for Receipt { cargo, kept, settlement } in receipts {
+) -> rusqlite::Result<i64> {
+    let mut buried = 0;
+    for Receipt { cargo, kept, settlement, receipted } in receipts {
         for flush in &cargo.flushes {
             if let Some(Entry { open: Open::Only(devices), .. }) = journal.get(flush) {
                 add_range(tx, "settled", *flush)?;
                 hold(tx, *flush, devices)?;
             }
         }
-        for (segment, ..) in cargo.segments.iter().filter(|(_, device, _)| !kept.contains(device)) {
+        let drained =
+            || cargo.segments.iter().filter(|(_, device, _)| !kept.contains(device)).map(|(number, ..)| number);
+        for segment in drained() {
             tx.prepare_cached("delete from unsettled where segment = ?1")?.execute([segment])?;
+        }
+        if let Some((&first, &last)) = drained().min().zip(drained().max()) {
+            reconcile::note_drained(tx, first, last, *receipted)?;
         }
         for (gap, _) in cargo.gaps.iter().filter(|(_, device)| !kept.contains(device)) {
             tx.prepare_cached("update gaps set settled = 1 where number = ?1")?.execute([gap])?;
@@ -62,7 +66,7 @@ pub(super) fn write(
         }
         for letter in &settlement.dead_letters {
             if let Some(device) = number_of(&letter.key) {
-                bury(tx, device, letter)?;
+                buried += dead_letters::bury(tx, device, letter)?;
             }
         }
         if let Some(epoch) = settlement.epoch {
@@ -70,7 +74,11 @@ pub(super) fn write(
             tx.prepare_cached("update store set epoch = ?1 where epoch is not ?1")?.execute([epoch])?;
         }
     }
-    Ok(())
+    if let Some(Receipt { receipted, .. }) = receipts.last() {
+        tx.prepare_cached("update store set receipted = ?1 where receipted <> ?1")?
+            .execute([receipted.cast_signed()])?;
+    }
+    Ok(buried)
 }
 
 /// Writes whose readings of a settled flush the cloud does not have.
@@ -97,26 +105,13 @@ pub(super) fn add_range(tx: &Transaction<'_>, table: &str, flush: i64) -> rusqli
     Ok(())
 }
 
-fn bury(tx: &Transaction<'_>, device: i64, letter: &DeadLetter) -> rusqlite::Result<()> {
-    let reading = packed::pack(&Segment::from_readings(std::slice::from_ref(&letter.reading)));
-    tx.prepare_cached(
-        "insert into dead_letters (device, time_ms, code, message, reading) values (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute(params![device, letter.reading.time.0, letter.code.word(), letter.message, reading])?;
-    Ok(())
-}
-
 impl StoreFile {
-    /// Takes a receipt. Gives whether the cloud has another epoch than before: then it may have lost
-    /// what was settled before, so everything else that is still here is sent again.
+    /// Takes a receipt. Gives whether this side or the cloud was put back to an earlier state: then what
+    /// the cloud may lack and is still here is sent again.
     pub(super) fn settle(&mut self, cargo: Cargo, settlement: Settlement, now: Duration) -> Result<bool, StoreError> {
         // A file that was set aside meanwhile has taken its rows with it.
         let cargo = if cargo.store == self.id { cargo } else { Cargo::default() };
-        let restored = matches!((self.epoch, settlement.epoch), (Some(known), Some(said)) if known != said);
-        if restored {
-            self.commit(None)?;
-            self.unsettle_all()?;
-        }
+        let restored = self.reconcile(&settlement)?;
         let kept: BTreeSet<i64> = settlement.kept.iter().filter_map(|key| self.number_of(key)).collect();
         for named in &settlement.named {
             if let Some(number) = self.number_of(&named.key) {
@@ -138,7 +133,7 @@ impl StoreFile {
             }
         }
         self.first_receipt_at.get_or_insert(now);
-        self.receipts.push(Receipt { cargo, kept, settlement });
+        self.receipts.push(Receipt { cargo, kept, settlement, receipted: self.receipted });
         Ok(restored)
     }
 
@@ -167,8 +162,7 @@ impl StoreFile {
 
     /// The receipts are written.
     pub(super) fn forget_receipts(&mut self) {
-        for Receipt { cargo, settlement, .. } in std::mem::take(&mut self.receipts) {
-            self.dead_letters += settlement.dead_letters.len() as u64;
+        for Receipt { cargo, .. } in std::mem::take(&mut self.receipts) {
             cargo.segments.iter().for_each(|(number, ..)| {
                 self.segments_in_flight.remove(number);
             });
@@ -177,21 +171,6 @@ impl StoreFile {
             });
         }
         self.first_receipt_at = None;
-    }
-
-    /// Nothing is known to be in the cloud.
-    fn unsettle_all(&mut self) -> Result<(), StoreError> {
-        let tx = self.connection.transaction()?;
-        tx.execute_batch(
-            "delete from settled; delete from held; update gaps set settled = 0; update devices set announced = null; \
-             insert or ignore into unsettled (segment, device, rows) select number, device, rows from segments",
-        )?;
-        tx.commit()?;
-        for entry in self.journal.values_mut() {
-            entry.open = Open::All;
-        }
-        self.backlog = self.count_backlog()?;
-        Ok(())
     }
 
     /// How many readings the cloud has not settled, from the file itself.
@@ -210,24 +189,5 @@ impl StoreFile {
             };
         }
         Ok(rows)
-    }
-
-    /// Gives up the oldest dead letters beyond [`DEAD_LETTERS_MAX`], each span with a gap row.
-    pub(super) fn limit_dead_letters(&mut self) -> Result<(), StoreError> {
-        while self.dead_letters > DEAD_LETTERS_MAX {
-            let tx = self.connection.transaction()?;
-            let oldest: Option<(i64, i64, i64)> = tx
-                .query_row("select number, device, time_ms from dead_letters order by number limit 1", [], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                })
-                .optional()?;
-            let Some((number, device, time_ms)) = oldest else { break };
-            tx.execute("delete from dead_letters where number = ?1", [number])?;
-            let span = (Stamp { boot: None, ms: time_ms }, Stamp { boot: None, ms: time_ms + 1 });
-            gaps::write(&tx, device, GapReason::DeadLetterDiscarded, span, Some(1), &self.gaps_in_flight)?;
-            tx.commit()?;
-            self.dead_letters -= 1;
-        }
-        Ok(())
     }
 }

@@ -14,6 +14,8 @@ pub enum Who {
     Person,
     /// Signed in as an admin.
     Admin,
+    /// Signed in as an admin, or as a technician by sight.
+    AdminOrTechnician,
     /// By its credential.
     Gateway,
     /// Either of them.
@@ -71,6 +73,8 @@ pub struct Operation {
     query: Option<Of>,
     body: Option<Body>,
     answer: Answer,
+    /// Further media types of the answer.
+    also: &'static [&'static str],
     sets_cookie: bool,
     once: bool,
     if_match: bool,
@@ -90,6 +94,7 @@ impl Operation {
             query: None,
             body: None,
             answer: Answer::Nothing,
+            also: &[],
             sets_cookie: false,
             once: false,
             if_match: false,
@@ -141,6 +146,11 @@ impl Operation {
     /// Answers a page of a list under its noun.
     pub fn lists<T: JsonSchema>(self, noun: &'static str) -> Self {
         Operation { answer: Answer::List(Schemas::list::<T>, noun), ..self }
+    }
+
+    /// Answers text of these types, too, where `Accept` asks for it.
+    pub fn also(self, media_types: &'static [&'static str]) -> Self {
+        Operation { also: media_types, ..self }
     }
 
     /// Answers text.
@@ -198,6 +208,7 @@ impl Operation {
             Who::Anybody => json!([]),
             Who::Person => json!([{"person": []}]),
             Who::Admin => json!([{"person": ["admin"]}]),
+            Who::AdminOrTechnician => json!([{"person": ["admin"]}, {"person": ["technician"]}]),
             Who::Gateway => json!([{"gateway": []}]),
             Who::AdminOrThatGateway => json!([{"person": ["admin"]}, {"gateway": []}]),
             Who::RefreshToken => json!([{}, {"refresh_cookie": []}]),
@@ -252,6 +263,9 @@ impl Operation {
                 (200, json!({"description": "Done.", "content": {media_type: {"schema": {"type": "string"}}}}))
             }
         };
+        for media_type in self.also {
+            answer["content"][*media_type] = json!({"schema": {"type": "string"}});
+        }
         if self.sets_cookie {
             answer = with_headers(answer, &["Set-Cookie"]);
         }
@@ -267,7 +281,9 @@ impl Operation {
         let mut statuses = self.refusals.clone();
         match self.who {
             Who::Anybody => {}
-            Who::Person | Who::Admin | Who::Gateway | Who::AdminOrThatGateway => statuses.extend([401, 403]),
+            Who::Person | Who::Admin | Who::AdminOrTechnician | Who::Gateway | Who::AdminOrThatGateway => {
+                statuses.extend([401, 403])
+            }
             Who::RefreshToken | Who::MetricsReader => statuses.push(401),
         }
         if self.path_parameters().any(|name| name != ROOM) {

@@ -5,11 +5,13 @@ use riverwatts_shared::receipt::Receipt;
 use riverwatts_shared::{batch, carry};
 
 use super::operation::Operation;
-use super::operation::Who::{self, Admin, AdminOrThatGateway, Anybody, Gateway, MetricsReader, Person, RefreshToken};
+use super::operation::Who::{
+    self, Admin, AdminOrTechnician, AdminOrThatGateway, Anybody, Gateway, MetricsReader, Person, RefreshToken,
+};
 use crate::fleet::SiteSummary;
 use crate::http::auth::{Login, Refresh, Register, Tokens};
 use crate::http::devices::{DevicesQuery, GapsQuery};
-use crate::http::gateways::{CreatedGateway, Enroll, Enrolled, LinkedGateway, NewGateway, Rotated};
+use crate::http::gateways::{CreatedGateway, Enroll, Enrolled, LinkedGateway, NewGateway, Replacement, Rotated};
 use crate::http::health::Health;
 use crate::http::members::NewMember;
 use crate::http::readings::{
@@ -19,12 +21,16 @@ use crate::http::sites::SummariesQuery;
 use crate::http::subscriptions::NewSubscription;
 use crate::http::users::{CreateUser, ListQuery, UpdateUser};
 use crate::ingest::{Imported, PostedAnswer};
+use crate::store::configurations::{Configuration, ConfigurationText};
 use crate::store::devices::{Device, NewDevice, UpdateDevice};
 use crate::store::gaps::Gap;
 use crate::store::members::Member;
 use crate::store::sites::{NewSite, Site, UpdateSite};
 use crate::store::subscriptions::Subscription;
 use crate::store::users::User;
+
+/// What lists of readings are answered as besides JSON.
+const LINES: &[&str] = &["text/csv", "application/x-ndjson", "application/vnd.apache.parquet"];
 
 /// Operations under one heading.
 #[derive(Clone, Debug)]
@@ -139,7 +145,8 @@ fn devices() -> Tag {
             .lists::<Gap>("gaps"),
         get("/api/v1/devices/{id}/readings", "list_device_readings", Person, "Readings of a device")
             .query::<DeviceReadingsQuery>()
-            .lists::<Reading>("readings"),
+            .lists::<Reading>("readings")
+            .also(LINES),
     ];
     tag("Devices", "Turbines, sensors, controllers, batteries.", rows)
 }
@@ -177,6 +184,22 @@ fn gateways() -> Tag {
             .gives::<LinkedGateway>(),
         post("/api/v1/gateways/{id}/rotate", "rotate_gateway", AdminOrThatGateway, "Gives a gateway a new credential")
             .answers::<Rotated>(),
+        post("/api/v1/gateways/{id}/replace", "replace_gateway", Admin, "Gives a gateway a code for a new box or card")
+            .answers::<Replacement>(),
+        get(
+            "/api/v1/gateways/{id}/configurations",
+            "list_configurations",
+            AdminOrTechnician,
+            "Versions of its edge.toml",
+        )
+        .lists::<Configuration>("configurations"),
+        get(
+            "/api/v1/gateways/{id}/configurations/{version}",
+            "get_configuration",
+            AdminOrTechnician,
+            "One of them, with its text",
+        )
+        .gives::<ConfigurationText>(),
         post("/api/v1/gateways/{id}/import", "import_readings", Admin, "Takes a file that was carried out of a site")
             .takes_bytes(carry::MEDIA_TYPE)
             .answers::<Imported>(),
@@ -199,6 +222,7 @@ fn readings() -> Tag {
         get("/api/v1/readings", "list_readings", Person, "Readings in sight, newest first")
             .query::<ReadingsQuery>()
             .lists::<Reading>("readings")
+            .also(LINES)
             .refuses(&[404]),
         post("/api/v1/readings", "post_readings", Gateway, "Stores readings; each stands for itself")
             .takes::<Posted>()

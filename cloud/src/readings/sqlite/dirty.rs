@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use rusqlite::{Connection, params};
 
+use super::super::month::Month;
 use super::super::{DirtyHour, ReadingsError};
-use super::month::{Month, Months};
+use super::month::Months;
 use crate::readings::rollups::HOUR_MS;
 use riverwatts_shared::time::UtcMs;
 
@@ -87,15 +88,14 @@ impl Dirty {
         hours.iter().map(touch).collect()
     }
 
-    /// The marks of one device, or of all.
-    pub fn hours(&self, device: Option<i64>) -> Vec<DirtyHour> {
+    /// The marks that `wanted` says, by device and hour.
+    pub fn hours(&self, wanted: impl Fn(&DirtyHour) -> bool) -> Vec<DirtyHour> {
         let marks = self.lock();
-        let wanted = marks.iter().filter(|((of, _), _)| device.is_none_or(|device| device == *of));
         let hour = |(&(device, hour), mark): (&DeviceHour, &Mark)| {
             let untouched_ms = mark.touched.elapsed().as_millis() as u64;
             DirtyHour { device, hour, version: mark.version, untouched_ms }
         };
-        wanted.map(hour).collect()
+        marks.iter().map(hour).filter(wanted).collect()
     }
 
     /// Those of `done` that nobody touched since, with the files that their marks stand in.

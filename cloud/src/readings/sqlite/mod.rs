@@ -7,11 +7,9 @@ mod latest;
 mod list;
 mod month;
 mod points;
-mod queue;
 mod read;
 mod rollups;
 mod series;
-mod surroundings;
 mod write;
 
 use std::collections::HashMap;
@@ -30,8 +28,10 @@ use rusqlite::ErrorCode;
 use rusqlite::types::FromSqlError;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::commits::commits;
+use super::queue::Queue;
 use super::{
     AnsweredBatch, Change, Commit, DirtyHour, ListQuery, ReadingsError, Rows, Side, StoredRow, Window, WrittenRows,
     failed,
@@ -39,7 +39,6 @@ use super::{
 use dirty::Dirty;
 use latest::Latest;
 use month::Months;
-use queue::Queue;
 use read::Readers;
 use series::Highest;
 
@@ -102,7 +101,7 @@ impl Engine {
     }
 
     pub(super) async fn find_batch(&self, id: BatchId) -> Result<Option<AnsweredBatch>, ReadingsError> {
-        if self.highest.is_below(id) {
+        if self.highest.of(id.store).is_some_and(|highest| highest < id.sequence) {
             return Ok(None);
         }
         let highest = Arc::clone(&self.highest);
@@ -110,6 +109,19 @@ impl Engine {
             let series = readers.series()?;
             highest.note(id.store, series::highest(&series, id.store)?, true);
             series::find_batch(&series, id)
+        };
+        self.readers.run(query).await
+    }
+
+    pub(super) async fn last_sequence(&self, store: Uuid) -> Result<u64, ReadingsError> {
+        if let Some(highest) = self.highest.of(store) {
+            return Ok(highest);
+        }
+        let highest = Arc::clone(&self.highest);
+        let query = move |readers: &Readers| {
+            let found = series::highest(&*readers.series()?, store)?;
+            highest.note(store, found, true);
+            Ok(found)
         };
         self.readers.run(query).await
     }
@@ -151,8 +163,26 @@ impl Engine {
         self.readers.run(move |readers| points::nearest(readers, device, metric, time, side)).await
     }
 
-    pub(super) fn dirty_hours(&self, device: Option<i64>) -> Vec<DirtyHour> {
-        self.dirty.hours(device)
+    pub(super) fn dirty_hours(&self, device: i64) -> Vec<DirtyHour> {
+        self.dirty.hours(|hour| hour.device == device)
+    }
+
+    pub(super) fn due_hours(&self, now: UtcMs, untouched_ms: u64, limit: usize) -> Vec<DirtyHour> {
+        let mut hours = self.dirty.hours(|hour| hour.end() <= now && hour.untouched_ms >= untouched_ms);
+        hours.sort_unstable_by_key(|hour| (hour.device, hour.hour));
+        hours.truncate(limit);
+        hours
+    }
+
+    pub(super) fn hours_waiting(&self, now: UtcMs) -> usize {
+        self.dirty.hours(|hour| hour.end() <= now).len()
+    }
+
+    pub(super) fn untouched(&self, hours: &[DirtyHour]) -> Vec<DirtyHour> {
+        let untouched = self.dirty.untouched(hours);
+        let is_untouched =
+            |hour: &&DirtyHour| untouched.iter().any(|((device, of), _)| (*device, *of) == (hour.device, hour.hour));
+        hours.iter().filter(is_untouched).copied().collect()
     }
 
     pub(super) async fn windows(

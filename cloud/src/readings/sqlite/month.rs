@@ -4,20 +4,18 @@
 //! less space.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use riverwatts_shared::metric::CANONICAL;
 use riverwatts_shared::segment::ABSENT;
 use riverwatts_shared::time::UtcMs;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::super::StoredRow;
+use super::super::month::Month;
 
 /// Largest number of a device: it stands in 31 bits of a row's id.
 const DEVICE_MAX: i64 = (1 << 31) - 1;
@@ -62,46 +60,6 @@ const SCHEMA: &str = "
 /// The columns of a row, as [`read_row`] takes them.
 pub const COLUMNS: &str = "id, power_output_kw, voltage_v, current_a, frequency_hz, efficiency_percent, \
      temperature_c, vibration_level, water_flow_rate, battery_level_percent, extra, flags, received_at, revision";
-
-/// A calendar month: years × 12 + month (0 to 11).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Month(i32);
-
-impl Month {
-    /// The month of a time.
-    pub fn of(time: UtcMs) -> Month {
-        let date = time.to_timestamp().to_zoned(TimeZone::UTC).date();
-        Month(i32::from(date.year()) * 12 + i32::from(date.month()) - 1)
-    }
-
-    /// When it begins.
-    pub fn start(self) -> UtcMs {
-        let (year, month) = (self.0.div_euclid(12), self.0.rem_euclid(12) + 1);
-        let first = Date::new(year as i16, month as i8, 1).expect("made of a date");
-        UtcMs::from(first.to_zoned(TimeZone::UTC).expect("UTC has every date").timestamp())
-    }
-
-    /// When the next one begins.
-    pub fn end(self) -> UtcMs {
-        Month(self.0 + 1).start()
-    }
-
-    fn file_name(self) -> String {
-        format!("{self}.db")
-    }
-
-    fn of_file_name(name: &str) -> Option<Month> {
-        let (year, month) = name.strip_suffix(".db")?.split_once('-')?;
-        let month = Month(year.parse::<i32>().ok()? * 12 + month.parse::<i32>().ok()? - 1);
-        (month.file_name() == name).then_some(month)
-    }
-}
-
-impl fmt::Display for Month {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}", self.0.div_euclid(12), self.0.rem_euclid(12) + 1)
-    }
-}
 
 /// The ids of a month's rows.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +125,7 @@ impl Months {
     pub fn open(folder: &Path) -> io::Result<Months> {
         let mut known = BTreeSet::new();
         for entry in fs::read_dir(folder)? {
-            known.extend(entry?.file_name().to_str().and_then(Month::of_file_name));
+            known.extend(entry?.file_name().to_str().and_then(month_of));
         }
         Ok(Months { folder: folder.to_owned(), known: RwLock::new(known) })
     }
@@ -180,7 +138,7 @@ impl Months {
 
     /// A connection that writes; makes the file when there is none.
     pub fn open_to_write(&self, month: Month) -> rusqlite::Result<Connection> {
-        let connection = Connection::open(self.folder.join(month.file_name()))?;
+        let connection = Connection::open(self.folder.join(file_name(month)))?;
         configure(&connection)?;
         make(&connection, SCHEMA)?;
         self.known.write().expect("never poisoned: nothing panics inside").insert(month);
@@ -189,8 +147,16 @@ impl Months {
 
     /// A connection that reads; the month must be one of [`Months::within`].
     pub fn open_to_read(&self, month: Month) -> rusqlite::Result<Connection> {
-        open_to_read(&self.folder.join(month.file_name()))
+        open_to_read(&self.folder.join(file_name(month)))
     }
+}
+
+fn file_name(month: Month) -> String {
+    format!("{month}.db")
+}
+
+fn month_of(file_name: &str) -> Option<Month> {
+    Month::named(file_name.strip_suffix(".db")?)
 }
 
 /// Readies a file for its writer and makes the tables of an empty one; `schema` sets `user_version`.
@@ -231,19 +197,17 @@ mod tests {
     }
 
     #[test]
-    fn a_month_has_its_file_its_edges_and_its_ids() {
+    fn a_month_has_its_file_and_its_ids() {
         let month = Month::of(time("2026-12-31T23:59:59.999Z"));
-        assert_eq!(month.file_name(), "2026-12.db");
-        assert_eq!(Month::of_file_name("2026-12.db"), Some(month));
-        assert_eq!((month.start(), month.end()), (time("2026-12-01T00:00:00Z"), time("2027-01-01T00:00:00Z")));
+        assert_eq!((file_name(month).as_str(), month_of("2026-12.db")), ("2026-12.db", Some(month)));
         let ids = Ids::of(month);
         for at in [month.start(), time("2026-12-24T18:00:00.001Z"), month.end().plus_ms(-1)] {
             assert_eq!(ids.parts(ids.at(DEVICE_MAX, at)), (DEVICE_MAX, at));
         }
         assert_eq!(ids.within(3, month.end(), month.end().plus_ms(5)), None);
         assert_eq!(ids.within(3, UtcMs(i64::MIN), UtcMs(i64::MAX)), Some((3 << 32, 3 << 32 | 2_678_399_999)));
-        for name in ["2026-13.db", "2026-1.db", "2026-12.db-wal", "x.db"] {
-            assert_eq!(Month::of_file_name(name), None, "{name}");
+        for name in ["2026-12.db-wal", "2026-12"] {
+            assert_eq!(month_of(name), None, "{name}");
         }
     }
 }

@@ -9,8 +9,9 @@ use riverwatts_shared::time::UtcMs;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use super::super::month::Month;
 use super::super::{ReadingsError, failed};
-use super::month::{Month, Months, open_to_read};
+use super::month::{Months, open_to_read};
 use super::unavailable;
 
 /// Queries that run at once; further ones wait.

@@ -11,17 +11,16 @@ use rusqlite::{CachedStatement, Connection, Statement, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::super::commits::{Commit, Teller};
-use super::super::rollups::HOUR_MS;
-use super::super::{DirtyHour, ReadingsError, Rows, StoredRow, Written, WrittenRows};
+use super::super::month::Month;
+use super::super::queue::Jobs;
+use super::super::surroundings::Surroundings;
+use super::super::{DirtyHour, GROUP_ROWS_MAX, ReadingsError, Rows, Side, Written, WrittenRows};
 use super::dirty::{DeviceHour, Dirty};
 use super::latest::{self, Latest};
-use super::month::{COLUMNS, Ids, Month, Months, read_row};
-use super::queue::Jobs;
+use super::month::{COLUMNS, Ids, Months, read_row};
+use super::points;
 use super::read::Readers;
-use super::surroundings::Surroundings;
 
-/// Rows after which a group is full.
-const GROUP_ROWS_MAX: usize = 20_000;
 /// Month files that are open for writing.
 const OPEN_MAX: usize = 4;
 
@@ -64,19 +63,6 @@ struct Part<'a> {
     rows: &'a Arc<Rows>,
     around: &'a Surroundings,
     range: Range<usize>,
-}
-
-impl Part<'_> {
-    /// The hours whose windows change when these of the rows are new.
-    fn hours(&self, changed: Range<usize>) -> impl Iterator<Item = i64> {
-        let (rows, around) = (self.rows, self.around);
-        // What stands beside rows in the middle is not looked at.
-        let before = if changed.start == 0 { around.reach_before_ms } else { rows.reach_ms };
-        let after = if changed.end == rows.count() { around.reach_after_ms } else { rows.reach_ms };
-        let from = rows.segment.times[changed.start] - before;
-        let to = rows.segment.times[changed.end - 1] + after;
-        (from.div_euclid(HOUR_MS)..=to.div_euclid(HOUR_MS)).chain(around.hours.iter().copied())
-    }
 }
 
 impl Writer {
@@ -175,7 +161,8 @@ impl Writer {
             let mut table = Table::prepare(&transaction, Ids::of(month))?;
             for (_, part) in parts {
                 if let Some(changed) = table.put(part, &mut written[part.request][part.index])? {
-                    let hours = part.hours(changed.clone()).map(|hour| (part.rows.device, hour)).collect();
+                    let hours =
+                        part.around.hours(part.rows, changed.clone()).map(|hour| (part.rows.device, hour)).collect();
                     changes.push((part, changed, hours));
                 }
             }
@@ -209,8 +196,34 @@ impl Writer {
         if !missing.is_empty() {
             self.latest.learn(latest::find(&self.readers, &missing)?);
         }
-        let around = |rows: &'r Arc<Rows>| Surroundings::of(rows, &self.readers, &self.latest);
+        let around = |rows: &'r Arc<Rows>| self.surroundings(rows);
         requests.iter().map(|all| all.iter().map(around).collect()).collect()
+    }
+
+    /// What stands around rows; their device's past is known.
+    fn surroundings(&self, rows: &Rows) -> Result<Surroundings, ReadingsError> {
+        let mut around = Surroundings::default();
+        let times = &rows.segment.times;
+        let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return Ok(around) };
+        let Some(newest) = self.latest.get(&[rows.device]).pop() else { return Ok(around) };
+        let (before, next, after) = if newest.time.0 < first {
+            (Some(newest), None, None)
+        } else {
+            let beside =
+                |time, side| points::beside(&self.readers, rows.device, UtcMs(time), side).map(|row| row.map(Arc::new));
+            let next = beside(first - 1, Side::After)?;
+            let is_among = next.as_ref().is_some_and(|next| next.time.0 <= last);
+            let after = if is_among { beside(last, Side::After)? } else { next.clone() };
+            (beside(first, Side::Before)?, next, after)
+        };
+        around.before = before.as_ref().map(|row| row.time);
+        around.after = next.as_ref().map(|row| row.time);
+        for (side, time, beside) in [(Side::Before, first, before), (Side::After, last, after)] {
+            for counter in around.meet(rows, side, beside.as_deref()) {
+                around.note(points::nearest(&self.readers, rows.device, counter, UtcMs(time), side)?);
+            }
+        }
+        Ok(around)
     }
 
     /// Takes the marks of hours away that nobody touched since.
@@ -298,7 +311,7 @@ impl<'t> Table<'t> {
         let id = self.ids.at(rows.device, UtcMs(rows.segment.times[row]));
         let mut find = self.connection.prepare_cached(&format!("select {COLUMNS} from readings where id = ?1"))?;
         let stored = find.query_row([id], |row| read_row(row, self.ids))?;
-        if is_same(&stored, rows, row) {
+        if rows.is_same(row, &stored) {
             written.duplicates += 1;
             return Ok(false);
         }
@@ -334,12 +347,6 @@ fn bind(statement: &mut Statement<'_>, rows: &Rows, row: usize, ids: Ids) -> rus
     statement.raw_bind_parameter(CANONICAL + 4, rows.received_at.0)?;
     statement.raw_bind_parameter(CANONICAL + 5, (rows.revision > 0).then_some(rows.revision))?;
     Ok(())
-}
-
-fn is_same(stored: &StoredRow, rows: &Rows, row: usize) -> bool {
-    (0..CANONICAL).all(|column| stored.canonical[column] == rows.canonical(row, column))
-        && stored.extra == rows.extra(row)
-        && stored.flags == rows.flags(row)
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 mod crash;
 mod harm;
 mod journal;
+mod legacy;
+mod reconcile;
+mod refused;
 mod thread;
 mod time;
 mod writes;

@@ -1,5 +1,5 @@
-//! A writer: a thread that owns its file and works off a bounded queue. Those who wait get their
-//! answers through the jobs themselves.
+//! A writer's queue: bounded, worked off in groups, by a thread that owns its file or by tasks that share
+//! it. Those who wait get their answers through the jobs themselves.
 
 use std::fmt;
 use std::io;
@@ -32,21 +32,22 @@ enum Wanted<J> {
 /// The writer's end of the queue.
 pub struct Jobs<J> {
     receiver: Receiver<Wanted<J>>,
+    /// Dropped with the jobs, which tells of the end.
     ending: Option<oneshot::Sender<()>>,
 }
 
 impl<J: Send + 'static> Queue<J> {
+    /// Both ends of a queue.
+    pub fn new() -> (Queue<J>, Jobs<J>) {
+        let (sender, receiver) = channel(JOBS_MAX);
+        (Queue { sender }, Jobs { receiver, ending: None })
+    }
+
     /// Starts a thread of this name that runs `work` until its jobs end.
     pub fn start(name: &str, work: impl FnOnce(&mut Jobs<J>) + Send + 'static) -> io::Result<Queue<J>> {
-        let (sender, receiver) = channel(JOBS_MAX);
-        thread::Builder::new().name(name.to_owned()).spawn(move || {
-            let mut jobs = Jobs { receiver, ending: None };
-            work(&mut jobs);
-            if let Some(ended) = jobs.ending {
-                let _ = ended.send(()); // nobody may be left who waits for the end
-            }
-        })?;
-        Ok(Queue { sender })
+        let (queue, mut jobs) = Queue::new();
+        thread::Builder::new().name(name.to_owned()).spawn(move || work(&mut jobs))?;
+        Ok(queue)
     }
 
     /// Puts a job into the queue.
@@ -60,43 +61,38 @@ impl<J: Send + 'static> Queue<J> {
 
     /// Ends the writer after what waits.
     pub async fn close(&self) {
-        let (ended, end) = oneshot::channel();
-        if self.sender.send(Wanted::End(ended)).await.is_ok() {
-            let _ = end.await; // ended either way
+        let (ending, ended) = oneshot::channel();
+        if self.sender.send(Wanted::End(ending)).await.is_ok() {
+            let _ = ended.await; // nothing is ever sent: the sender goes with the writer
         }
     }
 }
 
 impl<J> Jobs<J> {
-    /// Waits for a job and takes what waits behind it, until the weights reach `weight_max`; `None`
-    /// at the end.
+    /// Waits, where it may block, for a job and takes what waits behind it, until the weights reach
+    /// `weight_max`; `None` at the end.
     pub fn next_group(&mut self, weight_max: usize, weight: impl Fn(&J) -> usize) -> Option<Vec<J>> {
-        if self.ending.is_some() {
-            return None;
-        }
+        let first = if self.ending.is_some() { None } else { self.receiver.blocking_recv() };
+        self.gather(first, weight_max, weight)
+    }
+
+    fn gather(&mut self, first: Option<Wanted<J>>, weight_max: usize, weight: impl Fn(&J) -> usize) -> Option<Vec<J>> {
         let mut group = Vec::new();
         let mut total = 0;
-        let mut next = self.receiver.blocking_recv();
-        loop {
-            match next {
-                Some(Wanted::Job(job)) => {
+        let mut next = first;
+        while let Some(wanted) = next {
+            match wanted {
+                Wanted::Job(job) => {
                     total += weight(&job);
                     group.push(job);
                 }
-                Some(Wanted::End(ended)) => {
+                Wanted::End(ending) => {
                     self.receiver.close();
-                    self.ending = Some(ended);
+                    self.ending = Some(ending);
                     break;
                 }
-                None => break,
             }
-            if total >= weight_max {
-                break;
-            }
-            next = match self.receiver.try_recv() {
-                Ok(wanted) => Some(wanted),
-                Err(_) => break,
-            };
+            next = if total < weight_max { self.receiver.try_recv().ok() } else { None };
         }
         if group.is_empty() { None } else { Some(group) }
     }
