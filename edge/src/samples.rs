@@ -16,7 +16,7 @@ use crate::decode::{Decoded, Image, decode};
 use crate::plan::{Block, Layout};
 
 /// What a sample may hold.
-const KEYS: [&str; 7] = ["alarms", "blocks", "identity", "models", "name", "quality", "values"];
+const KEYS: [&str; 8] = ["alarms", "blocks", "clock", "identity", "models", "name", "quality", "values"];
 /// What a block and a model of it may hold.
 const BLOCK_KEYS: [&str; 4] = ["function", "start", "unit", "words"];
 const MODEL_KEYS: [&str; 3] = ["id", "length", "start"];
@@ -91,6 +91,7 @@ struct Sample {
     values: BTreeMap<Metric, (Option<i64>, String)>,
     identity: BTreeMap<String, String>,
     alarms: Vec<String>,
+    clock: Option<i64>,
 }
 
 /// The key that is wrong, and what it should be.
@@ -104,6 +105,7 @@ impl Sample {
         const QUALITY: Slip = ("quality", "a table of metrics and words");
         const IDENTITY: Slip = ("identity", "a table of texts");
         const ALARMS: Slip = ("alarms", "a list of names");
+        const CLOCK: Slip = ("clock", "a whole number of seconds");
         let mut image = Image::new();
         for block in tables(table, "blocks").ok_or(BLOCKS)? {
             let (block, words) = block_of(block).ok_or(BLOCKS)?;
@@ -138,6 +140,7 @@ impl Sample {
             values,
             identity: identity.collect::<Option<_>>().ok_or(IDENTITY)?,
             alarms: alarms.collect::<Option<_>>().ok_or(ALARMS)?,
+            clock: table.get("clock").map(|seconds| seconds.as_integer().ok_or(CLOCK)).transpose()?,
         })
     }
 
@@ -146,7 +149,7 @@ impl Sample {
             Some(models) => Layout::discovered(profile, models),
             None => Layout::fixed(profile),
         };
-        let Decoded { values, identity, alarms, .. } = decode(&layout, &self.image);
+        let Decoded { values, identity, alarms, clock, .. } = decode(&layout, &self.image);
         let found: BTreeMap<_, _> =
             values.iter().map(|value| (value.metric, (value.value, value.quality.word().to_owned()))).collect();
         for metric in found.keys().chain(self.values.keys()).collect::<BTreeSet<_>>() {
@@ -166,6 +169,7 @@ impl Sample {
         differs(&mut add, "identity", &identity, &self.identity);
         let on: Vec<_> = alarms.into_iter().filter(|alarm| alarm.active).map(|alarm| alarm.name).collect();
         differs(&mut add, "alarms", &on, &self.alarms);
+        differs(&mut add, "clock", &clock.map(|(_, seconds)| seconds), &self.clock);
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) struct Said {
     pub(super) serial_number: String,
     /// Where a number stands in place of a text.
     pub(super) number: u16,
+    /// What its clock shows: seconds since 1970, in UTC whatever the profile says.
+    pub(super) time_s: i64,
 }
 
 impl Said {
@@ -114,6 +116,10 @@ pub(super) fn encode(
     for register in &area.registers {
         if let Some(Expect::Begins(text)) = &register.expect {
             sheet.write(register, &words::of_text(register, text));
+        }
+        if let Feeds::Clock(_) = register.feeds {
+            let bits = words::bits(register.kind, said.time_s.into());
+            sheet.write(register, &words::of_bits(register, bits));
         }
         if let Feeds::Identity(field) = register.feeds {
             let parts = match register.kind.is_text() {

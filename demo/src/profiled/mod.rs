@@ -89,7 +89,7 @@ pub fn names(profile: &Profile) -> Result<Names, ProfileError> {
             match &register.feeds {
                 Feeds::Metric { metric, .. } => drop(names.metrics.insert(*metric)),
                 Feeds::Alarms(alarms) => names.alarms.extend(alarms.iter().map(|alarm| alarm.name.clone())),
-                Feeds::Identity(_) | Feeds::Others => {}
+                Feeds::Clock(_) | Feeds::Identity(_) | Feeds::Others => {}
             }
         }
     }
@@ -137,6 +137,7 @@ impl Profiled {
             model: format!("virtual {}", profile.model),
             serial_number: format!("VIRTUAL-{number}"),
             number,
+            time_s: clock.wall().0 / 1_000,
         };
         let unit = profile.link.unit.unwrap_or(UNIT);
         let written = Written::nothing(&profile.writes, unit);
@@ -170,11 +171,12 @@ impl Profiled {
         if !self.written.has(unit, function) {
             self.areas_of(unit, function).next()?;
         }
+        let said = Said { time_s: self.clock.wall().0 / 1_000, ..self.said.clone() };
         let mut image = Image::default();
         let mut write = |(at, word)| image.words(at, &[word]);
         self.areas_of(unit, function).flat_map(|(placed, _)| placed.filling.clone()).for_each(&mut write);
         for (placed, powers) in self.areas_of(unit, function) {
-            let registers = encode(&placed.area, values, powers, &self.said, &mut BTreeSet::new());
+            let registers = encode(&placed.area, values, powers, &said, &mut BTreeSet::new());
             registers.expect("every row was tried when the device was made").into_iter().for_each(&mut write);
         }
         self.written.show(unit, function, &mut image);

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use riverwatts_shared::profile::Profile;
 use riverwatts_shared::time::Clock;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinHandle;
@@ -87,7 +88,8 @@ impl Bus {
     /// The buses of [`Config::buses`]. The polls of all devices are spread evenly from now on.
     pub fn all(config: &Config, clock: &Arc<dyn Clock>, out: &mpsc::Sender<FromBus>) -> Vec<Bus> {
         let start = Instant::now();
-        let mut layouts: HashMap<&str, Arc<Layout>> = HashMap::new();
+        // By the profile as it is in memory: the one of the site's clock reads one register more than its namesakes.
+        let mut layouts: HashMap<*const Profile, Arc<Layout>> = HashMap::new();
         let mut places = 0u32..;
         let mut buses = Vec::with_capacity(config.buses.len());
         for (index, bus) in config.buses.iter().enumerate() {
@@ -97,7 +99,7 @@ impl Bus {
                 let profile = &device.profile;
                 let layout = || Arc::new(Layout::fixed(profile));
                 let fixed = profile.discovery.is_none();
-                let fixed = fixed.then(|| Arc::clone(layouts.entry(&profile.name).or_insert_with(layout)));
+                let fixed = fixed.then(|| Arc::clone(layouts.entry(Arc::as_ptr(profile)).or_insert_with(layout)));
                 units.push(Unit::new(config, number, fixed, Rhythm::new(device, place, start)));
             }
             let (writer, queue) = mpsc::channel(ORDERS_MAX);
@@ -239,7 +241,7 @@ impl Bus {
 
     /// Hands the reading on, plans the next poll and writes down what happened.
     fn settle(&mut self, index: usize, started: Instant, polled: Polled) {
-        let Polled { outcome, unreachable, error, reading, identity, refused, retried } = polled;
+        let Polled { outcome, unreachable, error, reading, identity, clock, refused, retried } = polled;
         let now = Instant::now();
         self.load.add(now, now - started);
         let overruns = self.plan(index, now, now - started, unreachable);
@@ -248,6 +250,10 @@ impl Bus {
         let mut dropped = 0;
         if let Some(fields) = &identity {
             dropped += hand_on(&self.out, FromBus::Identity { device: unit.number, fields: fields.clone() });
+        }
+        if let Some(said) = clock {
+            // The next one comes soon.
+            hand_on(&self.out, FromBus::Clock(said));
         }
         if let Some((monotonic, values)) = reading {
             let polled = record::Polled { device: unit.number, monotonic, values, lost_before: unit.lost };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use riverwatts_shared::profile::sunspec::Model;
 use riverwatts_shared::profile::{Identity, Profile};
 use riverwatts_shared::reading::Value;
@@ -16,10 +17,12 @@ use super::schedule::Schedule;
 use super::session::{Answers, Session, Stop};
 use super::status::{Outcome, Refused};
 use super::wire::{Failure, Pace, Wire};
+use crate::clock::said;
 use crate::config::{Config, Device};
 use crate::decode::{Decoded, Image, decode};
 use crate::plan::wire::Line;
 use crate::plan::{Cost, Layout};
+use crate::record::ClockSaid;
 use crate::validate::Validator;
 
 /// A device as its bus sees it.
@@ -46,6 +49,8 @@ pub(super) struct Unit {
     /// Readings lost on the way to the recorder since one arrived.
     pub(super) lost: u64,
     validator: Validator,
+    /// The zone of its clock, and how far off that may be, where the site believes it.
+    clock: Option<(TimeZone, Duration)>,
     known: Option<Known>,
     image: Image,
 }
@@ -62,6 +67,8 @@ pub(super) struct Polled {
     pub(super) reading: Option<(Duration, Vec<Value>)>,
     /// Read once after the device was reached.
     pub(super) identity: Option<BTreeMap<Identity, String>>,
+    /// What its clock said.
+    pub(super) clock: Option<ClockSaid>,
     /// The registers that it refuses, if that changed.
     pub(super) refused: Option<Vec<Refused>>,
     /// How often something was asked again.
@@ -94,6 +101,7 @@ impl Unit {
             answers: Answers::default(),
             lost: 0,
             validator: Validator::new(device.rated.power_w),
+            clock: config.clock_of(number),
             known: None,
             image: Image::new(),
         }
@@ -137,8 +145,12 @@ impl Unit {
             session.note(&failure);
         }
         let Session { outcome, error, heard, answered_at, answers, requests, retried, .. } = session;
-        let mut reading =
-            answered_at.zip(self.known.as_ref()).map(|(at, known)| (at, decode(&known.layout, &self.image).values));
+        let decoded = answered_at.zip(self.known.as_ref()).map(|(at, known)| (at, decode(&known.layout, &self.image)));
+        let clock = decoded.as_ref().and_then(|(at, decoded)| {
+            let ((form, seconds), (zone, bound)) = (decoded.clock?, self.clock.as_ref()?);
+            Some(ClockSaid { monotonic: *at, said: said(form, seconds, zone)?, bound: *bound })
+        });
+        let mut reading = decoded.map(|(at, decoded)| (at, decoded.values));
         self.image.clear();
         self.polled_at = Instant::now();
         if answers.mean().is_some() {
@@ -157,7 +169,7 @@ impl Unit {
             self.validator.validate(*at, values);
         }
         let refused = self.known.as_ref().filter(|known| known.refusals() != refusals).map(Known::refused);
-        Polled { outcome, unreachable, error, reading, identity, refused, retried }
+        Polled { outcome, unreachable, error, reading, identity, clock, refused, retried }
     }
 
     async fn read(

@@ -204,6 +204,13 @@ impl Timekeeper {
         if let Some(distrust) = self.claims.against(source, &claim) {
             return Err(distrust);
         }
+        // Nobody keeps a device's clock: it dates a boot and corrects none, not even its own.
+        if let Some(running) =
+            self.running.filter(|running| source == Source::Device && !running.target.agrees(&claim, claim.at_ms))
+        {
+            let ahead_ms = claim.offset_ms - running.target.offset_ms;
+            return Err(Distrust::Contradicted { by: running.source, ahead_ms });
+        }
         let by_ms = target_ms - known;
         let most = if current.is_some() { FAR_MS } else { FAR_AT_START_MS };
         let may_be_wild = matches!(source, Source::TimeServer | Source::Device);
@@ -250,6 +257,14 @@ impl Timekeeper {
         Source::ALL.into_iter().find_map(|source| Some((source, self.distrust[source as usize]?)))
     }
 
+    /// By how much times are ahead of the cloud's clock, so far that they cannot be taken back, in ms.
+    pub fn ahead_of_cloud_ms(&self) -> Option<i64> {
+        match self.distrust[Source::Cloud as usize] {
+            Some(Distrust::Behind { by_ms }) if self.is_trusted() => Some(by_ms),
+            _ => None,
+        }
+    }
+
     /// The time of something read at `monotonic`; `None` while the clock is not trusted.
     pub fn date(&self, monotonic: Duration) -> Option<Dated> {
         let running = self.running?;
@@ -280,6 +295,11 @@ impl Timekeeper {
 /// A bound in ms as the whole seconds that a segment carries.
 pub fn uncertainty_s(bound_ms: i64) -> u32 {
     if bound_ms <= EXACT_MS { 0 } else { u32::try_from(bound_ms.saturating_add(999) / 1_000).unwrap_or(u32::MAX) }
+}
+
+/// The bound in ms that such seconds stand for.
+pub fn bound_ms(uncertainty_s: u32) -> i64 {
+    EXACT_MS.max(i64::from(uncertainty_s) * 1_000)
 }
 
 /// Where a boot that never got a trusted clock has to lie: after `lower`, the newest time before it,

@@ -2,6 +2,7 @@
 //! A time that has left the gateway is final; until the clock is trusted, readings wait undated.
 
 mod boot;
+mod device;
 mod keeper;
 mod source;
 #[cfg(test)]
@@ -13,7 +14,10 @@ use std::time::Duration;
 use riverwatts_shared::time::{Clock, UtcMs};
 
 pub use self::boot::{BootClock, is_synchronised};
-pub use self::keeper::{Anchor, Dated, JUMP_MIN_MS, Jump, News, SLEW_MAX_MS, Timekeeper, between, uncertainty_s};
+pub use self::device::said;
+pub use self::keeper::{
+    Anchor, Dated, JUMP_MIN_MS, Jump, News, SLEW_MAX_MS, Timekeeper, between, bound_ms, uncertainty_s,
+};
 pub use self::source::{Distrust, Source, drift_ms};
 
 /// Unix time at which the program was built, from the build script.

@@ -123,7 +123,7 @@ impl Claim {
     }
 
     /// Whether both can be right.
-    const fn agrees(&self, other: &Claim, now_ms: i64) -> bool {
+    pub(super) const fn agrees(&self, other: &Claim, now_ms: i64) -> bool {
         (self.offset_ms - other.offset_ms).abs() <= self.bound_at(now_ms).saturating_add(other.bound_at(now_ms))
     }
 }

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::problem::Problem;
 use riverwatts_shared::profile::{Parity, Profile};
@@ -71,6 +72,19 @@ pub struct Site {
     pub name: String,
     /// IANA time zone, for example `America/Anchorage`.
     pub timezone: String,
+    /// Whose clock is believed while no better one is known; `None`: no device's.
+    pub clock: Option<DeviceClock>,
+}
+
+/// The clock of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceClock {
+    /// The device's number.
+    pub device: u16,
+    /// How far off its clock may be.
+    pub bound: Duration,
+    /// IANA name of the zone that people set it in.
+    pub zone: String,
 }
 
 /// Where readings go.
@@ -327,6 +341,12 @@ pub struct Rated {
 }
 
 impl Config {
+    /// The zone of a device's clock and how far off that may be, where the site believes it.
+    pub fn clock_of(&self, device: usize) -> Option<(TimeZone, Duration)> {
+        let clock = self.site.clock.as_ref().filter(|clock| usize::from(clock.device) == device)?;
+        Some((TimeZone::get(&clock.zone).ok()?, clock.bound))
+    }
+
     /// How long to wait for an answer of `device`.
     pub fn timeout(&self, device: &Device) -> Duration {
         let bus = self.buses[device.bus].timeout;
@@ -367,7 +387,7 @@ pub fn store_dir(text: &str, folder: &Path, overrides: &Overrides) -> PathBuf {
     let text = if toml_edit::Document::parse(text).is_ok() { text } else { "" };
     let document = toml_edit::Document::parse(text).expect("just parsed, or empty");
     let reader = read::Reader::new(text, "", folder, overrides);
-    settings::read(&mut reader.root(document.as_table())).store.dir
+    settings::read(&mut reader.root(document.as_table()), &mut []).store.dir
 }
 
 /// Reads and checks `text`. `file` names it in problems; relative paths count from `folder`.
@@ -377,9 +397,9 @@ pub fn parse(text: &str, file: &str, folder: &Path, overrides: &Overrides) -> Re
     let mut root = reader.root(document.as_table());
 
     let profiles = root.paths("profiles");
-    let settings = settings::read(&mut root);
     let buses = bus::read(&mut root);
-    let (buses, devices) = device::read(&mut root, buses, &profiles);
+    let (buses, mut devices) = device::read(&mut root, buses, &profiles);
+    let settings = settings::read(&mut root, &mut devices);
     root.finish();
     reader.unknown_overrides();
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::bus::{KINDS, PARITIES};
 use super::device::PRIORITIES;
-use super::settings::PLAN_MB_MAX;
+use super::settings::{CLOCK_BOUND, PLAN_MB_MAX};
 use super::{EXAMPLE, Overrides, parse};
 
 const ID: &str = "^[a-z0-9-]{1,48}$";
@@ -27,6 +27,9 @@ profiles = ["profiles"]
 key = "weir"
 name = "Weir"
 timezone = "Europe/Vienna"
+clock_device = "set-1"
+clock_bound = "2m"
+clock_zone = "Etc/GMT-1"
 [cloud]
 url = "https://cloud.example"
 ca = "ca.pem"
@@ -77,6 +80,10 @@ retries = 1
 quiet = "5ms"
 rated = { power_w = 5000, rpm = 90, voltage_v = 400, cut_in_mps = 0.7 }
 [[device]]
+id = "set-1"
+bus = "lan"
+profile = "deepsea-gencomm"
+[[device]]
 id = "relay-1"
 bus = "wire"
 profile = "waveshare-relay-8ch"
@@ -106,7 +113,21 @@ fn schema() -> Value {
 fn site() -> Value {
     let zone = text("IANA time zone, for example America/Anchorage");
     let key = matching("In topics and host names", ID);
-    table("The place on the river", &[("key", key), ("name", text("For people")), ("timezone", zone)], &[])
+    let clock = any_text("The device whose clock is believed while no better one is known; empty: none");
+    let bound = duration("How far off its clock may be; 1m unless set", CLOCK_BOUND);
+    let clock_zone = text("IANA time zone that people set its clock in; that of the site unless set");
+    table(
+        "The place on the river",
+        &[
+            ("key", key),
+            ("name", text("For people")),
+            ("timezone", zone),
+            ("clock_device", clock),
+            ("clock_bound", bound),
+            ("clock_zone", clock_zone),
+        ],
+        &[],
+    )
 }
 
 fn cloud() -> Value {

@@ -1,11 +1,14 @@
 //! The tables that are there once: `[site]`, `[cloud]`, `[store]`, `[upload]`, `[panel]`, `[mqtt]`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use riverwatts_shared::profile::{Feeds, Poll};
+
 use super::hours::hours;
-use super::read::{Raw, Section, Wrong, duration, filled, flag, id, integer, text, texts, wrong};
-use super::{Cloud, DataPlan, Mqtt, Panel, Site, Store, Upload};
+use super::read::{Raw, Section, Wrong, did_you_mean, duration, filled, flag, id, integer, text, texts, wrong};
+use super::{Cloud, DataPlan, Device, DeviceClock, Mqtt, Panel, Site, Store, Upload};
 
 /// Where the store stands unless the file says otherwise.
 const STORE_DIR: &str = "/var/lib/riverwatts-edge";
@@ -17,6 +20,10 @@ const STORE_BYTES: std::ops::RangeInclusive<i64> = 16 << 20..=1 << 46;
 const STORE_BYTES_DEFAULT: u64 = 4 << 30;
 /// Least and most of `store.keep_free`.
 const KEEP_FREE: std::ops::RangeInclusive<i64> = 0..=1 << 46;
+/// Default of `site.clock_bound`.
+const CLOCK_BOUND_DEFAULT: Duration = Duration::from_secs(60);
+/// How far off `site.clock_bound` may say that a device's clock is.
+pub(super) const CLOCK_BOUND: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
 /// Default of `store.card_endurance_tb`: what a plain card of 16 GB bears, 600 times itself.
 const CARD_ENDURANCE_TB: u64 = 10;
 /// Most of `upload.plan_mb`.
@@ -34,9 +41,10 @@ pub(super) struct Settings {
     pub(super) mqtt: Mqtt,
 }
 
-pub(super) fn read(root: &mut Section<'_>) -> Settings {
+/// `devices`: those of the file, of which one may be the site's clock.
+pub(super) fn read(root: &mut Section<'_>, devices: &mut [Device]) -> Settings {
     Settings {
-        site: site(root.section("site")),
+        site: site(root.section("site"), devices),
         cloud: cloud(root.section("cloud")),
         store: store(root.section("store")),
         upload: upload(root.section("upload")),
@@ -45,17 +53,39 @@ pub(super) fn read(root: &mut Section<'_>) -> Settings {
     }
 }
 
-fn site(mut section: Section<'_>) -> Site {
-    let site = Site {
-        key: section.setting("key", id).unwrap_or_else(|| "site".to_owned()),
-        name: section.setting("name", filled).unwrap_or_else(|| "Site".to_owned()),
-        timezone: section.setting("timezone", timezone).unwrap_or_else(|| "UTC".to_owned()),
-    };
+fn site(mut section: Section<'_>, devices: &mut [Device]) -> Site {
+    let key = section.setting("key", id).unwrap_or_else(|| "site".to_owned());
+    let name = section.setting("name", filled).unwrap_or_else(|| "Site".to_owned());
+    let timezone = section.setting("timezone", zone).unwrap_or_else(|| "UTC".to_owned());
+    let device = section.setting("clock_device", |raw| clock_device(raw, devices)).flatten();
+    let bound = section.setting("clock_bound", |raw| duration(raw, CLOCK_BOUND)).unwrap_or(CLOCK_BOUND_DEFAULT);
+    let zone = section.setting("clock_zone", zone).unwrap_or_else(|| timezone.clone());
     section.finish();
-    site
+    let clock = device.map(|device| DeviceClock { device, bound, zone });
+    Site { key, name, timezone, clock }
 }
 
-fn timezone(raw: Raw<'_>) -> Result<String, Wrong> {
+/// The device whose clock is believed; from now on that is polled. An empty name is none.
+fn clock_device(raw: Raw<'_>, devices: &mut [Device]) -> Result<Option<u16>, Wrong> {
+    let name = text(raw)?;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let known = did_you_mean(&name, devices.iter().map(|device| device.id.as_str()));
+    let Some(place) = devices.iter().position(|device| device.id == name) else {
+        return Err(wrong(format!("there is no device `{name}` that is in order"), known));
+    };
+    let profile = Arc::make_mut(&mut devices[place].profile);
+    let mut registers = profile.areas.iter_mut().flat_map(|area| &mut area.registers);
+    let Some(register) = registers.find(|register| matches!(register.feeds, Feeds::Clock(_))) else {
+        let message = format!("the profile of `{name}` names no clock");
+        return Err(wrong(message, "name a device whose profile has a register with `clock`"));
+    };
+    register.poll = Poll::Slow;
+    Ok(Some(place as u16))
+}
+
+fn zone(raw: Raw<'_>) -> Result<String, Wrong> {
     let name = filled(raw)?;
     match jiff::tz::TimeZone::get(&name) {
         Ok(_) => Ok(name),

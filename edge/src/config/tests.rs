@@ -56,6 +56,8 @@ fn the_example_says_the_defaults_and_nothing_else() {
         "key",
         "name",
         "timezone",
+        "clock_device",
+        "clock_bound",
         "url",
         "dir",
         "flush",
@@ -100,6 +102,24 @@ fn a_site_is_read() {
 }
 
 #[test]
+fn a_device_whose_clock_is_believed_is_asked_for_it_and_no_other() {
+    use riverwatts_shared::profile::Poll;
+    let set =
+        |id, unit| format!("[[device]]\nid = \"{id}\"\nbus = \"lan\"\nprofile = \"deepsea-gencomm\"\nunit = {unit}\n");
+    let bus = "[[bus]]\nid = \"lan\"\nkind = \"tcp\"\naddress = \"10.0.0.1\"\n";
+    let site = "[site]\ntimezone = \"America/Anchorage\"\nclock_device = \"b\"\nclock_bound = \"5m\"\n";
+    let config = read(&format!("{site}{bus}{}{}", set("a", 1), set("b", 2))).unwrap();
+    let polls = |device: usize| {
+        let registers = config.devices[device].profile.areas.iter().flat_map(|area| &area.registers);
+        registers.filter(|register| register.name == "clock").map(|register| register.poll).collect::<Vec<_>>()
+    };
+    assert_eq!((polls(0), polls(1)), (vec![Poll::Demand], vec![Poll::Slow]));
+    let (zone, bound) = config.clock_of(1).unwrap();
+    assert_eq!((zone.iana_name(), bound), (Some("America/Anchorage"), Duration::from_secs(300)));
+    assert_eq!(config.clock_of(0), None);
+}
+
+#[test]
 fn the_later_layer_wins() {
     let text = "[panel]\nlisten = \"127.0.0.1:1\"\n[store]\nflush = \"1s\"\n";
     let variables = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
@@ -140,6 +160,14 @@ fn each_mistake_has_its_line_and_key() {
         ("\n[stor]\n", ":2: stor: means nothing here; did you mean `store`?"),
         ("[site]\nkey = \"My Site\"\n", ":2: site.key: `My Site` is no id"),
         ("[site]\ntimezone = \"Alaska\"\n", ":2: site.timezone: `Alaska` is no time zone"),
+        (
+            &format!("[site]\nclock_device = \"b\"\n{bus}{device}"),
+            ":2: site.clock_device: there is no device `b` that is in order",
+        ),
+        (
+            &format!("[site]\nclock_device = \"a\"\n{bus}{device}"),
+            ":2: site.clock_device: the profile of `a` names no clock",
+        ),
         ("[store]\nflush = 10\n", ":2: store.flush: is integer, not a text; write a duration"),
         ("[store]\nflush = \"10\"\n", ":2: store.flush: `10` is no duration"),
         ("[store]\nflush = \"1ms\"\n", ":2: store.flush: 1ms is out of range"),

@@ -13,7 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use riverwatts_shared::metric::Metric;
-use riverwatts_shared::profile::{Computed, Expect, Feeds, Identity, Operation, Register};
+use riverwatts_shared::profile::{ClockForm, Computed, Expect, Feeds, Identity, Operation, Register};
 use riverwatts_shared::reading::Value;
 use riverwatts_shared::words::{Quality, Severity};
 
@@ -32,6 +32,8 @@ pub struct Decoded {
     pub identity: BTreeMap<Identity, String>,
     /// Its alarms, on and off; those that it does not tell are missing.
     pub alarms: Vec<Alarm>,
+    /// What its clock says, in seconds since 1970.
+    pub clock: Option<(ClockForm, i64)>,
     /// A register that does not hold what the profile expects: the device is another one.
     pub unexpected: Option<String>,
 }
@@ -64,6 +66,10 @@ pub fn decode(layout: &Layout, image: &Image) -> Decoded {
                 }
                 Feeds::Identity(field) => identify(&mut decoded, placed, image, register, *field),
                 Feeds::Alarms(_) => alarm(&mut decoded, placed, image, register),
+                Feeds::Clock(form) => {
+                    let seconds = image.raw(placed, register).whole().and_then(|raw| i64::try_from(raw).ok());
+                    decoded.clock = decoded.clock.or(seconds.map(|seconds| (*form, seconds)));
+                }
                 Feeds::Others => {}
             }
         }

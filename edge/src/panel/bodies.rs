@@ -319,7 +319,14 @@ pub(super) fn config(config: &Config) -> Json {
     });
     json!({
         "profiles": config.profiles,
-        "site": {"key": config.site.key, "name": config.site.name, "timezone": config.site.timezone},
+        "site": {
+            "key": config.site.key,
+            "name": config.site.name,
+            "timezone": config.site.timezone,
+            "clock_device": config.site.clock.as_ref().map(|clock| &config.devices[usize::from(clock.device)].id),
+            "clock_bound_s": config.site.clock.as_ref().map(|clock| seconds(clock.bound)),
+            "clock_zone": config.site.clock.as_ref().map(|clock| &clock.zone),
+        },
         "cloud": {"url": config.cloud.url.as_deref().map(without_secrets), "ca": config.cloud.ca},
         "store": {
             "dir": config.store.dir,

@@ -3,6 +3,8 @@
 mod pending;
 mod recorder;
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -10,6 +12,7 @@ use std::time::Duration;
 
 use riverwatts_shared::profile::Identity;
 use riverwatts_shared::reading::Value;
+use riverwatts_shared::time::UtcMs;
 
 pub use recorder::{Recorded, Recorder};
 
@@ -25,6 +28,19 @@ pub enum FromBus {
         /// What it says.
         fields: BTreeMap<Identity, String>,
     },
+    /// What the clock of the device said that `edge.toml` names.
+    Clock(ClockSaid),
+}
+
+/// A device's clock at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockSaid {
+    /// When its answer came.
+    pub monotonic: Duration,
+    /// The time.
+    pub said: UtcMs,
+    /// How far off that may be.
+    pub bound: Duration,
 }
 
 /// One poll of one device.

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::pending::Pending;
-use super::{FromBus, Polled};
+use super::{ClockSaid, FromBus, Polled};
 use crate::clock::SiteTime;
 use crate::panel::Latest;
 use crate::store::{Flush, Store, StoreError};
@@ -167,6 +167,7 @@ impl Recorder {
                     *identity = Some(fields);
                 }
             }
+            FromBus::Clock(ClockSaid { monotonic, said, bound }) => self.time.observe_device(said, bound, monotonic),
             FromBus::Polled(polled) => {
                 let Polled { device, monotonic, .. } = polled;
                 let values = polled.values.clone();

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::file::{Stamp, StoreFile};
 use super::{StoreError, packed};
-use crate::clock::{between, drift_ms, uncertainty_s};
+use crate::clock::{between, bound_ms, drift_ms, uncertainty_s};
 
 /// Rows of one transaction.
 const ROWS_AT_ONCE: usize = 32;
@@ -23,10 +23,15 @@ struct Dating {
 }
 
 impl Dating {
+    /// How far off the time of a row is at this monotonic time.
+    fn bound_ms_at(self, ms: i64) -> i64 {
+        self.bound_ms.saturating_add(self.at_ms.map_or(0, |at| drift_ms(at - ms)))
+    }
+
     fn apply(self, segment: &Segment) -> Segment {
-        let first = segment.times.first().copied();
-        let drifted_ms = self.at_ms.zip(first).map_or(0, |(at, first)| drift_ms(at - first));
-        let uncertainty_s = uncertainty_s(self.bound_ms.saturating_add(drifted_ms));
+        let ends = segment.times.first().into_iter().chain(segment.times.last());
+        let bound_ms = ends.map(|&ms| self.bound_ms_at(ms)).max().unwrap_or(self.bound_ms);
+        let uncertainty_s = uncertainty_s(bound_ms);
         let quality = match (self.at_ms, uncertainty_s) {
             (None, _) => Quality::ClockUntrusted,
             (_, 0) => Quality::Ok,
@@ -42,6 +47,11 @@ struct Span {
     first_flush: i64,
     from_ms: i64,
     to_ms: i64,
+}
+
+/// How far off the times of a dated segment may be, in ms.
+fn doubt_ms(segment: &Segment) -> i64 {
+    bound_ms(segment.time_uncertainty_s)
 }
 
 impl StoreFile {
@@ -142,21 +152,15 @@ impl StoreFile {
     /// Places a boot that never got a trusted clock, for good.
     fn estimate(&mut self, boot: i64) -> Result<Dating, StoreError> {
         let span = self.span_of(boot)?;
-        let Some(now) = self.dating_of(self.boot)? else { return Err(StoreError::Stopped) };
-        let start = self.span_of(self.boot)?.map_or(self.opened_ms, |own| own.from_ms);
-        let mut upper = start + now.offset_ms;
-        for &later in self.undated.range(boot + 1..).filter(|&&later| later != self.boot) {
-            upper -= self.span_of(later)?.map_or(0, |later| later.to_ms - later.from_ms + 1);
-        }
+        let Some((upper, doubt_ms)) = self.upper_of(boot, span)? else { return Err(StoreError::Stopped) };
         let (offset_ms, bound_ms) = match span {
             Some(span) => {
                 let lower = self.newest_before(span.first_flush)?;
-                let (offset_ms, bound_ms) = between(lower, UtcMs(upper), span.from_ms, span.to_ms);
-                let started_at = now.at_ms.map_or(0, |at| drift_ms(at - start));
-                (offset_ms, bound_ms.saturating_add(now.bound_ms).saturating_add(started_at))
+                let (offset_ms, bound_ms) = between(lower, upper, span.from_ms, span.to_ms);
+                (offset_ms, bound_ms.saturating_add(doubt_ms))
             }
             // Nothing is left of it.
-            None => (upper - 1, 0),
+            None => (upper.0 - 1, 0),
         };
         self.connection.execute(
             "update boots set dating_ms = ?2, dating_bound_ms = ?3, estimated = 1 where number = ?1",
@@ -164,6 +168,56 @@ impl StoreFile {
         )?;
         tracing::warn!(boot, bound_ms, "a boot without a trusted clock was placed between its neighbours");
         Ok(Dating { offset_ms, bound_ms, at_ms: None })
+    }
+
+    /// The time before which a boot ended that never knew it, and how far off that may be, in ms:
+    /// the start of the next one that did, less the time that those between the two took.
+    fn upper_of(&self, boot: i64, span: Option<Span>) -> Result<Option<(UtcMs, i64)>, StoreError> {
+        let dated = match span.filter(|span| span.first_flush > 0) {
+            Some(span) => self.first_after(span.first_flush)?,
+            None => None,
+        };
+        let mut took_ms = 0;
+        for &later in self.undated.range(boot + 1..) {
+            let Some(span) = self.span_of(later)? else { continue };
+            if dated.is_some_and(|(flush, ..)| flush < span.first_flush) {
+                break;
+            }
+            if let Some(dating) = self.dating_of(later)? {
+                let time = UtcMs(span.from_ms + dating.offset_ms - took_ms);
+                return Ok(Some((time, dating.bound_ms_at(span.from_ms))));
+            }
+            took_ms += span.to_ms - span.from_ms + 1;
+        }
+        if let Some((_, time, doubt_ms)) = dated {
+            return Ok(Some((UtcMs(time.0 - took_ms), doubt_ms)));
+        }
+        let now = self.dating_of(self.boot)?;
+        Ok(now.map(|now| (UtcMs(self.opened_ms + now.offset_ms - took_ms), now.bound_ms_at(self.opened_ms))))
+    }
+
+    /// The oldest UTC time of the flushes after this one: its flush, the time, and how far off it may
+    /// be, in ms.
+    fn first_after(&self, flush: i64) -> Result<Option<(i64, UtcMs, i64)>, StoreError> {
+        let mut sealed = self.connection.prepare_cached(
+            "select number, first_flush, from_ms from segments where boot is null and first_flush > ?1 \
+             order by from_ms limit 1",
+        )?;
+        let sealed = sealed.query_row([flush], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?)));
+        let sealed = match sealed.optional()? {
+            Some((number, flush, ms)) => Some((flush, UtcMs(ms), doubt_ms(&self.read_segment(number)?))),
+            None => None,
+        };
+        let kept = self.journal.range(flush + 1..).find(|(_, entry)| entry.boot.is_none());
+        let kept = match kept {
+            Some((&number, entry)) => {
+                let parts = self.read_flush(number, |_| true)?;
+                let doubt_ms = parts.iter().map(|(_, segment)| doubt_ms(segment)).max();
+                Some((number, UtcMs(entry.from_ms), doubt_ms.unwrap_or_default()))
+            }
+            None => None,
+        };
+        Ok(sealed.into_iter().chain(kept).min_by_key(|(_, time, _)| *time))
     }
 
     fn span_of(&self, boot: i64) -> Result<Option<Span>, StoreError> {
@@ -202,10 +256,7 @@ impl StoreFile {
 
     /// The newest UTC time of the flushes before this one, and how far off it may be, in ms.
     pub(super) fn newest_before(&self, flush: i64) -> Result<Option<(UtcMs, i64)>, StoreError> {
-        let end = |segment: &Segment| {
-            let doubt_ms = i64::from(segment.time_uncertainty_s) * 1_000;
-            Some((UtcMs(*segment.times.last()?), doubt_ms))
-        };
+        let end = |segment: &Segment| Some((UtcMs(*segment.times.last()?), doubt_ms(segment)));
         let sealed: Option<i64> = self
             .connection
             .query_row(

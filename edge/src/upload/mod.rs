@@ -31,7 +31,7 @@ use self::cloud::Cloud;
 use self::configuration::Configuration;
 use self::deliver::Sendable;
 use self::pace::{Pace, Pause};
-use crate::clock::{SiteTime, has_passed};
+use crate::clock::SiteTime;
 use crate::config::Config;
 use crate::enroll::Credential;
 use crate::record::Recorded;
@@ -159,6 +159,9 @@ impl Uploader {
             return Ok(false);
         }
         self.announce().await?;
+        if self.time.keeper().ahead_of_cloud_ms().is_some() {
+            self.wait_for_the_cloud().await?;
+        }
         self.send_live().await?;
         if let Some(item) = self.configuration.due(self.time.monotonic()) {
             self.send_items(vec![item], Cargo::default()).await?;
@@ -243,10 +246,7 @@ impl Uploader {
         self.link.enrolled(Some(url.clone()));
         if self.cloud.is_none() {
             let (time, newest) = (Arc::clone(&self.time), self.newest);
-            let clock = move || {
-                let known = time.now().unwrap_or_else(|| time.wall());
-                known.max(newest).max(has_passed())
-            };
+            let clock = move || tls::time(time.now(), time.wall(), newest);
             let tls = tls::config(url, self.config.cloud.ca.as_deref(), clock).map_err(|error| failed(&error))?;
             let http = socket::client(tls, Arc::clone(&self.budget.meter));
             self.cloud = Some(Cloud::new(http, url, credential.clone(), Arc::clone(&self.time)));
@@ -262,6 +262,19 @@ impl Uploader {
             return Err(Pause::Retry(format!("{why}; readings wait")));
         }
         Ok(())
+    }
+
+    /// The cloud would refuse times ahead of its own, for good. An empty batch asks for its time;
+    /// readings wait until that has come near.
+    async fn wait_for_the_cloud(&mut self) -> Result<(), Pause> {
+        self.send_items(Vec::new(), Cargo::default()).await?;
+        match self.time.keeper().ahead_of_cloud_ms() {
+            Some(ms) => Err(Pause::Retry(format!(
+                "the clock is {} s ahead of the cloud's, which would refuse what it dates; readings wait",
+                ms / 1_000
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// An empty batch, when the cloud has heard nothing for longer than this gateway's readings and

@@ -13,6 +13,8 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::clock::has_passed;
+
 /// How long a connection may take, TLS included.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept: over a few intervals of a metered link.
@@ -104,6 +106,12 @@ impl<F: Fn() -> UtcMs + Send + Sync> TimeProvider for At<F> {
     }
 }
 
+/// The time at which certificates are checked: the latest of what is known, be it the trusted time
+/// or else the machine's, the newest stored reading's, and that of the program's making.
+pub fn time(trusted: Option<UtcMs>, machine: UtcMs, newest_stored: UtcMs) -> UtcMs {
+    trusted.unwrap_or(machine).max(newest_stored).max(has_passed())
+}
+
 #[cfg(test)]
 mod tests {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -187,6 +195,21 @@ mod tests {
             }
             let error = client("https://cloud.example", Some(&path), || UtcMs(0)).unwrap_err().to_string();
             assert!(error.contains("ca.pem") && error.contains("give a PEM file"), "{error}");
+        }
+    }
+
+    #[test]
+    fn certificates_are_checked_at_the_latest_time_that_is_known() {
+        let (never, built) = (UtcMs(0), has_passed());
+        let [first, second, third] = [1, 2, 3].map(|days| UtcMs(built.0 + days * 86_400_000));
+        for (trusted, machine, stored, expected) in [
+            (None, never, never, built),
+            (None, never, first, first),
+            (None, second, first, second),
+            (Some(second), third, first, second),
+            (Some(first), never, third, third),
+        ] {
+            assert_eq!(time(trusted, machine, stored), expected, "{trusted:?}, {machine:?}, {stored:?}");
         }
     }
 }

@@ -179,6 +179,7 @@ async fn ordered(
             Ok(Some(FromBus::Polled(Polled { device, monotonic, values, .. }))) => {
                 latest.extend(values.into_iter().map(|value| ((device, value.metric), (value, monotonic))));
             }
+            Ok(Some(FromBus::Clock(_))) => {}
             Ok(None) | Err(_) => break,
         }
     }

@@ -23,7 +23,10 @@ pub(super) fn check(profile: &Profile, report: &mut Report<'_>) {
             check_references(&mut at, register);
             let used = used[index] || is_looked_at(profile, area, register);
             if register.feeds == Feeds::Others && register.expect.is_none() && !used {
-                at.wrong("feeds nothing", "add `metric`, `identity`, `alarms` or `expect`, refer to it, or remove it");
+                at.wrong(
+                    "feeds nothing",
+                    "add `metric`, `identity`, `alarms`, `clock` or `expect`, refer to it, or remove it",
+                );
             }
         }
         for computed in &area.computed {
@@ -144,7 +147,13 @@ fn check_number(at: &mut At<'_, '_, '_>, register: &Register) {
         Feeds::Identity(_) if kind.is_float() || kind.is_bits() => {
             at.wrong("is neither text nor a whole number, so it is no identity", "choose another type");
         }
-        Feeds::Identity(_) | Feeds::Others => {}
+        Feeds::Clock(_) if kind.is_float() || kind.is_text() || kind.is_bits() || kind.bits() < 32 => {
+            at.wrong("cannot count the seconds since 1970, so it is no clock", "choose u32, i32, u64 or i64");
+        }
+        Feeds::Clock(_) if register.poll != Poll::Demand => {
+            at.wrong("is a clock that is polled", "write `poll = \"demand\"`: it is read where a site trusts it");
+        }
+        Feeds::Clock(_) | Feeds::Identity(_) | Feeds::Others => {}
     }
     let factor = at
         .area

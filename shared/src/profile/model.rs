@@ -306,8 +306,19 @@ pub enum Feeds {
     Identity(Identity),
     /// Alarms, by bit or by value.
     Alarms(Vec<AlarmBit>),
+    /// The device's own clock. Read only where a site trusts it.
+    Clock(ClockForm),
     /// Other registers: a scale factor, a sign, a condition, a part of a computed value.
     Others,
+}
+
+/// How a device counts its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockForm {
+    /// Seconds since 1970 in UTC.
+    UnixS,
+    /// The same count from the clock on the wall: as people set it at the device.
+    LocalS,
 }
 
 /// One field of a device's identity.

@@ -54,6 +54,7 @@ pub(super) const IDENTITIES: &[(&str, Identity)] = &[
     ("firmware_version", Identity::FirmwareVersion),
     ("hardware_version", Identity::HardwareVersion),
 ];
+pub(super) const CLOCKS: &[(&str, ClockForm)] = &[("unix_s", ClockForm::UnixS), ("local_s", ClockForm::LocalS)];
 pub(super) const OPERATIONS: &[(&str, Operation)] =
     &[("sum", Operation::Sum), ("mean", Operation::Mean), ("max", Operation::Max), ("min", Operation::Min)];
 
@@ -214,19 +215,22 @@ fn read_feeds(report: &mut Report<'_>, table: &mut Fields<'_>, number: Option<i6
     let fallback = table.flag(report, "fallback").unwrap_or(false);
     let identity = table.word(report, "identity", IDENTITIES);
     let alarms = table.has("alarms").then(|| read_alarms(report, table, number));
-    let count = usize::from(metric.is_some()) + usize::from(identity.is_some()) + usize::from(alarms.is_some());
+    let clock = table.word(report, "clock", CLOCKS);
+    let count = [metric.is_some(), identity.is_some(), alarms.is_some(), clock.is_some()];
+    let count = count.into_iter().filter(|feeds| *feeds).count();
     if count > 1 {
         let line = table.line;
-        let remedy = "keep one of `metric`, `identity` and `alarms`; list the address twice for two uses";
+        let remedy = "keep one of `metric`, `identity`, `alarms` and `clock`; list the address twice for two uses";
         report.add(line, &table.path, "feeds more than one thing", remedy);
     }
     if fallback && metric.is_none() {
         table.wrong(report, "fallback", "is of no use without `metric`", "remove it");
     }
-    match (metric, identity, alarms) {
+    match (metric, identity, alarms, clock) {
         (Some(metric), ..) => Feeds::Metric { metric, fallback },
-        (_, Some(identity), _) => Feeds::Identity(identity),
-        (_, _, Some(alarms)) => Feeds::Alarms(alarms),
+        (_, Some(identity), ..) => Feeds::Identity(identity),
+        (_, _, Some(alarms), _) => Feeds::Alarms(alarms),
+        (.., Some(form)) => Feeds::Clock(form),
         _ => Feeds::Others,
     }
 }

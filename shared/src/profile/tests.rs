@@ -124,6 +124,16 @@ fn a_mistake_names_its_line_and_register() {
         ),
         (
             "at = 0, type = \"u16\"",
+            "at = 0, type = \"u16\", clock = \"unix_s\", poll = \"demand\"",
+            "12: area.main.registers.unit: cannot count the seconds since 1970",
+        ),
+        (
+            "{ name = \"unit\",  at = 0, type = \"u16\" },",
+            "{ name = \"unit\",  at = 0, type = \"u16\" },\n  { name = \"now\", at = 9, type = \"u32\", clock = \"local_s\" },",
+            "13: area.main.registers.now: is a clock that is polled",
+        ),
+        (
+            "at = 0, type = \"u16\"",
             "at = 0, type = \"u16\", mask = 0x10000",
             "12: area.main.registers.unit: has a mask that its type has no bits for",
         ),

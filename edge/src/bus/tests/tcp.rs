@@ -28,6 +28,42 @@ async fn a_device_gives_one_reading_an_interval_with_everything_in_it() {
 }
 
 #[tokio::test]
+async fn the_clock_of_a_device_is_read_where_the_site_believes_it_and_nowhere_else() {
+    let clock = "{ name = \"clock\", at = 50, type = \"u32\", clock = \"local_s\", poll = \"demand\" },\n]";
+    let profile = PROFILE.replacen("\n]", &format!("\n  {clock}"), 1);
+    let server = Server::start(|asked| match asked.touches(50) {
+        true => Answer::Holds(0x6A15),
+        false => Answer::Good,
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("test.toml"), profile).unwrap();
+    let devices = ["a", "b"].into_iter().zip(1..).map(|(id, unit)| {
+        format!("[[device]]\nid = \"{id}\"\nbus = \"wire\"\nprofile = \"test\"\nunit = {unit}\ninterval = \"100ms\"\nslow_interval = \"200ms\"\n")
+    });
+    let text = format!(
+        "profiles = [\".\"]\n[site]\nclock_device = \"b\"\nclock_zone = \"Etc/GMT+9\"\n[[bus]]\nid = \"wire\"\n{}\n{}",
+        server.bus(),
+        devices.collect::<String>(),
+    );
+    let mut bus = start(&read(&text, folder.path()), 64);
+    let (mut told, mut readings) = (Vec::new(), 0);
+    while told.len() < 2 {
+        assert!(readings < 100, "the clock is not read");
+        match tokio::time::timeout(PATIENCE, bus.readings.recv()).await.unwrap().unwrap() {
+            FromBus::Clock(said) => told.push(said),
+            FromBus::Polled(_) => readings += 1,
+            FromBus::Identity { .. } => {}
+        }
+    }
+    // 0x6A156A15 s, from a clock nine hours behind UTC, in the middle of its second.
+    assert!(told.iter().all(|told| told.said.0 == (0x6A15_6A15 + 9 * 3_600) * 1_000 + 500), "{told:?}");
+    assert!(told[1].monotonic > told[0].monotonic);
+    assert_eq!(told[0].bound, Duration::from_secs(60));
+    bus.end().await;
+}
+
+#[tokio::test]
 async fn identity_is_read_once_and_again_after_a_silence() {
     let server = Server::start(|asked| match asked {
         asked if (20..23).contains(&asked.number) => Answer::Nothing,
@@ -44,7 +80,7 @@ async fn identity_is_read_once_and_again_after_a_silence() {
                 identities += 1;
                 assert!(identities == 1 || server.asked() > 20, "identity was read twice without need");
             }
-            FromBus::Polled(_) => {}
+            FromBus::Polled(_) | FromBus::Clock(_) => {}
         }
     }
     bus.end().await;

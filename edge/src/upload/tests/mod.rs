@@ -494,6 +494,23 @@ async fn an_untrusted_clock_asks_the_cloud_first_and_sends_nothing_undated() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_ahead_of_the_cloud_keeps_its_readings_here_instead_of_having_them_refused() {
+    let cloud = FakeCloud::start().await;
+    let mut gateway = Gateway::without_clock(&cloud);
+    let real: UtcMs = jiff::Timestamp::now().into();
+    gateway.time.keeper().observe_synchronised(UtcMs(real.0 + 3_600_000), Duration::ZERO);
+    gateway.flush(1, &[0]).await;
+    gateway.start();
+    let told =
+        |gateway: &Gateway| gateway.link.state().error.is_some_and(|error| error.contains("s ahead of the cloud"));
+    gateway.until("it is told", told).await;
+    let asked = cloud.requests().len();
+    cloud.until(|requests| requests.len() > asked).await;
+    assert!(sent(&cloud.requests()).is_empty(), "nothing but announcements and questions");
+    assert_eq!(gateway.store.figures().backlog, 1);
+}
+
+#[tokio::test]
 async fn the_cloud_may_ask_for_another_interval() {
     let cloud = FakeCloud::start().await;
     let mut gateway = Gateway::new(&cloud);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::model::*;
 use super::super::parse::{CONFIDENCES, FUNCTIONS, PARITIES, POLLS};
-use super::super::register::{IDENTITIES, KINDS, OPERATIONS, ORDERS, REASONS};
+use super::super::register::{CLOCKS, IDENTITIES, KINDS, OPERATIONS, ORDERS, REASONS};
 use crate::metric::CATALOGUE;
 use crate::schema::{any_list, duration, either, file, flag, integer, list, matching, number, table, text, word};
 use crate::words::{DeviceType, Severity};
@@ -218,6 +218,13 @@ fn register() -> Value {
             ("fallback", flag("Whether it counts only where no earlier register of the metric gave a value")),
             ("identity", word("The field of the device's identity that it feeds", IDENTITIES)),
             ("alarms", list("The alarms that it tells, by bit or by value", alarm())),
+            (
+                "clock",
+                word(
+                    "The device's clock, in seconds since 1970: unix_s in UTC, local_s as people set it; with poll = \"demand\"",
+                    CLOCKS,
+                ),
+            ),
         ],
         &["name", "at", "type"],
     );

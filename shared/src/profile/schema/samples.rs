@@ -55,6 +55,7 @@ pub(super) fn schema() -> Value {
                 ),
             ),
             ("identity", table("What the device says about itself", &identity, &[])),
+            ("clock", integer("What its clock says, in seconds since 1970", 0..=i64::MAX)),
         ],
         &["name", "blocks", "alarms"],
     );
