@@ -1,9 +1,8 @@
 //! Enrollment: a one-time code of the cloud is traded for the gateway's long-lived credential.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +10,8 @@ use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
+
+use crate::private_file;
 
 /// Name of the credential in the store's folder.
 const FILE: &str = "credential.json";
@@ -122,23 +123,9 @@ impl Credential {
     /// # Errors
     /// When the folder is not writable.
     pub fn save(&self, dir: &Path) -> Result<(), EnrollError> {
-        let path = dir.join(FILE);
-        self.write(dir, &path).map_err(|cause| EnrollError::File { path, cause })
-    }
-
-    fn write(&self, dir: &Path, path: &Path) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
-        let new = dir.join(format!("{FILE}.new"));
-        // One that a power cut left may have other rights.
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        File::open(dir)?.sync_all()
+        let file = |cause| EnrollError::File { path: dir.join(FILE), cause };
+        let bytes = serde_json::to_vec_pretty(self).map_err(|error| file(error.into()))?;
+        private_file::save(dir, FILE, &bytes).map_err(file)
     }
 }
 

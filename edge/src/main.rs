@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use riverwatts_edge::check::Report;
 use riverwatts_edge::clock::has_passed;
 use riverwatts_edge::config::{self, Config, EXAMPLE, Overrides};
 use riverwatts_edge::enroll::{self, Credential};
+use riverwatts_edge::passwd::{self, PasswdError};
 use riverwatts_edge::probe::{self, End, ProbeError};
 use riverwatts_edge::run::{Listeners, RunError};
 use riverwatts_edge::upload::tls;
 use riverwatts_edge::write::{self, Asked, Outcome, Proposal, Proposed};
-use riverwatts_edge::{export, log, samples, status};
+use riverwatts_edge::{export, log, samples, status, terminal};
 use riverwatts_shared::problem::Problem;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -104,6 +105,17 @@ enum Command {
         /// The code that an admin got when the gateway was made.
         #[arg(long)]
         code: String,
+    },
+    /// Set the password that changing something through the panel needs.
+    Passwd {
+        #[command(flatten)]
+        source: Source,
+        /// Take it from a line of standard input, not from the terminal.
+        #[arg(long)]
+        stdin: bool,
+        /// Remove it: then nobody changes anything through the panel.
+        #[arg(long, conflicts_with = "stdin")]
+        remove: bool,
     },
     /// Find out what hangs on a bus: units, SunSpec models, profiles, registers, devices. Only reads.
     Probe(Box<probe::command::Arguments>),
@@ -209,6 +221,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             print(&serde_json::to_string(&exported).context("an export is always JSON")?)
         }
         Command::Enroll { source, cloud, code } => enroll(&source.load()?, &cloud, &code),
+        Command::Passwd { source, stdin, remove } => set_password(&source.load()?.store.dir, stdin, remove),
         Command::Probe(arguments) => probe(&arguments),
         Command::Run { source } => run(source.load()?),
     }
@@ -281,6 +294,21 @@ fn enroll(config: &Config, cloud: &str, code: &str) -> Result<ExitCode, Failure>
         say(format_args!("the credential of gateway {} was replaced", before.gateway_id));
     }
     print(&json!({"gateway_id": credential.gateway_id, "cloud": credential.url}))
+}
+
+fn set_password(dir: &Path, stdin: bool, remove: bool) -> Result<ExitCode, Failure> {
+    if remove {
+        let was_there = passwd::remove(dir).map_err(unavailable)?;
+        say(if was_there { "the password is removed: the panel changes nothing" } else { "there was no password" });
+        return Ok(ExitCode::SUCCESS);
+    }
+    let password = terminal::new_password(stdin).map_err(|error| Failure::Usage(format!("no password: {error}")))?;
+    passwd::set(dir, &password).map_err(|error| match error {
+        PasswdError::Length { .. } => Failure::Usage(error.to_string()),
+        _ => unavailable(error),
+    })?;
+    say("the password is set, also for a gateway that runs; whoever was signed in has to sign in again");
+    Ok(ExitCode::SUCCESS)
 }
 
 fn probe(arguments: &probe::command::Arguments) -> Result<ExitCode, Failure> {

@@ -258,3 +258,42 @@ fn a_signal_ends_the_gateway_with_0_and_stdout_stays_empty() {
         }
     }
 }
+
+/// The program with something on its standard input.
+fn passwd(config: &str, input: &str, arguments: &[&str]) -> (i32, String) {
+    let mut command = edge();
+    command.args(["passwd", "--config", config]).args(arguments).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    // One that does not read its input has ended.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    assert_eq!(stdout, b"");
+    (status.code().unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn a_password_is_set_replaced_and_removed_and_never_shown() {
+    let (folder, path) = config("[store]\ndir = \"store\"\n");
+    let file = folder.path().join("store/panel.password");
+    let mut kept = Vec::new();
+    for password in ["correct horse", "battery staple"] {
+        let (code, words) = passwd(&path, &format!("{password}\nmore\n"), &["--stdin"]);
+        assert_eq!((code, words.contains(password)), (0, false), "{words}");
+        kept.push(std::fs::read_to_string(&file).unwrap());
+    }
+    assert!(kept[0] != kept[1] && kept.iter().all(|text| text.starts_with("$argon2id$")), "{kept:?}");
+    for (input, words) in
+        [("short\n", "this one has 5"), ("", "this one has 0"), (&"x".repeat(129), "this one has 129")]
+    {
+        let (code, told) = passwd(&path, input, &["--stdin"]);
+        assert_eq!((code, told.contains(words)), (64, true), "{told}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), kept[1], "what is refused changes nothing");
+    assert_eq!((passwd(&path, "", &["--remove"]).0, file.exists()), (0, false));
+    assert_eq!(passwd(&path, "", &["--remove"]), (0, "there was no password\n".to_owned()));
+    std::fs::write(&file, "").unwrap();
+    std::fs::remove_dir_all(folder.path().join("store")).unwrap();
+    std::fs::write(folder.path().join("store"), "").unwrap();
+    let (code, words) = passwd(&path, "correct horse\n", &["--stdin"]);
+    assert_eq!((code, words.contains("make store.dir writable")), (69, true), "{words}");
+}

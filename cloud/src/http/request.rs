@@ -3,7 +3,8 @@
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::request::Parts;
 use riverwatts_shared::time::UtcMs;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -100,6 +101,34 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 pub fn is_of_type(request: &Request, media_type: &str) -> bool {
     let value = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(media_type))
+}
+
+/// Which of the media types the caller would rather have; the first when nothing speaks for another.
+pub fn accepts<T: Copy, const N: usize>(headers: &HeaderMap, offered: [(&str, T); N]) -> T {
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
+    let weight = |media_type: &str| {
+        let (kind, _) = media_type.split_once('/').unwrap_or((media_type, ""));
+        let matches = |range: &str| match range {
+            _ if range.eq_ignore_ascii_case(media_type) => Some(2),
+            "*/*" => Some(0),
+            _ => range.strip_suffix("/*").filter(|range| range.eq_ignore_ascii_case(kind)).map(|_| 1),
+        };
+        let weights = accepted.split(',').filter_map(|part| {
+            let mut parts = part.split(';').map(str::trim);
+            let closeness = matches(parts.next()?)?;
+            let q = parts.find_map(|parameter| parameter.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
+            Some((closeness, q))
+        });
+        weights.max_by_key(|(closeness, _)| *closeness).map_or(0.0, |(_, q)| q)
+    };
+    let mut best = (0.0, offered[0].1);
+    for (media_type, offer) in offered {
+        let weight = weight(media_type);
+        if weight > best.0 {
+            best = (weight, offer);
+        }
+    }
+    best.1
 }
 
 /// A body that was not read: larger than `bytes_max`, or cut off.

@@ -6,6 +6,7 @@ pub mod commits;
 pub mod json;
 pub mod list;
 mod month;
+pub mod parquet;
 pub mod postgres;
 mod queue;
 pub mod rollups;

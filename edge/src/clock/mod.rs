@@ -3,6 +3,7 @@
 
 mod boot;
 mod keeper;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use riverwatts_shared::time::{Clock, UtcMs};
 
 pub use self::boot::{BootClock, is_synchronised};
 pub use self::keeper::{Anchor, Dated, JUMP_MIN_MS, Jump, News, SLEW_MAX_MS, Timekeeper, between, uncertainty_s};
+pub use self::source::{Distrust, Source, drift_ms};
 
 /// Unix time at which the program was built, from the build script.
 const BUILT_S: &str = env!("RIVERWATTS_BUILT_S");
@@ -60,12 +62,47 @@ impl SiteTime {
 
     /// Believes the wall clock; called while a time server keeps it.
     pub fn observe_synchronised(&self) {
-        self.keeper().observe_synchronised(self.clock.wall(), self.clock.monotonic());
+        let (wall, now) = (self.clock.wall(), self.clock.monotonic());
+        self.observe(|keeper| keeper.observe_synchronised(wall, now));
     }
 
     /// Takes the `Date` of an authenticated answer to a request that was sent at `sent`.
     pub fn observe_date(&self, date: UtcMs, sent: Duration) {
-        self.keeper().observe_date(date, self.clock.wall(), sent, self.clock.monotonic());
+        let (wall, received) = (self.clock.wall(), self.clock.monotonic());
+        self.observe(|keeper| keeper.observe_date(date, wall, sent, received));
+    }
+
+    /// Takes the time that a technician confirms.
+    ///
+    /// # Errors
+    /// When it is not believed, and why.
+    pub fn observe_confirmed(&self, said: UtcMs) -> Result<(), Distrust> {
+        let now = self.clock.monotonic();
+        self.observe(|keeper| keeper.observe_confirmed(said, now))
+    }
+
+    /// Takes what a device's clock said at `at`; it is no further off than `bound`.
+    pub fn observe_device(&self, said: UtcMs, bound: Duration, at: Duration) {
+        self.observe(|keeper| keeper.observe_device(said, bound, at));
+    }
+
+    /// Lets the keeper observe, and logs what begins and what ends by it.
+    fn observe<T>(&self, observe: impl FnOnce(&mut Timekeeper) -> T) -> T {
+        let mut keeper = self.keeper();
+        let (source, distrust) = (keeper.source(), keeper.distrust());
+        let observed = observe(&mut keeper);
+        let (source_now, distrust_now) = (keeper.source(), keeper.distrust());
+        drop(keeper);
+        if let (None, Some(source)) = (source, source_now) {
+            tracing::info!(source = source.word(), "the time is known");
+        }
+        match (distrust, distrust_now) {
+            (Some((who, _)), Some((still, _))) if who == still => {}
+            (_, Some((source, why))) => tracing::warn!(source = source.word(), %why, "a clock is not believed"),
+            (Some((source, _)), None) => tracing::info!(source = source.word(), "a clock is believed again"),
+            (None, None) => {}
+        }
+        observed
     }
 
     /// The keeper itself, for its other answers.

@@ -9,7 +9,7 @@ use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Quality;
 use serde_json::{Map, Number, Value as Json, json};
 
-use super::{Panel, conditions};
+use super::{Panel, clock, conditions};
 use crate::bus;
 use crate::bus::status::{BusState, Outcome, UnitState};
 use crate::config::{Config, Device, Link, Rts};
@@ -47,7 +47,7 @@ pub(super) fn site(panel: &Panel) -> Json {
     let parts = [
         conditions::of_polling(finding, panel.config.devices.len(), &ill),
         conditions::of_store(finding, &store),
-        conditions::of_clock(panel.figures.now().is_some()),
+        clock::condition(&panel.figures.clock()),
         conditions::of_cloud(panel.config.cloud.url.is_some(), &panel.figures.link(), &store),
     ];
     let parts = parts.map(

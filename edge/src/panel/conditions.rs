@@ -155,16 +155,6 @@ pub(super) fn of_store(finding: Finding, store: &StoreState) -> Part {
     }
 }
 
-/// Whether readings can be dated.
-pub(super) fn of_clock(trusted: bool) -> Part {
-    if trusted {
-        part("clock", "ok", "trusted".to_owned(), "")
-    } else {
-        let state = "not trusted: readings wait here until their time is known".to_owned();
-        part("clock", "warning", state, "connect the gateway to the cloud or to a time server")
-    }
-}
-
 /// Whether readings leave the site, where that is `wanted`.
 pub(super) fn of_cloud(wanted: bool, link: &LinkState, store: &StoreState) -> Part {
     if !wanted {

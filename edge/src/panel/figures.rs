@@ -9,9 +9,10 @@ use riverwatts_shared::reading::{Reading, Value};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
-use crate::store::{WriteRow, Written};
+use super::ClockState;
+use crate::store::{JumpRow, WriteRow, Written};
 
-/// Answered from memory, except for [`Figures::history`], [`Figures::walk`] and [`Figures::writes`].
+/// Answered from memory, except for [`Figures::history`], [`Figures::walk`], [`Figures::writes`] and [`Figures::jumps`].
 pub trait Figures: Send + Sync + fmt::Debug {
     /// The newest reading of a device.
     fn latest(&self, device: u16) -> Option<Latest>;
@@ -30,10 +31,17 @@ pub trait Figures: Send + Sync + fmt::Debug {
     /// # Errors
     /// The cause, for the log.
     fn writes(&self, limit: usize) -> Result<Vec<WriteRow>, String>;
+    /// The newest corrections of the clock, newest first. May block.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    fn jumps(&self, limit: usize) -> Result<Vec<JumpRow>, String>;
     /// The store.
     fn store(&self) -> StoreState;
     /// The link to the cloud.
     fn link(&self) -> LinkState;
+    /// Whether the time is known, and by whom.
+    fn clock(&self) -> ClockState;
     /// The time in UTC; `None` while the clock is not trusted.
     fn now(&self) -> Option<UtcMs>;
 }

@@ -3,6 +3,7 @@
 //! Fed from memory; only history comes from the store. Every address is in [`router`].
 
 mod bodies;
+mod clock;
 mod conditions;
 mod error;
 mod figures;
@@ -35,6 +36,7 @@ use crate::health::{Finding, Health};
 
 use windows::{Asked, Windows};
 
+pub use clock::ClockState;
 pub use error::PanelError;
 pub use figures::{Figures, Latest, LinkState, StoreState};
 pub use words::life;
@@ -92,6 +94,7 @@ pub fn router(panel: Arc<Panel>) -> Router {
         .route("/api/devices/{id}/readings/aggregated", get(list_windows))
         .route("/api/buses", get(list_buses))
         .route("/api/link", get(show_link))
+        .route("/api/clock", get(clock::show_clock))
         .route("/api/writes", get(list_writes))
         .route("/api/config", get(show_config))
         .route("/metrics", get(show_metrics))

@@ -10,9 +10,9 @@ use riverwatts_shared::time::UtcMs;
 
 use crate::clock::SiteTime;
 use crate::config::Config;
-use crate::panel::{Figures, Latest, LinkState, StoreState};
+use crate::panel::{ClockState, Figures, Latest, LinkState, StoreState};
 use crate::record::Recorded;
-use crate::store::{Oldest, Store, WriteRow};
+use crate::store::{JumpRow, Oldest, Store, WriteRow};
 use crate::upload::Link;
 
 /// Everything that knows something.
@@ -48,6 +48,10 @@ impl Figures for Known {
         self.store.history().writes(limit).map_err(|error| error.to_string())
     }
 
+    fn jumps(&self, limit: usize) -> Result<Vec<JumpRow>, String> {
+        self.store.history().jumps(limit).map_err(|error| error.to_string())
+    }
+
     fn store(&self) -> StoreState {
         let figures = self.store.figures();
         let age_ms = figures.oldest.and_then(|oldest| match oldest {
@@ -69,6 +73,17 @@ impl Figures for Known {
 
     fn link(&self) -> LinkState {
         self.link.state()
+    }
+
+    fn clock(&self) -> ClockState {
+        let now = self.time.monotonic();
+        let keeper = self.time.keeper();
+        ClockState {
+            source: keeper.source(),
+            uncertainty_s: keeper.date(now).map_or(0, |dated| dated.uncertainty_s),
+            slewing_ms: keeper.slewing_ms(now),
+            distrust: keeper.distrust(),
+        }
     }
 
     fn now(&self) -> Option<UtcMs> {

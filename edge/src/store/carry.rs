@@ -52,7 +52,10 @@ impl History {
             None => Ok(()),
         };
         let sql = match settled {
-            true => "select device, readings from segments where boot is null order by number",
+            true => {
+                "select device, readings from segments where boot is null
+                 and (first_flush > 0 or number in (select segment from unsettled)) order by number"
+            }
             false => {
                 "select segments.device, readings from unsettled join segments on number = segment
                  where boot is null order by segment"

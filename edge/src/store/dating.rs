@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::file::{Stamp, StoreFile};
 use super::{StoreError, packed};
-use crate::clock::{Anchor, between, uncertainty_s};
+use crate::clock::{between, drift_ms, uncertainty_s};
 
 /// Rows of one transaction.
 const ROWS_AT_ONCE: usize = 32;
@@ -17,13 +17,22 @@ const ROWS_AT_ONCE: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Dating {
     offset_ms: i64,
-    uncertainty_s: u32,
-    quality: Quality,
+    bound_ms: i64,
+    /// The monotonic time for which the bound holds; `None` for a guess, whose bound holds for all.
+    at_ms: Option<i64>,
 }
 
 impl Dating {
     fn apply(self, segment: &Segment) -> Segment {
-        packed::dated(segment, self.offset_ms, self.uncertainty_s, self.quality)
+        let first = segment.times.first().copied();
+        let drifted_ms = self.at_ms.zip(first).map_or(0, |(at, first)| drift_ms(at - first));
+        let uncertainty_s = uncertainty_s(self.bound_ms.saturating_add(drifted_ms));
+        let quality = match (self.at_ms, uncertainty_s) {
+            (None, _) => Quality::ClockUntrusted,
+            (_, 0) => Quality::Ok,
+            _ => Quality::Redated,
+        };
+        packed::dated(segment, self.offset_ms, uncertainty_s, quality)
     }
 }
 
@@ -54,17 +63,11 @@ impl StoreFile {
 
     fn dating_of(&self, boot: i64) -> Result<Option<Dating>, StoreError> {
         let mut found = self.connection.prepare_cached(
-            "select dating_ms, dating_bound_ms, estimated from boots where number = ?1 and dating_ms is not null",
+            "select dating_ms, dating_bound_ms, iif(estimated, null, coalesce(dating_at_ms, 0)) from boots \
+             where number = ?1 and dating_ms is not null",
         )?;
-        let dating = found.query_row([boot], |row| {
-            let uncertainty_s = uncertainty_s(row.get(1)?);
-            let quality = match (row.get(2)?, uncertainty_s) {
-                (true, _) => Quality::ClockUntrusted,
-                (false, 0) => Quality::Ok,
-                (false, _) => Quality::Redated,
-            };
-            Ok(Dating { offset_ms: row.get(0)?, uncertainty_s, quality })
-        });
+        let dating = found
+            .query_row([boot], |row| Ok(Dating { offset_ms: row.get(0)?, bound_ms: row.get(1)?, at_ms: row.get(2)? }));
         Ok(dating.optional()?)
     }
 
@@ -145,20 +148,22 @@ impl StoreFile {
         for &later in self.undated.range(boot + 1..).filter(|&&later| later != self.boot) {
             upper -= self.span_of(later)?.map_or(0, |later| later.to_ms - later.from_ms + 1);
         }
-        let Anchor { offset_ms, bound_ms } = match span {
+        let (offset_ms, bound_ms) = match span {
             Some(span) => {
-                let lower = self.newest_before(span.first_flush)?.map(UtcMs);
-                between(lower, UtcMs(upper), span.from_ms, span.to_ms)
+                let lower = self.newest_before(span.first_flush)?;
+                let (offset_ms, bound_ms) = between(lower, UtcMs(upper), span.from_ms, span.to_ms);
+                let started_at = now.at_ms.map_or(0, |at| drift_ms(at - start));
+                (offset_ms, bound_ms.saturating_add(now.bound_ms).saturating_add(started_at))
             }
             // Nothing is left of it.
-            None => Anchor { offset_ms: upper - 1, bound_ms: 0 },
+            None => (upper - 1, 0),
         };
         self.connection.execute(
             "update boots set dating_ms = ?2, dating_bound_ms = ?3, estimated = 1 where number = ?1",
             [boot, offset_ms, bound_ms],
         )?;
         tracing::warn!(boot, bound_ms, "a boot without a trusted clock was placed between its neighbours");
-        Ok(Dating { offset_ms, uncertainty_s: uncertainty_s(bound_ms), quality: Quality::ClockUntrusted })
+        Ok(Dating { offset_ms, bound_ms, at_ms: None })
     }
 
     fn span_of(&self, boot: i64) -> Result<Option<Span>, StoreError> {
@@ -195,15 +200,27 @@ impl StoreFile {
         Ok(from_ms.zip(to_ms).map(|(from_ms, to_ms)| Span { first_flush: 0, from_ms, to_ms }))
     }
 
-    /// The newest UTC time of the flushes before this one.
-    fn newest_before(&self, flush: i64) -> Result<Option<i64>, StoreError> {
-        let mut newest: Option<i64> = self.connection.query_row(
-            "select max(to_ms) from segments where boot is null and last_flush < ?1",
-            [flush],
-            |row| row.get(0),
-        )?;
+    /// The newest UTC time of the flushes before this one, and how far off it may be, in ms.
+    pub(super) fn newest_before(&self, flush: i64) -> Result<Option<(UtcMs, i64)>, StoreError> {
+        let end = |segment: &Segment| {
+            let doubt_ms = i64::from(segment.time_uncertainty_s) * 1_000;
+            Some((UtcMs(*segment.times.last()?), doubt_ms))
+        };
+        let sealed: Option<i64> = self
+            .connection
+            .query_row(
+                "select number from segments where boot is null and last_flush < ?1 order by to_ms desc limit 1",
+                [flush],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let mut newest = match sealed {
+            Some(number) => end(&self.read_segment(number)?),
+            None => None,
+        };
         for (&number, _) in self.journal.range(..flush).filter(|(_, entry)| entry.boot.is_none()) {
-            newest = newest.max(self.newest_of(number)?);
+            let parts = self.read_flush(number, |_| true)?;
+            newest = newest.max(parts.iter().filter_map(|(_, segment)| end(segment)).max());
         }
         Ok(newest)
     }

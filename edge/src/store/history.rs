@@ -73,7 +73,7 @@ impl History {
         }
         let mut segments = connection.prepare(
             "select readings from segments
-             where device = ?1 and boot is null and to_ms >= ?2 and from_ms < ?3 order by to_ms desc",
+             where device = ?1 and boot is null and to_ms >= ?2 and from_ms < ?3 and first_flush > 0 order by to_ms desc",
         )?;
         let mut rows = segments.query((number, span.start, span.end))?;
         while let Some(row) = rows.next()? {

@@ -8,11 +8,7 @@ use rusqlite::{Transaction, params};
 
 use super::file::{Stamp, StoreFile};
 use super::gaps::{self, OpenGap};
-use super::{Flush, StoreError, packed, settle};
-use crate::clock::News;
-
-/// Most rows of `jumps`; older ones go.
-const JUMPS_MAX: i64 = 1_000;
+use super::{Flush, StoreError, jumps, packed, settle};
 
 /// What is remembered of a flush.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +56,7 @@ impl StoreFile {
         let unused = || self.journal.values().map(|entry| entry.slot).max().unwrap_or(0) + 1;
         let slot = self.free_slots.first().copied().unwrap_or_else(unused);
         let tx = self.connection.transaction()?;
-        settle::write(&tx, &self.journal, &self.receipts, |key| {
+        let buried = settle::write(&tx, &self.journal, &self.receipts, |key| {
             self.devices.iter().find(|(_, device)| device.key == key).map(|(&number, _)| number)
         })?;
         let mut written = None;
@@ -87,6 +83,7 @@ impl StoreFile {
         tx.commit()?;
 
         self.commits += 1;
+        self.dead_letters = self.dead_letters.saturating_add_signed(buried);
         self.forget_receipts();
         self.open_gaps.extend(opened);
         self.open_gaps.retain(|gap| !closed.contains(&gap.number));
@@ -125,7 +122,7 @@ impl Written {
         flush: &Flush,
     ) -> rusqlite::Result<Self> {
         if let Some(news) = &flush.news {
-            write_news(tx, boot, news)?;
+            jumps::write(tx, boot, news)?;
         }
         let undated = (!flush.dated).then_some(boot);
         let stamp = |ms: i64| Stamp { boot: undated, ms };
@@ -158,20 +155,4 @@ impl Written {
 fn ends(device: i64, segment: &Segment, stamp: impl Fn(i64) -> Stamp) -> Option<(i64, Stamp, Stamp)> {
     let (first, last) = (segment.times.first()?, segment.times.last()?);
     Some((device, stamp(*first), stamp(*last)))
-}
-
-/// The anchor of the boot, its dating when it has none yet, and its jumps.
-fn write_news(tx: &Transaction<'_>, boot: i64, news: &News) -> rusqlite::Result<()> {
-    let News { anchor, dating, jumps } = news;
-    tx.execute(
-        "update boots set anchor_ms = ?2, anchor_bound_ms = ?3, dating_ms = coalesce(dating_ms, ?4), \
-         dating_bound_ms = coalesce(dating_bound_ms, ?5) where number = ?1",
-        params![boot, anchor.offset_ms, anchor.bound_ms, dating.offset_ms, dating.bound_ms],
-    )?;
-    for jump in jumps {
-        let at_ms = jump.at.as_millis() as i64;
-        tx.execute("insert into jumps (boot, at_ms, by_ms) values (?1, ?2, ?3)", params![boot, at_ms, jump.by_ms])?;
-    }
-    tx.execute("delete from jumps where number <= (select max(number) from jumps) - ?1", [JUMPS_MAX])?;
-    Ok(())
 }

@@ -3,16 +3,19 @@
 //!
 //! What happens to a reading here, in order: it is committed with its flush ([`journal`]), taken
 //! for upload ([`take`]), settled by a receipt ([`settle`]), sealed with its neighbours ([`seal`])
-//! and at last deleted ([`retain`]). What will never come is told by a gap row ([`gaps`]); what a link
-//! cannot take is carried out in a file ([`carry`]).
+//! and at last deleted ([`retain`]). What will never come is told by a gap row ([`gaps`]); what the cloud
+//! refused waits for a person ([`dead_letters`]); what a link cannot take is carried out in a file
+//! ([`carry`]).
 
 mod carry;
 mod damage;
 mod dating;
+mod dead_letters;
 mod file;
 mod gaps;
 mod history;
 mod journal;
+mod jumps;
 mod mend;
 mod open;
 mod packed;
@@ -40,7 +43,9 @@ use uuid::Uuid;
 use crate::clock::{Anchor, News};
 
 pub use carry::LeftBehind;
+pub use dead_letters::{Chosen, DeadLetterGroup, DeadLetterRow, Fate};
 pub use history::History;
+pub use jumps::JumpRow;
 pub use open::OpenError;
 pub use take::{Cargo, Lane, Limits, Outgoing};
 pub use thread::{Figures, Oldest, Store, start};

@@ -16,7 +16,7 @@ use super::gaps::OpenGap;
 use super::journal::{Entry, Open};
 use super::wear::Wear;
 use super::{Left, Settings, StoreError, schema, writes};
-use crate::clock::Anchor;
+use crate::clock::{Anchor, Source};
 
 /// Name of the database in the store's folder.
 pub(super) const FILE: &str = "store.db";
@@ -245,9 +245,16 @@ impl StoreFile {
     /// What those who go on with it need to know.
     pub(super) fn left(&self) -> Result<Left, StoreError> {
         let anchor = self.connection.query_row(
-            "select anchor_ms, anchor_bound_ms from boots where number = ?1",
+            "select anchor_ms, anchor_bound_ms, anchor_at_ms, anchor_source from boots where number = ?1",
             [self.boot],
-            |row| Ok(row.get::<_, Option<i64>>(0)?.zip(row.get::<_, Option<i64>>(1)?)),
+            |row| {
+                let anchor = row.get::<_, Option<i64>>(0)?.zip(row.get::<_, Option<i64>>(1)?);
+                // An earlier version did not write when and who: the worst of both is taken.
+                let at_ms = row.get::<_, Option<i64>>(2)?.unwrap_or_default();
+                let source = row.get::<_, Option<String>>(3)?;
+                let source = source.and_then(|word| Source::of_word(&word)).unwrap_or(Source::Device);
+                Ok(anchor.map(|(offset_ms, bound_ms)| Anchor { offset_ms, bound_ms, at_ms, source }))
+            },
         )?;
         let last = |device: &i64| {
             let last = self.devices[device].last;
@@ -258,7 +265,7 @@ impl StoreFile {
             self.connection.prepare("select key, announced from devices where announced is not null")?;
         let announced = announced.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(Left {
-            anchor: anchor.map(|(offset_ms, bound_ms)| Anchor { offset_ms, bound_ms }),
+            anchor,
             newest_ms: self.newest()?,
             floor_ms: self.floor()?,
             last: self.places.iter().map(last).collect(),

@@ -40,13 +40,17 @@ create table devices (
     last_ms integer
 ) strict;
 -- `anchor_` is what the next run of the boot begins with; `dating_` is what undated rows are dated by, once.
+-- `_bound_ms` is how far off they may be at the monotonic time `_at_ms`; it grows with the distance from it.
 create table boots (
     number integer primary key,
     id blob not null unique,
     anchor_ms integer,
     anchor_bound_ms integer,
+    anchor_at_ms integer,
+    anchor_source text,
     dating_ms integer,
     dating_bound_ms integer,
+    dating_at_ms integer,
     estimated integer not null default 0
 ) strict;
 -- `source` is the clock that was believed.
@@ -74,7 +78,8 @@ create view journal as
 -- Flushes of the journal that the cloud has, as ranges; and devices whose readings in them it has not.
 create table settled (first integer primary key, last integer not null) strict;
 create table held (flush integer not null, device integer not null, primary key (flush, device)) strict, without rowid;
--- Sealed: one device, many flushes.
+-- Sealed: one device, many flushes; or, with `first_flush` 0, readings that the cloud refused and that go out
+-- again, which are also where they were first.
 create table segments (
     number integer primary key,
     device integer not null,
@@ -107,14 +112,16 @@ create table gaps (
 create table written (day integer primary key, bytes integer not null) strict;
 -- What went over the link, in bytes by day of UTC.
 create table traffic (day integer primary key, sent integer not null, received integer not null) strict;
+-- A number is never used again, so that nobody ends another than the one that they saw; a reading is here once.
 create table dead_letters (
-    number integer primary key,
+    number integer primary key autoincrement,
     device integer not null,
     time_ms integer not null,
     code text not null,
     message text not null,
     reading blob not null
 ) strict;
+create unique index dead_letters_by_time on dead_letters (device, time_ms);
 ";
 
 /// From version 1, whose flushes were deleted when they were sealed.
@@ -139,11 +146,28 @@ pragma user_version = 2;
 commit;
 ";
 
-/// From version 2, which did not count what went over the link.
+/// From version 2, which did not count what went over the link, did not know whose clock it had, and had a
+/// reading among the refused as often as it was refused.
 const FROM_2: &str = "
 begin immediate;
+alter table boots add column anchor_at_ms integer;
+alter table boots add column anchor_source text;
+alter table boots add column dating_at_ms integer;
 alter table jumps add column source text;
 create table traffic (day integer primary key, sent integer not null, received integer not null) strict;
+alter table dead_letters rename to dead_letters_2;
+create table dead_letters (
+    number integer primary key autoincrement,
+    device integer not null,
+    time_ms integer not null,
+    code text not null,
+    message text not null,
+    reading blob not null
+) strict;
+create unique index dead_letters_by_time on dead_letters (device, time_ms);
+insert into dead_letters select * from dead_letters_2
+    where number in (select max(number) from dead_letters_2 group by device, time_ms);
+drop table dead_letters_2;
 pragma user_version = 3;
 commit;
 ";

@@ -5,14 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use riverwatts_shared::segment::Segment;
-use riverwatts_shared::words::GapReason;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Transaction, params};
 
-use super::file::{Stamp, StoreFile};
+use super::file::StoreFile;
 use super::journal::{Entry, Open};
 use super::take::Cargo;
-use super::{DeadLetter, Flush, Settlement, StoreError, gaps, packed};
+use super::{Flush, Settlement, StoreError, dead_letters};
 
 /// How long a receipt may wait for a flush to go with.
 pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(60);
@@ -21,8 +19,6 @@ pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(60);
 const WRITE_AFTER: Duration = Duration::from_secs(20);
 /// Most receipts that wait.
 const RECEIPTS_MAX: usize = 64;
-/// Most dead letters; beyond, the oldest are given up, with a gap row.
-pub(super) const DEAD_LETTERS_MAX: u64 = 10_000;
 
 /// A receipt that waits for its commit.
 #[derive(Debug)]
@@ -33,13 +29,14 @@ pub(super) struct Receipt {
     settlement: Settlement,
 }
 
-/// Writes the receipts.
+/// Writes the receipts. Gives by how many there are more dead letters.
 pub(super) fn write(
     tx: &Transaction<'_>,
     journal: &BTreeMap<i64, Entry>,
     receipts: &[Receipt],
     number_of: impl Fn(&str) -> Option<i64>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<i64> {
+    let mut buried = 0;
     for Receipt { cargo, kept, settlement } in receipts {
         for flush in &cargo.flushes {
             if let Some(Entry { open: Open::Only(devices), .. }) = journal.get(flush) {
@@ -62,7 +59,7 @@ pub(super) fn write(
         }
         for letter in &settlement.dead_letters {
             if let Some(device) = number_of(&letter.key) {
-                bury(tx, device, letter)?;
+                buried += dead_letters::bury(tx, device, letter)?;
             }
         }
         if let Some(epoch) = settlement.epoch {
@@ -70,7 +67,7 @@ pub(super) fn write(
             tx.prepare_cached("update store set epoch = ?1 where epoch is not ?1")?.execute([epoch])?;
         }
     }
-    Ok(())
+    Ok(buried)
 }
 
 /// Writes whose readings of a settled flush the cloud does not have.
@@ -94,15 +91,6 @@ pub(super) fn add_range(tx: &Transaction<'_>, table: &str, flush: i64) -> rusqli
         tx.prepare_cached(&format!("delete from {table} where first between ?1 and ?2"))?.execute([first, last])?;
         tx.prepare_cached(&format!("insert into {table} (first, last) values (?1, ?2)"))?.execute([first, last])?;
     }
-    Ok(())
-}
-
-fn bury(tx: &Transaction<'_>, device: i64, letter: &DeadLetter) -> rusqlite::Result<()> {
-    let reading = packed::pack(&Segment::from_readings(std::slice::from_ref(&letter.reading)));
-    tx.prepare_cached(
-        "insert into dead_letters (device, time_ms, code, message, reading) values (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute(params![device, letter.reading.time.0, letter.code.word(), letter.message, reading])?;
     Ok(())
 }
 
@@ -167,8 +155,7 @@ impl StoreFile {
 
     /// The receipts are written.
     pub(super) fn forget_receipts(&mut self) {
-        for Receipt { cargo, settlement, .. } in std::mem::take(&mut self.receipts) {
-            self.dead_letters += settlement.dead_letters.len() as u64;
+        for Receipt { cargo, .. } in std::mem::take(&mut self.receipts) {
             cargo.segments.iter().for_each(|(number, ..)| {
                 self.segments_in_flight.remove(number);
             });
@@ -180,7 +167,7 @@ impl StoreFile {
     }
 
     /// Nothing is known to be in the cloud.
-    fn unsettle_all(&mut self) -> Result<(), StoreError> {
+    pub(super) fn unsettle_all(&mut self) -> Result<(), StoreError> {
         let tx = self.connection.transaction()?;
         tx.execute_batch(
             "delete from settled; delete from held; update gaps set settled = 0; update devices set announced = null; \
@@ -210,24 +197,5 @@ impl StoreFile {
             };
         }
         Ok(rows)
-    }
-
-    /// Gives up the oldest dead letters beyond [`DEAD_LETTERS_MAX`], each span with a gap row.
-    pub(super) fn limit_dead_letters(&mut self) -> Result<(), StoreError> {
-        while self.dead_letters > DEAD_LETTERS_MAX {
-            let tx = self.connection.transaction()?;
-            let oldest: Option<(i64, i64, i64)> = tx
-                .query_row("select number, device, time_ms from dead_letters order by number limit 1", [], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                })
-                .optional()?;
-            let Some((number, device, time_ms)) = oldest else { break };
-            tx.execute("delete from dead_letters where number = ?1", [number])?;
-            let span = (Stamp { boot: None, ms: time_ms }, Stamp { boot: None, ms: time_ms + 1 });
-            gaps::write(&tx, device, GapReason::DeadLetterDiscarded, span, Some(1), &self.gaps_in_flight)?;
-            tx.commit()?;
-            self.dead_letters -= 1;
-        }
-        Ok(())
     }
 }

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::file::{Stamp, StoreFile};
 use super::open::{self, OpenError};
 use super::{
-    Cargo, Flush, History, Lane, Left, Limits, Outgoing, Settings, Settlement, StoreError, WriteRow, Written, wear,
+    Cargo, Chosen, Fate, Flush, History, Lane, Left, Limits, Outgoing, Settings, Settlement, StoreError, WriteRow,
+    Written, wear,
 };
 
 /// Commands that may wait.
@@ -69,6 +70,7 @@ enum Command {
     NextId(oneshot::Sender<Result<BatchId, StoreError>>),
     Fork(oneshot::Sender<Result<(), StoreError>>),
     RecordWrite(WriteRow, oneshot::Sender<Result<i64, StoreError>>),
+    EndDeadLetters(Fate, Chosen, oneshot::Sender<Result<u64, StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -132,6 +134,11 @@ impl Store {
     /// Stores an attempt to write to a device, or how the one with its number ended. Gives its number.
     pub async fn record_write(&self, write: WriteRow) -> Result<i64, StoreError> {
         self.ask(|answer| Command::RecordWrite(write, answer)).await
+    }
+
+    /// Ends the dead letters of this choice, all of them or none. Gives how many.
+    pub async fn end_dead_letters(&self, fate: Fate, chosen: Chosen) -> Result<u64, StoreError> {
+        self.ask(|answer| Command::EndDeadLetters(fate, chosen, answer)).await
     }
 
     /// Ends the thread, cleanly.
@@ -219,6 +226,10 @@ impl Keeper {
                 }
                 Command::RecordWrite(write, answer) => {
                     let done = self.guarded(|file, _| file.record_write(&write));
+                    self.answer(answer, done);
+                }
+                Command::EndDeadLetters(fate, chosen, answer) => {
+                    let done = self.guarded(|file, _| file.end_dead_letters(fate, &chosen));
                     self.answer(answer, done);
                 }
                 Command::Close(answer) => {

@@ -182,12 +182,9 @@ impl Uploader {
     /// An empty batch: its answer's `Date` is what an untrusted clock waits for.
     async fn ask_the_time(&mut self) -> Result<(), Pause> {
         self.send_items(Vec::new(), Cargo::default()).await?;
-        if let Some(ms) = self.time.keeper().distrust_ms() {
-            let words = format!(
-                "the clock is {} s behind the newest stored reading, or the making of this program; readings wait",
-                ms / 1_000
-            );
-            return Err(Pause::Retry(words));
+        let distrust = self.time.keeper().distrust();
+        if let Some((_, why)) = distrust.filter(|_| self.time.now().is_none()) {
+            return Err(Pause::Retry(format!("{why}; readings wait")));
         }
         Ok(())
     }

@@ -24,4 +24,5 @@ mod outage;
 mod pages;
 mod probe;
 mod sight;
+mod taken_away;
 mod writing;

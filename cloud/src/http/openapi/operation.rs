@@ -71,6 +71,8 @@ pub struct Operation {
     query: Option<Of>,
     body: Option<Body>,
     answer: Answer,
+    /// Further media types of the answer.
+    also: &'static [&'static str],
     sets_cookie: bool,
     once: bool,
     if_match: bool,
@@ -90,6 +92,7 @@ impl Operation {
             query: None,
             body: None,
             answer: Answer::Nothing,
+            also: &[],
             sets_cookie: false,
             once: false,
             if_match: false,
@@ -141,6 +144,11 @@ impl Operation {
     /// Answers a page of a list under its noun.
     pub fn lists<T: JsonSchema>(self, noun: &'static str) -> Self {
         Operation { answer: Answer::List(Schemas::list::<T>, noun), ..self }
+    }
+
+    /// Answers text of these types, too, where `Accept` asks for it.
+    pub fn also(self, media_types: &'static [&'static str]) -> Self {
+        Operation { also: media_types, ..self }
     }
 
     /// Answers text.
@@ -252,6 +260,9 @@ impl Operation {
                 (200, json!({"description": "Done.", "content": {media_type: {"schema": {"type": "string"}}}}))
             }
         };
+        for media_type in self.also {
+            answer["content"][*media_type] = json!({"schema": {"type": "string"}});
+        }
         if self.sets_cookie {
             answer = with_headers(answer, &["Set-Cookie"]);
         }

@@ -26,6 +26,9 @@ use crate::store::sites::{NewSite, Site, UpdateSite};
 use crate::store::subscriptions::Subscription;
 use crate::store::users::User;
 
+/// What lists of readings are answered as besides JSON.
+const LINES: &[&str] = &["text/csv", "application/x-ndjson", "application/vnd.apache.parquet"];
+
 /// Operations under one heading.
 #[derive(Clone, Debug)]
 pub struct Tag {
@@ -139,7 +142,8 @@ fn devices() -> Tag {
             .lists::<Gap>("gaps"),
         get("/api/v1/devices/{id}/readings", "list_device_readings", Person, "Readings of a device")
             .query::<DeviceReadingsQuery>()
-            .lists::<Reading>("readings"),
+            .lists::<Reading>("readings")
+            .also(LINES),
     ];
     tag("Devices", "Turbines, sensors, controllers, batteries.", rows)
 }
@@ -199,6 +203,7 @@ fn readings() -> Tag {
         get("/api/v1/readings", "list_readings", Person, "Readings in sight, newest first")
             .query::<ReadingsQuery>()
             .lists::<Reading>("readings")
+            .also(LINES)
             .refuses(&[404]),
         post("/api/v1/readings", "post_readings", Gateway, "Stores readings; each stands for itself")
             .takes::<Posted>()

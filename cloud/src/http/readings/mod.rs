@@ -1,12 +1,13 @@
 //! Readings as people and programs ask for them, by sight.
 
 mod aggregated;
+mod export;
 mod schema;
 
 use std::collections::HashMap;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::time::UtcMs;
@@ -21,6 +22,8 @@ use super::request::{Params, PathId, checked_limit, checked_range};
 use crate::readings::{ListQuery, StoredRow, json};
 use crate::store::devices::{self, NamedDevice};
 use crate::store::sites;
+
+use export::{Export, Format};
 
 pub use aggregated::{AggregatedQuery, list_aggregated};
 pub use schema::{Posted, Reading, Windows};
@@ -84,6 +87,7 @@ pub struct LatestQuery {
 pub async fn list_readings(
     person: SignedIn,
     State(app): State<AppState>,
+    headers: HeaderMap,
     Params(query): Params<ReadingsQuery>,
 ) -> Result<Response, ApiError> {
     let ReadingsQuery { device_id, site_id, metric, from, to, order, limit, cursor } = query;
@@ -94,7 +98,8 @@ pub async fn list_readings(
         }
         None => devices_of(&app, person, site_id).await?,
     };
-    page(&app, devices, DeviceReadingsQuery { metric, from, to, order, limit, cursor }).await
+    let query = DeviceReadingsQuery { metric, from, to, order, limit, cursor };
+    give(&app, devices, query, Format::wanted(&headers)).await
 }
 
 /// `GET /devices/{id}/readings`: the same for one device.
@@ -102,9 +107,10 @@ pub async fn list_device_readings(
     person: SignedIn,
     State(app): State<AppState>,
     PathId(id): PathId,
+    headers: HeaderMap,
     Params(query): Params<DeviceReadingsQuery>,
 ) -> Result<Response, ApiError> {
-    page(&app, vec![find_device(&app, person, id).await?], query).await
+    give(&app, vec![find_device(&app, person, id).await?], query, Format::wanted(&headers)).await
 }
 
 /// `GET /readings/latest`: the newest reading of every device in sight, by its time.
@@ -130,7 +136,13 @@ async fn devices_of(app: &AppState, person: SignedIn, site_id: Option<Uuid>) -> 
     Ok(devices::in_sight(&app.db, person.sight(), site_id).await?)
 }
 
-async fn page(app: &AppState, devices: Vec<NamedDevice>, query: DeviceReadingsQuery) -> Result<Response, ApiError> {
+/// A page as JSON, or everything in another format.
+async fn give(
+    app: &AppState,
+    devices: Vec<NamedDevice>,
+    query: DeviceReadingsQuery,
+    format: Option<Format>,
+) -> Result<Response, ApiError> {
     let limit = checked_limit(query.limit)? as usize;
     let (from, to) = checked_range(query.from, query.to)?;
     let shown = metrics(query.metric.as_deref())?;
@@ -142,6 +154,17 @@ async fn page(app: &AppState, devices: Vec<NamedDevice>, query: DeviceReadingsQu
     let after = query.cursor.as_deref().map(read_cursor).transpose()?;
     let numbers = devices.iter().map(|device| device.number).collect();
     let list = ListQuery { devices: numbers, from, to, descending, after, limit: limit + 1 };
+    if let Some(format) = format {
+        for (field, given) in [("limit", query.limit.is_some()), ("cursor", query.cursor.is_some())] {
+            if given {
+                let media_type = format.media_type();
+                return Err(ApiError::invalid(field, format!("is for JSON; {media_type} has the whole span")));
+            }
+        }
+        let ids = devices.iter().map(|device| (device.number, device.id)).collect();
+        let export = Export { readings: app.readings.clone(), query: list, ids, shown, format };
+        return export.into_response().map_err(ApiError::internal);
+    }
     let mut rows = app.readings.list(list).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);

@@ -108,6 +108,16 @@ async fn secrets_are_not_shown() {
 }
 
 #[tokio::test]
+async fn the_clock_tells_whom_it_believes_and_each_correction() {
+    let (status, body) = Client::start().await.get("/api/clock").await;
+    assert_eq!((status, &body["trusted"], &body["source"]), (200, &json!(true), &json!("cloud")));
+    assert_eq!((&body["distrusted"], &body["distrust_ms"]), (&Value::Null, &Value::Null));
+    let told = |n: usize| ["timestamp", "by_ms", "how", "source"].map(|key| body["jumps"][n][key].clone());
+    assert_eq!(told(0), [json!("1970-01-01T00:00:02.000Z"), json!(-500), json!("slewed"), json!("cloud")]);
+    assert_eq!(told(1), [Value::Null, json!(500), json!("stepped"), json!("cloud")]);
+}
+
+#[tokio::test]
 async fn attempts_to_write_are_listed_and_nothing_is_written_through_the_panel() {
     let client = Client::start().await;
     let (status, body) = client.get("/api/writes?limit=2").await;

@@ -10,8 +10,9 @@ use riverwatts_shared::time::{ManualClock, UtcMs};
 use riverwatts_shared::words::Quality;
 
 use super::super::*;
+use crate::clock::Source;
 use crate::config::{Overrides, parse};
-use crate::store::{WriteRow, Written};
+use crate::store::{JumpRow, WriteRow, Written};
 
 pub(super) const CONFIG: &str = r#"
 [site]
@@ -72,6 +73,18 @@ impl Figures for Fake {
         Ok((0..limit.min(2)).map(row).collect())
     }
 
+    fn jumps(&self, limit: usize) -> Result<Vec<JumpRow>, String> {
+        let row = |number: i64| JumpRow {
+            number,
+            boot: 1,
+            at_ms: number * 1_000,
+            time_ms: (number > 1).then_some(number * 1_000),
+            by_ms: 1_500 - number * 1_000,
+            source: Some("cloud".to_owned()),
+        };
+        Ok((1..=2).rev().map(row).take(limit).collect())
+    }
+
     fn store(&self) -> StoreState {
         StoreState {
             backlog_readings: 42,
@@ -84,6 +97,10 @@ impl Figures for Fake {
 
     fn link(&self) -> LinkState {
         LinkState { enrolled: true, url: Some("https://name:hush@cloud.example".to_owned()), ..LinkState::default() }
+    }
+
+    fn clock(&self) -> ClockState {
+        ClockState { source: Some(Source::Cloud), ..ClockState::default() }
     }
 
     fn now(&self) -> Option<UtcMs> {
@@ -119,12 +136,20 @@ impl Figures for Crowd {
         Ok(Vec::new())
     }
 
+    fn jumps(&self, _: usize) -> Result<Vec<JumpRow>, String> {
+        Ok(Vec::new())
+    }
+
     fn store(&self) -> StoreState {
         StoreState::default()
     }
 
     fn link(&self) -> LinkState {
         LinkState::default()
+    }
+
+    fn clock(&self) -> ClockState {
+        ClockState { source: Some(Source::Cloud), ..ClockState::default() }
     }
 
     fn now(&self) -> Option<UtcMs> {

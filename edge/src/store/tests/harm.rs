@@ -211,7 +211,7 @@ fn dead_letters_rest_here_up_to_a_bound() {
         code: RejectCode::Conflict,
         message: "no".to_owned(),
     };
-    let dead_letters = (0..settle::DEAD_LETTERS_MAX as i64 + 2).map(letter).collect();
+    let dead_letters = (0..dead_letters::DEAD_LETTERS_MAX as i64 + 2).map(letter).collect();
     file.settle(Cargo::default(), Settlement { dead_letters, ..Settlement::default() }, Duration::ZERO).unwrap();
     file.commit(None).unwrap();
     file.limit_dead_letters().unwrap();
@@ -219,5 +219,5 @@ fn dead_letters_rest_here_up_to_a_bound() {
     let gap = &gaps(&items)[0];
     assert_eq!((gap.reason, gap.rows, gap.from.0, gap.to.0), (GapReason::DeadLetterDiscarded, Some(2), T, T + 2));
     drop(file);
-    assert_eq!(open(folder.path()).dead_letters, settle::DEAD_LETTERS_MAX);
+    assert_eq!(open(folder.path()).dead_letters, dead_letters::DEAD_LETTERS_MAX);
 }

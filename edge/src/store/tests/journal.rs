@@ -53,7 +53,13 @@ fn a_flush_on_its_way_keeps_its_row_while_others_are_sealed() {
 
 #[test]
 fn files_of_earlier_versions_are_brought_to_this_one() {
-    const AS_2: &str = "drop table traffic; alter table jumps drop column source; pragma user_version = 2;";
+    const AS_2: &str = "drop table traffic; alter table jumps drop column source; \
+         alter table boots drop column anchor_at_ms; alter table boots drop column anchor_source; \
+         alter table boots drop column dating_at_ms; drop table dead_letters;
+         create table dead_letters (number integer primary key, device integer not null, time_ms integer not null,
+         code text not null, message text not null, reading blob not null) strict;
+         insert into dead_letters values (1, 1, 7, 'invalid', 'no', x'00'), (2, 1, 7, 'conflict', 'no', x'00');
+         pragma user_version = 2;";
     const AS_1: &str = "create table old (number integer primary key, boot integer, from_ms integer not null, rows integer not null, \
          readings blob not null) strict;
          insert into old select number, boot, from_ms, rows, readings from journal;
@@ -73,6 +79,7 @@ fn earlier_version(as_it_was: &str) {
     file.connection.execute_batch(as_it_was).unwrap();
     drop(file);
     let mut file = open(folder.path());
+    assert_eq!(file.dead_letters, 1, "a reading is refused once");
     commit(&mut file, 12..14);
     file.seal(Duration::ZERO).unwrap();
     drop(file);

@@ -3,6 +3,7 @@
 mod crash;
 mod harm;
 mod journal;
+mod refused;
 mod thread;
 mod time;
 mod writes;

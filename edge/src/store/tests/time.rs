@@ -3,7 +3,7 @@
 use riverwatts_shared::words::Quality;
 
 use super::*;
-use crate::clock::{Anchor, News};
+use crate::clock::{Anchor, Jump, News, Source};
 
 fn undated(parts: &[(u16, &[i64])]) -> Flush {
     Flush { dated: false, ..flush(parts) }
@@ -11,7 +11,7 @@ fn undated(parts: &[(u16, &[i64])]) -> Flush {
 
 /// The clock is trusted: monotonic zero is `offset_ms`.
 fn trusted(offset_ms: i64, bound_ms: i64) -> Flush {
-    let anchor = Anchor { offset_ms, bound_ms };
+    let anchor = Anchor { offset_ms, bound_ms, at_ms: 0, source: Source::Cloud };
     Flush { news: Some(News { anchor, dating: anchor, jumps: Vec::new() }), ..Flush::default() }
 }
 
@@ -56,7 +56,10 @@ fn undated_readings_wait_and_are_dated_once() {
     assert_eq!(times(&items), expect(&[("a", &(0..40).map(|n| T + n).collect::<Vec<_>>()), ("b", &[T + 50])]));
     assert!(doubts(&items).iter().all(|doubt| *doubt == (0, Quality::Ok)));
     assert_eq!(file.undated.len(), 0);
-    assert_eq!(file.left().unwrap().anchor, Some(Anchor { offset_ms: T + 999, bound_ms: 0 }));
+    assert_eq!(
+        file.left().unwrap().anchor,
+        Some(Anchor { offset_ms: T + 999, bound_ms: 0, at_ms: 0, source: Source::Cloud })
+    );
 }
 
 #[test]
@@ -143,4 +146,27 @@ fn a_run_knows_where_the_one_before_stopped() {
     file.close().unwrap();
     let left = boot(folder.path(), 2, 2_000).left().unwrap();
     assert_eq!((left.last[0], left.newest_ms), ((Some(T + 4), None), Some(T + 4)));
+}
+
+#[test]
+fn corrections_of_the_clock_are_listed_with_their_source_and_their_time_once_that_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = boot(folder.path(), 1, 0);
+    let jump = |at_ms, by_ms, source| Jump { at: Duration::from_millis(at_ms), by_ms, source };
+    let mut flush = trusted(T, 0);
+    let jumps = vec![jump(5, 700, Source::Device), jump(9, -800, Source::TimeServer)];
+    flush.news.as_mut().unwrap().jumps = jumps;
+    file.commit(Some(&flush)).unwrap();
+    file.connection.execute("insert into jumps (boot, at_ms, by_ms) values (99, 3, 600)", []).unwrap();
+    let history = History { path: folder.path().join(open::FILE) };
+    let found = history.jumps(9).unwrap();
+    let told: Vec<_> =
+        found.iter().map(|row| (row.boot, row.at_ms, row.time_ms, row.by_ms, row.source.as_deref())).collect();
+    let expected = [
+        (99, 3, None, 600, None),
+        (1, 9, Some(T + 9), -800, Some("time_server")),
+        (1, 5, Some(T + 5), 700, Some("device")),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(history.jumps(1).unwrap().len(), 1);
 }
