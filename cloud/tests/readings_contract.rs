@@ -21,6 +21,7 @@ use uuid::Uuid;
 on_each_engine! {
     rows_come_back_as_they_were_stored,
     the_first_stored_value_wins,
+    what_a_request_repeats_of_itself_is_stored_once,
     a_correction_replaces_what_has_a_lower_revision,
     the_latest_is_the_newest_by_time,
     pages_give_every_reading_once_in_either_order,
@@ -99,6 +100,18 @@ async fn the_first_stored_value_wins(place: Place) {
     assert_eq!(stored.len(), 130);
     // Another device is another identity.
     assert_eq!(write(&readings, rows(2, &second)).await, accepted(130));
+}
+
+async fn what_a_request_repeats_of_itself_is_stored_once(place: Place) {
+    let (_db, readings) = place.open().await;
+    let all = every_s(120, EDGE);
+    // They overlap, and stand before what is there already.
+    write(&readings, rows(1, &every_s(1, EDGE.plus_ms(600_000)))).await;
+    let parts = [&all[60..], &all[..90], &all[80..100]].map(|part| rows(1, part));
+    let written = readings.write(parts.to_vec()).await.unwrap();
+    let sum = |of: fn(&Written) -> u64| written.iter().map(|(_, written)| of(written)).sum::<u64>();
+    assert_eq!((sum(|written| written.accepted), sum(|written| written.duplicates)), (120, 50));
+    assert!(written.iter().all(|(_, written)| written.conflicts.is_empty()));
 }
 
 async fn a_correction_replaces_what_has_a_lower_revision(place: Place) {

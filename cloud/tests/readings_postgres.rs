@@ -23,7 +23,7 @@ const EDGE: UtcMs = UtcMs(1_798_761_540_000);
 
 async fn database() -> (Cluster, Db, PgPool) {
     let cluster = Cluster::start();
-    let db = cluster.open().await;
+    let db = Db::open_postgres(&cluster.url()).await.unwrap();
     migrate(&db).await.unwrap();
     let Db::Postgres(pool) = &db else { panic!("a cluster is PostgreSQL") };
     let pool = pool.clone();

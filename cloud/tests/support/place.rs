@@ -52,7 +52,7 @@ impl Place {
     pub async fn open(&self) -> (Db, Readings) {
         let db = match &self.cluster {
             None => Db::open_sqlite(self.folder.path()).await.unwrap(),
-            Some(cluster) => cluster.open().await,
+            Some(cluster) => Db::open_postgres(&cluster.url()).await.unwrap(),
         };
         migrate(&db).await.unwrap();
         let readings = Readings::open(&db, self.folder.path()).await.unwrap();

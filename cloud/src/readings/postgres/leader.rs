@@ -3,7 +3,7 @@
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::super::ReadingsError;
 
@@ -14,41 +14,49 @@ const LOCK: i64 = 0x7269_7665_7202;
 #[derive(Debug)]
 pub struct Leader {
     options: PgConnectOptions,
-    connection: Mutex<Option<PgConnection>>,
+    session: Mutex<Option<Session>>,
+}
+
+#[derive(Debug)]
+struct Session {
+    connection: PgConnection,
+    leads: bool,
 }
 
 /// The connection, for as long as it is used.
-pub type Leading<'l> = MutexGuard<'l, Option<PgConnection>>;
+pub type Leading<'l> = MappedMutexGuard<'l, PgConnection>;
 
 impl Leader {
     pub fn new(options: PgConnectOptions) -> Leader {
-        Leader { options, connection: Mutex::new(None) }
+        Leader { options, session: Mutex::new(None) }
     }
 
     /// The connection when this instance leads, or can from now on.
     pub async fn lead(&self) -> Result<Option<Leading<'_>>, ReadingsError> {
-        let mut leading = self.connection.lock().await;
-        if let Some(connection) = leading.as_mut() {
-            if connection.ping().await.is_ok() {
-                return Ok(Some(leading));
-            }
-            // The lock went with the session.
-            *leading = None;
+        let mut session = self.session.lock().await;
+        if let Some(known) = session.as_mut()
+            && known.connection.ping().await.is_err()
+        {
+            // The lock went with it.
+            *session = None;
         }
-        let mut connection = self.options.connect().await?;
-        let query = sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK);
-        if query.fetch_one(&mut connection).await? {
-            *leading = Some(connection);
-            return Ok(Some(leading));
+        if session.is_none() {
+            *session = Some(Session { connection: self.options.connect().await?, leads: false });
         }
-        connection.close().await?;
-        Ok(None)
+        let mut session = MutexGuard::map(session, |session| session.as_mut().expect("put there just now"));
+        if !session.leads {
+            let query = sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(LOCK);
+            session.leads = query.fetch_one(&mut session.connection).await?;
+        }
+        let leads = session.leads;
+        Ok(leads.then(|| MappedMutexGuard::map(session, |session| &mut session.connection)))
     }
 
     /// Lets another instance lead.
     pub async fn close(&self) {
-        if let Some(connection) = self.connection.lock().await.take() {
-            let _ = connection.close().await; // one that is broken has ended already
-        }
+        let Some(Session { mut connection, .. }) = self.session.lock().await.take() else { return };
+        // Now, not when the server notices that the session has ended. One that is broken has ended already.
+        let _ = sqlx::query("select pg_advisory_unlock_all()").execute(&mut connection).await;
+        let _ = connection.close().await; // likewise
     }
 }

@@ -199,8 +199,7 @@ impl Engine {
 
     pub(super) async fn replace_windows(&self, changes: Vec<Change>) -> Result<(), ReadingsError> {
         let mut leading = self.leader.lead().await?.ok_or(ReadingsError::Busy)?;
-        let connection = leading.as_mut().ok_or(ReadingsError::Busy)?;
-        let mut tx = connection.begin().await?;
+        let mut tx = leading.begin().await?;
         rollups::replace(&mut tx, &changes).await?;
         let done: Vec<DirtyHour> = changes.into_iter().flat_map(|change| change.done).collect();
         if !done.is_empty() {
