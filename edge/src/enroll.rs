@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::legacy::Legacy;
 use crate::private_file;
 
 /// Name of the credential in the store's folder.
@@ -64,13 +65,15 @@ pub enum EnrollError {
 struct Enrolled {
     gateway_id: Uuid,
     credential: String,
+    #[serde(flatten)]
+    legacy: Legacy,
 }
 
-/// Trades `code` at the cloud with this base address.
+/// Trades `code` at the cloud with this base address. Gives also what the gateway had there before.
 ///
 /// # Errors
 /// For a wrong code, and when the cloud does not answer.
-pub async fn trade(http: &reqwest::Client, url: &str, code: &str) -> Result<Credential, EnrollError> {
+pub async fn trade(http: &reqwest::Client, url: &str, code: &str) -> Result<(Credential, Legacy), EnrollError> {
     let url = url.trim_end_matches('/').to_owned();
     let unreachable = |cause: String| EnrollError::Unreachable { url: url.clone(), cause };
     let request = http.post(format!("{url}/api/v1/gateways/enroll")).json(&json!({"code": code})).timeout(TIMEOUT);
@@ -80,8 +83,8 @@ pub async fn trade(http: &reqwest::Client, url: &str, code: &str) -> Result<Cred
         StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY => return Err(EnrollError::Code),
         status => return Err(unreachable(format!("it answers {status}"))),
     }
-    let Enrolled { gateway_id, credential } = answer.json().await.map_err(|error| unreachable(told(&error)))?;
-    Ok(Credential { url, gateway_id, credential })
+    let Enrolled { gateway_id, credential, legacy } = answer.json().await.map_err(|error| unreachable(told(&error)))?;
+    Ok((Credential { url, gateway_id, credential }, legacy))
 }
 
 /// An error of a request with its causes, and without the address.

@@ -80,6 +80,9 @@ pub fn told(status: &Value) -> String {
     if let Some(error) = site["store_error"].as_str() {
         line(format!("store: {error}; {} readings are in memory only", site["unflushed_readings"]));
     }
+    if let Some(full) = site["store_full"].as_str() {
+        line(format!("store: full: {full}"));
+    }
     if let Some(today) = site["bytes_written_today"].as_u64() {
         let lasts = site["card_life_days"].as_u64().map(|days| format!("; a card lasts {} at this rate", life(days)));
         line(format!("card: {:.1} MB written today{}", today as f64 / 1e6, lasts.unwrap_or_default()));

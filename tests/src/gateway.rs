@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::api::http_client;
+use crate::broken_disk::BrokenDisk;
 use crate::deadline::{SOON, until};
 use crate::edge_toml::EdgeToml;
 use crate::last_write::LastWrite;
@@ -23,11 +24,13 @@ const EMULATOR: [&str; 3] = ["/usr/bin/qemu-aarch64-static", "-L", "/usr/aarch64
 #[derive(Debug)]
 pub struct Gateway {
     emulated: bool,
+    // Before the folder, so that it can still show its log when the test fails.
+    program: Option<Program>,
     folder: TempDir,
     panel_port: u16,
-    program: Option<Program>,
     wall_clock: Option<WallClock>,
     last_write: Option<LastWrite>,
+    disk: Option<BrokenDisk>,
     http: reqwest::Client,
 }
 
@@ -36,8 +39,8 @@ impl Gateway {
     pub fn new(toml: &EdgeToml) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         let (panel_port, http) = (free_port(), http_client());
-        let (program, wall_clock, last_write) = (None, None, None);
-        let gateway = Gateway { emulated: false, folder, panel_port, program, wall_clock, last_write, http };
+        let (program, wall_clock, last_write, disk) = (None, None, None, None);
+        let gateway = Gateway { emulated: false, folder, panel_port, program, wall_clock, last_write, disk, http };
         gateway.configure(toml);
         gateway
     }
@@ -60,6 +63,11 @@ impl Gateway {
     /// Lets it die at a write, from the next start on.
     pub fn set_last_write(&mut self, last_write: &LastWrite) {
         self.last_write = Some(last_write.clone());
+    }
+
+    /// Puts its store on a disk that fails, from the next start on.
+    pub fn set_disk(&mut self, disk: &BrokenDisk) {
+        self.disk = Some(disk.clone());
     }
 
     /// Waits until it has died by itself.
@@ -179,6 +187,9 @@ impl Gateway {
         }
         if let Some(last_write) = &self.last_write {
             last_write.apply(&mut command);
+        }
+        if let Some(disk) = &self.disk {
+            disk.apply(&mut command);
         }
         command
     }

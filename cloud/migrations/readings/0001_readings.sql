@@ -69,3 +69,10 @@ create table batches (
     primary key (store, sequence)
 );
 create index batches_answered_at on batches (answered_at);
+
+-- The highest sequence of each store that was ever answered, also once its batches are forgotten: a gateway
+-- that knows a higher one learns by it that this database is an older copy.
+create table batch_stores (
+    store uuid primary key,
+    sequence bigint not null
+) with (fillfactor = 50);

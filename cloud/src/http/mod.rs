@@ -146,6 +146,9 @@ pub fn router(app: AppState) -> Router {
         .route("/gateways/{id}", get(gateways::get_gateway))
         .route("/gateways/{id}/revoke", post(gateways::revoke_gateway))
         .route("/gateways/{id}/rotate", post(gateways::rotate_gateway))
+        .route("/gateways/{id}/replace", post(gateways::replace_gateway))
+        .route("/gateways/{id}/configurations", get(gateways::list_configurations))
+        .route("/gateways/{id}/configurations/{version}", get(gateways::get_configuration))
         .route("/openapi.json", get(openapi::get_document))
         // Answers may be long: what takes least of the processor still saves most of the bytes.
         .layer(compressed(CompressionLevel::Fastest))

@@ -26,6 +26,7 @@ use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Resolution;
 use tokio::sync::mpsc::Receiver;
+use uuid::Uuid;
 
 use crate::db::Db;
 
@@ -131,6 +132,14 @@ impl Readings {
         match self {
             Readings::Sqlite(engine) => engine.find_batch(id).await,
             Readings::Postgres(engine) => engine.find_batch(id).await,
+        }
+    }
+
+    /// The highest sequence of a store whose batch was ever kept, also once that is forgotten; 0 for none.
+    pub async fn last_sequence(&self, store: Uuid) -> Result<u64, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.last_sequence(store).await,
+            Readings::Postgres(engine) => engine.last_sequence(store).await,
         }
     }
 
@@ -286,6 +295,12 @@ impl Readings {
             Readings::Sqlite(engine) => engine.close().await,
             Readings::Postgres(engine) => engine.close().await,
         }
+    }
+}
+
+impl From<serde_json::Error> for ReadingsError {
+    fn from(error: serde_json::Error) -> Self {
+        failed(error)
     }
 }
 

@@ -8,7 +8,7 @@ use riverwatts_shared::rollup::counter::Counter;
 use riverwatts_shared::rollup::sum::roll_up;
 use riverwatts_shared::rollup::window::window_edges;
 use riverwatts_shared::rollup::{Point, Rollup};
-use riverwatts_shared::segment::{ABSENT, Column, Segment};
+use riverwatts_shared::segment::{ABSENT, Column, Segment, thinned};
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::{Quality, Resolution};
 
@@ -18,9 +18,13 @@ use crate::readings::{Change, Window};
 /// The values of each metric that may be summed, oldest first.
 pub type Points = BTreeMap<Metric, Vec<Point>>;
 
-/// The points of a segment.
+/// The points of a segment; what was thinned by its gateway counts as what it stands for.
 pub fn points(segment: &Segment) -> Points {
+    let counts = segment.columns.iter().find(|column| column.metric.name() == thinned::COUNT);
     let of_column = |column: &Column| {
+        if let Some(counts) = counts {
+            return (column.metric, thinned::unfold(&segment.times, counts, column));
+        }
         let mut runs = column.quality.iter().peekable();
         let mut points = Vec::with_capacity(column.values.len() + 2);
         for (row, (&time, &value)) in segment.times.iter().zip(&column.values).enumerate() {
@@ -148,6 +152,19 @@ mod tests {
 
     fn edges(count: i64, width_ms: i64) -> Vec<UtcMs> {
         (0..=count).map(|i| UtcMs(i * width_ms)).collect()
+    }
+
+    #[test]
+    fn a_thinned_minute_comes_to_what_its_readings_came_to() {
+        let minute = |n: i64| Reading {
+            time: UtcMs(n * 1_000),
+            values: vec![Value::ok(Metric::POWER, if n == 20 { 900 } else { 100 })],
+        };
+        let all = Segment::from_readings(&(0..60).map(minute).collect::<Vec<_>>());
+        let thin = thinned::thin(&all).unwrap();
+        let edges = [UtcMs(0), UtcMs(60_000)];
+        let rolled = |segment: &Segment| roll_up_all(&points(segment), 3_000, &edges)[&Metric::POWER][0];
+        assert_eq!((rolled(&thin), thin.rows()), (rolled(&all), 4));
     }
 
     #[test]

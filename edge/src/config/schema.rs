@@ -32,6 +32,7 @@ ca = "ca.pem"
 dir = "store"
 flush = "5s"
 max_bytes = 1073741824
+keep_free = 134217728
 card_endurance_tb = 10
 [upload]
 every = "30s"
@@ -115,6 +116,10 @@ fn store() -> Value {
             ("dir", text("Folder of the store and of the credential")),
             ("flush", duration("How long readings may wait in memory; 10s unless set", 100 * MS..=600 * SECOND)),
             ("max_bytes", integer("Most bytes that the store may take on the disk", 16 << 20..=1 << 46)),
+            (
+                "keep_free",
+                integer("Bytes of the partition left to others; 256 MiB or a twentieth of it unless set", 0..=1 << 46),
+            ),
             ("card_endurance_tb", integer("What its card bears, in TB written; 10 unless set", 1..=100_000)),
         ],
         &[],

@@ -14,7 +14,8 @@ const PANEL_LISTEN: &str = "127.0.0.1:8080";
 const STORE_BYTES: std::ops::RangeInclusive<i64> = 16 << 20..=1 << 46;
 /// Default of `store.max_bytes`: years of readings of a usual site.
 const STORE_BYTES_DEFAULT: u64 = 4 << 30;
-
+/// Least and most of `store.keep_free`.
+const KEEP_FREE: std::ops::RangeInclusive<i64> = 0..=1 << 46;
 /// Default of `store.card_endurance_tb`: what a plain card of 16 GB bears, 600 times itself.
 const CARD_ENDURANCE_TB: u64 = 10;
 const TB: u64 = 1_000_000_000_000;
@@ -91,6 +92,7 @@ fn store(mut section: Section<'_>) -> Store {
         max_bytes: section
             .setting("max_bytes", |raw| integer(raw, STORE_BYTES))
             .map_or(STORE_BYTES_DEFAULT, i64::cast_unsigned),
+        keep_free: section.setting("keep_free", |raw| integer(raw, KEEP_FREE)).map(i64::cast_unsigned),
         card_endurance_bytes: TB
             * section
                 .setting("card_endurance_tb", |raw| integer(raw, 1..=100_000))

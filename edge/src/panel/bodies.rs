@@ -65,6 +65,7 @@ pub(super) fn site(panel: &Panel) -> Json {
         "unflushed_readings": store.unflushed_readings,
         "dead_letters": store.dead_letters,
         "store_error": store.error,
+        "store_full": store.full,
         "bytes_written": store.written.this_run,
         "bytes_written_today": store.written.today,
         "bytes_written_a_day": store.written.a_day,
@@ -320,6 +321,7 @@ pub(super) fn config(config: &Config) -> Json {
             "dir": config.store.dir,
             "flush_s": seconds(config.store.flush),
             "max_bytes": config.store.max_bytes,
+            "keep_free": config.store.keep_free,
         },
         "upload": {
             "every_s": seconds(config.upload.every),

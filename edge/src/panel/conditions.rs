@@ -137,6 +137,10 @@ pub(super) fn of_store(finding: Finding, store: &StoreState) -> Part {
         None if !finding.storing => {
             told("failure", "storing stands still".to_owned(), "restart the gateway, and keep its log")
         }
+        None if store.full.is_some() => {
+            let words = format!("full: {}", store.full.as_deref().unwrap_or_default());
+            told("failure", words, "mend the link to the cloud, make room on the disk, or raise store.max_bytes")
+        }
         None if store.dead_letters > 0 => {
             let refused = counted(store.dead_letters, "reading");
             told("warning", format!("storing; {refused} refused by the cloud rest here"), "see the operations manual")

@@ -10,7 +10,7 @@ use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
 use super::ClockState;
-use crate::store::{JumpRow, WriteRow, Written};
+use crate::store::{JumpRow, Lost, WriteRow, Written};
 
 /// Answered from memory, except for [`Figures::history`], [`Figures::walk`], [`Figures::writes`] and [`Figures::jumps`].
 pub trait Figures: Send + Sync + fmt::Debug {
@@ -74,6 +74,10 @@ pub struct StoreState {
     pub written: Written,
     /// Bytes that the card bears.
     pub card_endurance: u64,
+    /// Readings that were given up since the start.
+    pub lost: Lost,
+    /// That the store is full, and what becomes of readings therefore, while it is.
+    pub full: Option<String>,
     /// What keeps the store from committing, while it does.
     pub error: Option<String>,
 }

@@ -18,6 +18,15 @@ pub(super) fn render(panel: &Panel) -> String {
     family(&mut text, "oldest_unsent_seconds", "gauge", "Age of the oldest of them", oldest);
     let dead = single(store.dead_letters.to_string());
     family(&mut text, "dead_letters", "gauge", "Readings that the cloud refused", dead);
+    let failing = single(u8::from(store.error.is_some()).to_string());
+    family(&mut text, "store_failing", "gauge", "Whether readings wait in memory since the disk refuses", failing);
+    let full = single(u8::from(store.full.is_some()).to_string());
+    family(&mut text, "store_full", "gauge", "Whether the full store gives readings up", full);
+    let lost = store.lost;
+    let by =
+        [("store_full_thinned", lost.thinned), ("store_full_dropped", lost.dropped), ("disk_error", lost.in_memory)];
+    let lost = by.map(|(reason, count)| (format!("reason=\"{reason}\""), count.to_string())).to_vec();
+    family(&mut text, "lost_readings_total", "counter", "Readings given up, as their gap rows say why", lost);
     let written = single(store.written.this_run.to_string());
     family(
         &mut text,

@@ -67,6 +67,8 @@ impl Figures for Known {
             dead_letters: figures.dead_letters,
             written: figures.written,
             card_endurance: self.config.store.card_endurance_bytes,
+            lost: figures.lost,
+            full: figures.full,
             error: figures.error,
         }
     }

@@ -90,7 +90,7 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
     files::make_room(&config.buses);
     let boot = BootClock::this_boot();
     let clock: Arc<dyn Clock> = Arc::new(boot.clone());
-    let (store, left) = store::start(settings(&config, &boot), Arc::clone(&clock))?;
+    let (store, left) = store::start_anyway(settings(&config, &boot), Arc::clone(&clock))?;
     let now = clock.monotonic();
     let passed_ms = has_passed().0 - now.as_millis() as i64;
     let keeper = Timekeeper::new(left.anchor, left.floor_ms.max(Some(passed_ms)), now);
@@ -175,6 +175,7 @@ pub(crate) fn settings(config: &Config, boot: &BootClock) -> store::Settings {
     store::Settings {
         dir: config.store.dir.clone(),
         max_bytes: config.store.max_bytes,
+        keep_free: config.store.keep_free,
         keys: config.devices.iter().map(|device| device.id.clone()).collect(),
         boot: boot.boot_id(),
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::fmt::rfc2822;
 use reqwest::{Response, StatusCode, header};
-use riverwatts_shared::batch::MEDIA_TYPE;
+use riverwatts_shared::batch::{self, MEDIA_TYPE};
+use riverwatts_shared::bytes::Malformed;
 use riverwatts_shared::receipt::{self, Receipt};
 use riverwatts_shared::time::UtcMs;
 use serde_json::Value;
@@ -23,6 +23,9 @@ const WORDS_BYTES_MAX: usize = 64 << 10;
 /// Longest pause that the cloud may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
+/// What is said of a link that delivers other bytes than it was given.
+const CHANGED: &str = "the link changes bytes";
+
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
@@ -32,6 +35,8 @@ pub enum Answer {
     Forked,
     /// The cloud will never take this batch as it is.
     Refused(String),
+    /// Somebody on the way does not let so much through at once.
+    TooLarge(String),
     /// The cloud does not know the credential any more.
     Stranger(String),
     /// Not now; perhaps it says when.
@@ -57,8 +62,9 @@ impl Cloud {
         Cloud { http, address: format!("{url}/api/v1/sync/batches"), credential, time }
     }
 
-    /// Sends an encoded batch. The `Date` of a receipt tells the time.
+    /// Sends an encoded batch. A receipt tells the time.
     pub async fn send(&self, bytes: Bytes) -> Answer {
+        let name = batch::name(&bytes).expect("what was encoded has its checksum");
         let timeout = ANSWER + Duration::from_secs(bytes.len() as u64 / SLOWEST);
         let request = self
             .http
@@ -70,47 +76,47 @@ impl Cloud {
             .timeout(timeout);
         let sent = self.time.monotonic();
         match request.send().await {
-            Ok(response) => self.read(response, sent).await,
+            Ok(response) => self.read(response, sent, &name).await,
             Err(error) if error.is_connect() || error.is_builder() => Answer::Unreachable(told(&error)),
             Err(error) => Answer::Unclear(told(&error)),
         }
     }
 
-    async fn read(&self, response: Response, sent: Duration) -> Answer {
+    async fn read(&self, response: Response, sent: Duration, name: &str) -> Answer {
         let status = response.status();
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let retry_after = header(header::RETRY_AFTER).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-        if let Some(date) = header(header::DATE).and_then(date).filter(|_| status == StatusCode::OK) {
-            self.time.observe_date(date, sent);
-        }
-        let is_short = header(header::CONTENT_TYPE) == Some(receipt::MEDIA_TYPE);
         let most = if status == StatusCode::OK { receipt::BYTES_MAX } else { WORDS_BYTES_MAX };
         let body = match body(response, most).await {
             Ok(body) => body,
             Err(words) => return Answer::Unclear(words),
         };
         match status {
-            StatusCode::OK if is_short => receipt_of(Receipt::from_short(&body)),
-            StatusCode::OK => receipt_of(serde_json::from_slice(&body)),
+            StatusCode::OK => match Receipt::from_short(&body) {
+                Ok((receipt, answered_at)) => {
+                    self.time.observe_date(to_the_second(answered_at), sent);
+                    Answer::Receipt(Box::new(receipt))
+                }
+                Err(Malformed::Damaged) => Answer::Unclear(format!("{CHANGED}: its receipt is not what it sent")),
+                Err(error) => Answer::Unclear(format!("its receipt cannot be read: {error}")),
+            },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Answer::Stranger(words(status, &body)),
-            StatusCode::CONFLICT if is_forked(&body) => Answer::Forked,
+            StatusCode::CONFLICT if has_detail(&body, "store", "store_forked") => Answer::Forked,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 Answer::Later(retry_after.map(|pause| pause.min(RETRY_AFTER_MAX)), words(status, &body))
             }
-            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+            StatusCode::PAYLOAD_TOO_LARGE => Answer::TooLarge(words(status, &body)),
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if has_detail(&body, "batch", name) => {
                 Answer::Refused(words(status, &body))
+            }
+            // Whoever refuses has not received what was sent, or is no cloud of ours.
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+                Answer::Unclear(format!("{CHANGED}: {}", words(status, &body)))
             }
             // A failure may have come after the commit; anything else is no cloud of ours.
             status if status.is_server_error() => Answer::Unclear(words(status, &body)),
             status => Answer::Later(None, words(status, &body)),
         }
-    }
-}
-
-fn receipt_of(read: Result<Receipt, impl std::fmt::Display>) -> Answer {
-    match read {
-        Ok(receipt) => Answer::Receipt(Box::new(receipt)),
-        Err(error) => Answer::Unclear(format!("its receipt cannot be read: {error}")),
     }
 }
 
@@ -125,8 +131,9 @@ async fn body(mut response: Response, most: usize) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
-fn date(text: &str) -> Option<UtcMs> {
-    rfc2822::parse(text).ok().map(|zoned| zoned.timestamp().into())
+/// As a `Date` has it.
+fn to_the_second(at: UtcMs) -> UtcMs {
+    at.plus_ms(-at.0.rem_euclid(1_000))
 }
 
 fn error(body: &[u8]) -> Option<Value> {
@@ -138,6 +145,7 @@ fn words(status: StatusCode, body: &[u8]) -> String {
     let error = error(body).unwrap_or_default();
     let details = error["details"].as_array().into_iter().flatten();
     let details: Vec<String> = details
+        .filter(|detail| detail["field"] != "batch")
         .filter_map(|detail| Some(format!("{}: {}", detail["field"].as_str()?, detail["message"].as_str()?)))
         .collect();
     match (error["message"].as_str(), details.is_empty()) {
@@ -147,10 +155,10 @@ fn words(status: StatusCode, body: &[u8]) -> String {
     }
 }
 
-fn is_forked(body: &[u8]) -> bool {
+fn has_detail(body: &[u8], field: &str, message: &str) -> bool {
     let error = error(body).unwrap_or_default();
     let mut details = error["details"].as_array().into_iter().flatten();
-    details.any(|detail| detail["field"] == "store" && detail["message"] == "store_forked")
+    details.any(|detail| detail["field"] == field && detail["message"] == message)
 }
 
 #[cfg(test)]
@@ -158,18 +166,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_of_http_are_read() {
-        assert_eq!(date("Tue, 24 Nov 2026 08:15:30 GMT"), "2026-11-24T08:15:30Z".parse().ok());
-        assert_eq!(date("now"), None);
-    }
-
-    #[test]
     fn errors_are_told_in_the_clouds_words() {
         let body =
             br#"{"error": {"message": "Request validation failed", "details": [{"field": "a", "message": "b"}]}}"#;
         assert_eq!(words(StatusCode::BAD_REQUEST, body), "Request validation failed (400; a: b)");
         assert_eq!(words(StatusCode::NOT_FOUND, b"<html>"), "it answers 404 Not Found");
-        assert!(is_forked(br#"{"error": {"details": [{"field": "store", "message": "store_forked"}]}}"#));
-        assert!(!is_forked(body));
+        assert!(has_detail(body, "a", "b"));
+        assert!(!has_detail(body, "a", "c"));
+        assert!(!has_detail(b"<html>", "a", "b"));
     }
 }

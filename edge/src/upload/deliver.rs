@@ -43,13 +43,19 @@ impl Uploader {
                 if let Some(unclear) = self.unclear.take() {
                     self.store.release(unclear.cargo).await;
                 }
+                self.announcements.forget_all();
                 self.store.fork().await.map_err(store_failed)
             }
             Answer::Refused(words) => self.refused(sendable, words).await,
+            Answer::TooLarge(words) => {
+                self.store.release(sendable.cargo).await;
+                self.pace.failed();
+                Err(Pause::Retry(words))
+            }
             Answer::Stranger(words) => {
                 self.store.release(sendable.cargo).await;
                 let words = format!("the cloud refuses the credential: {words}; enroll again with a new code");
-                Err(Pause::Stranger(words))
+                Err(self.pace.stranger(words))
             }
             Answer::Later(pause, words) => {
                 self.store.release(sendable.cargo).await;
@@ -66,7 +72,8 @@ impl Uploader {
         // Mostly there is nothing to look up.
         let is_plain = receipt.rejected.is_empty() && sendable.cargo.units() > 0;
         let items = if is_plain { Vec::new() } else { decoded(&sendable).items };
-        let mut settlement = receipt::settlement(&items, &receipt);
+        let is_empty = items.is_empty() && sendable.cargo.units() == 0;
+        let mut settlement = receipt::settlement(&items, &receipt, is_empty);
         settlement.kept.iter().for_each(|key| self.announcements.forget(key));
         for announcement in announcements(&items) {
             let key = &announcement.key;
@@ -83,21 +90,25 @@ impl Uploader {
             tracing::warn!(device.id = letter.key, time = %letter.reading.time, code = %letter.code, letter.message, "the cloud refused a reading");
         }
         if self.store.settle(sendable.cargo, settlement).await.map_err(store_failed)? {
-            tracing::warn!("the cloud was restored from a backup: what is still here is sent again");
             self.announcements.forget_all();
         }
+        self.configuration.heard(receipt.config_version);
         self.set_every(interval(&self.config.upload, receipt.upload_every_s));
         self.answered_at = Some(Instant::now());
         self.link.received(self.time.monotonic());
         Ok(())
     }
 
-    /// Keeps a batch that may have arrived. Of two, the older one's readings are sent anew.
+    /// Keeps a batch that may have arrived. Of two, the older one's readings are sent anew; so are those
+    /// of a batch that may be too large for this link.
     async fn keep(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
         // Its connection may be dead without knowing it.
         self.cloud = None;
-        if let Some(older) = self.unclear.replace(sendable) {
-            self.store.release(older.cargo).await;
+        self.pace.failed();
+        let is_small = sendable.bytes.len() <= self.pace.limits().bytes;
+        let given_up = if is_small { self.unclear.replace(sendable) } else { Some(sendable) };
+        if let Some(given_up) = given_up {
+            self.store.release(given_up.cargo).await;
         }
         Err(Pause::Retry(words))
     }
@@ -105,7 +116,7 @@ impl Uploader {
     async fn refused(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
         let units = sendable.cargo.units();
         if units == 0 {
-            tracing::warn!(error = words, "the cloud refuses the announcements");
+            tracing::warn!(error = words, "the cloud refuses announcements, or the configuration");
             let items = decoded(&sendable).items;
             announcements(&items)
                 .for_each(|announcement| self.announcements.postpone(&announcement.key, self.time.monotonic()));

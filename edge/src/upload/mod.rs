@@ -3,6 +3,7 @@
 
 mod announce;
 mod cloud;
+mod configuration;
 mod deliver;
 mod link;
 mod pace;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::announce::Announcements;
 use self::cloud::Cloud;
+use self::configuration::Configuration;
 use self::deliver::Sendable;
 use self::pace::{Pace, Pause};
 use crate::clock::{SiteTime, has_passed};
@@ -59,6 +61,7 @@ pub struct Uploader {
     credential: Option<Credential>,
     cloud: Option<Cloud>,
     announcements: Announcements,
+    configuration: Configuration,
     pace: Pace,
     /// A batch that may have arrived: sent once more as it is, so that the cloud knows it again.
     unclear: Option<Sendable>,
@@ -80,6 +83,7 @@ impl Uploader {
         let committed = store.committed();
         let seen = *committed.borrow();
         Uploader {
+            configuration: Configuration::new(&config.text),
             config,
             time,
             recorded,
@@ -136,6 +140,9 @@ impl Uploader {
         }
         self.announce().await?;
         self.send_live().await?;
+        if let Some(item) = self.configuration.due(self.time.monotonic()) {
+            self.send_items(vec![item], Cargo::default()).await?;
+        }
         let every = *self.every.borrow();
         while started.elapsed() < every {
             let sendable = match self.unclear.take() {

@@ -12,6 +12,8 @@ const EVERY_MAX: Duration = Duration::from_secs(3_600);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 /// Pause after the cloud refused the credential.
 const STRANGER: Duration = Duration::from_secs(600);
+/// Refusals of the credential in a row after which it counts as refused.
+const STRANGERS_MAX: u32 = 3;
 /// Pause when the cloud refuses whatever it gets.
 const REFUSED: Duration = Duration::from_secs(300);
 /// Single rows in a row that are refused before the cloud counts as ill, and no more are given up.
@@ -45,11 +47,12 @@ pub(super) struct Pace {
     units: usize,
     bytes: usize,
     refused: u32,
+    strangers: u32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Pace { failures: 0, units: UNITS_MAX, bytes: BYTES_MAX, refused: 0 }
+        Pace { failures: 0, units: UNITS_MAX, bytes: BYTES_MAX, refused: 0, strangers: 0 }
     }
 }
 
@@ -64,12 +67,24 @@ impl Pace {
     pub(super) fn delivered(&mut self, took: Duration, every: Duration) {
         self.failures = 0;
         self.refused = 0;
+        self.strangers = 0;
         self.units = (self.units * 2).min(UNITS_MAX);
         if took > every / 2 {
             self.bytes = (self.bytes / 2).max(BYTES_MIN);
         } else if took < every / 8 {
             self.bytes = (self.bytes * 2).min(BYTES_MAX);
         }
+    }
+
+    /// A batch did not get through: less at once has a better chance on a link that breaks or changes bytes.
+    pub(super) fn failed(&mut self) {
+        self.bytes = (self.bytes / 2).max(BYTES_MIN);
+    }
+
+    /// The credential was refused; the first times a link may have changed it.
+    pub(super) fn stranger(&mut self, words: String) -> Pause {
+        self.strangers = (self.strangers + 1).min(STRANGERS_MAX);
+        if self.strangers < STRANGERS_MAX { Pause::Retry(words) } else { Pause::Stranger(words) }
     }
 
     /// A batch of so many rows was refused whole. Gives whether to try with fewer; if not, the one
@@ -165,6 +180,30 @@ mod tests {
             assert_eq!(pace.refuse(1, ""), Ok(false));
         }
         assert_eq!(pace.refuse(1, "ill"), Err(Pause::Refused("ill".to_owned())));
+    }
+
+    #[test]
+    fn a_credential_is_refused_when_it_was_so_three_times() {
+        let mut pace = Pace::default();
+        let words = String::new;
+        assert_eq!([pace.stranger(words()), pace.stranger(words())], [Pause::Retry(words()), Pause::Retry(words())]);
+        assert_eq!(
+            [pace.stranger(words()), pace.stranger(words())],
+            [Pause::Stranger(words()), Pause::Stranger(words())]
+        );
+        pace.delivered(Duration::ZERO, EVERY);
+        assert_eq!(pace.stranger(words()), Pause::Retry(words()));
+    }
+
+    #[test]
+    fn batches_shrink_where_they_do_not_get_through() {
+        let mut pace = Pace::default();
+        pace.failed();
+        assert_eq!(pace.limits().bytes, BYTES_MAX / 2);
+        for _ in 0..20 {
+            pace.failed();
+        }
+        assert_eq!(pace.limits().bytes, BYTES_MIN);
     }
 
     #[test]

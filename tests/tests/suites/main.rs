@@ -5,6 +5,7 @@
 
 mod bad_configuration;
 mod bad_input;
+mod broken_disk;
 mod bus_to_answer;
 mod carried;
 mod cloned;
@@ -14,6 +15,7 @@ mod demo;
 mod documented;
 mod encrypted;
 mod faults;
+mod faulty_link;
 mod foreign_master;
 mod fleet;
 mod guide;
@@ -25,4 +27,5 @@ mod pages;
 mod probe;
 mod sight;
 mod taken_away;
+mod taken_over;
 mod writing;

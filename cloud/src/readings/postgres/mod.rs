@@ -27,6 +27,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgPool, Postgres};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::commits::commits;
 use super::month::Month;
@@ -112,6 +113,10 @@ impl Engine {
 
     pub(super) async fn find_batch(&self, id: BatchId) -> Result<Option<AnsweredBatch>, ReadingsError> {
         Ok(ledger::find(&mut *self.connection().await?, id).await?)
+    }
+
+    pub(super) async fn last_sequence(&self, store: Uuid) -> Result<u64, ReadingsError> {
+        Ok(ledger::last_sequence(&mut *self.connection().await?, store).await?)
     }
 
     pub(super) async fn keep_batch(&self, batch: AnsweredBatch) -> Result<(), ReadingsError> {

@@ -28,6 +28,7 @@ use rusqlite::ErrorCode;
 use rusqlite::types::FromSqlError;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::commits::commits;
 use super::queue::Queue;
@@ -100,7 +101,7 @@ impl Engine {
     }
 
     pub(super) async fn find_batch(&self, id: BatchId) -> Result<Option<AnsweredBatch>, ReadingsError> {
-        if self.highest.is_below(id) {
+        if self.highest.of(id.store).is_some_and(|highest| highest < id.sequence) {
             return Ok(None);
         }
         let highest = Arc::clone(&self.highest);
@@ -108,6 +109,19 @@ impl Engine {
             let series = readers.series()?;
             highest.note(id.store, series::highest(&series, id.store)?, true);
             series::find_batch(&series, id)
+        };
+        self.readers.run(query).await
+    }
+
+    pub(super) async fn last_sequence(&self, store: Uuid) -> Result<u64, ReadingsError> {
+        if let Some(highest) = self.highest.of(store) {
+            return Ok(highest);
+        }
+        let highest = Arc::clone(&self.highest);
+        let query = move |readers: &Readers| {
+            let found = series::highest(&*readers.series()?, store)?;
+            highest.note(store, found, true);
+            Ok(found)
         };
         self.readers.run(query).await
     }

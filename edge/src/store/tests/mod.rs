@@ -3,6 +3,8 @@
 mod crash;
 mod harm;
 mod journal;
+mod legacy;
+mod reconcile;
 mod refused;
 mod thread;
 mod time;
@@ -27,7 +29,7 @@ pub(super) const ALL: Limits = Limits { units: 1_000, readings: 1_000_000, bytes
 
 pub(super) fn settings(dir: &Path, boot: Uuid) -> Settings {
     let keys = ["a", "b"].map(str::to_owned).to_vec();
-    Settings { dir: dir.to_owned(), max_bytes: 1 << 30, keys, boot }
+    Settings { dir: dir.to_owned(), max_bytes: 1 << 30, keep_free: None, keys, boot }
 }
 
 pub(super) fn open(dir: &Path) -> StoreFile {

@@ -74,6 +74,7 @@ impl Gateway {
         let settings = store::Settings {
             dir: folder.path().to_owned(),
             max_bytes: 1 << 30,
+            keep_free: None,
             keys: config.devices.iter().map(|device| device.id.clone()).collect(),
             boot: Uuid::from_u128(1),
         };
@@ -214,6 +215,40 @@ async fn a_receipt_for_another_batch_settles_nothing() {
     gateway.start();
     let requests = cloud.until(|requests| sent(requests).len() == 2).await;
     assert_eq!(sent(&requests), [vec![("a", vec![1])], vec![("a", vec![1])]]);
+}
+
+#[tokio::test]
+async fn a_receipt_that_was_changed_on_its_way_settles_nothing() {
+    let cloud = FakeCloud::start().await;
+    let mut gateway = Gateway::new(&cloud);
+    gateway.flush(1, &[0, 1]).await;
+    // The announcements; then a bit in each part of the receipt of the readings.
+    cloud.then([Reply::Receipt(|_, _| {})].into_iter().chain([0, 9, 20, 37, 52, 78].map(Reply::Changed)));
+    gateway.start();
+    gateway
+        .until("the link is told", |gateway| {
+            gateway.link.state().error.is_some_and(|error| error.starts_with("the link changes bytes"))
+        })
+        .await;
+    let requests = cloud.until(|requests| sent(requests).len() == 7).await;
+    assert!(requests[2..].iter().all(|request| request.bytes == requests[1].bytes), "{:?}", sent(&requests));
+    gateway.until("all is settled", |gateway| gateway.store.figures().backlog == 0).await;
+    assert_eq!(gateway.store.figures().dead_letters, 0);
+    assert_eq!(gateway.link.state().waiting, BTreeSet::new());
+}
+
+#[tokio::test]
+async fn a_refusal_of_something_else_than_what_was_sent_puts_nothing_aside() {
+    let cloud = FakeCloud::start().await;
+    let mut gateway = Gateway::new(&cloud);
+    gateway.flush(1, &[0]).await;
+    let refused = |status, details| Reply::Error(status, json!({"error": {"message": "no", "details": details}}), None);
+    let other = json!([{"field": "batch", "message": "crc32 00000000"}]);
+    cloud.then([Reply::Receipt(|_, _| {}), refused(400, json!([])), refused(422, other), refused(413, json!([]))]);
+    gateway.start();
+    gateway.until("all is settled", |gateway| gateway.store.figures().backlog == 0).await;
+    assert_eq!(gateway.store.figures().dead_letters, 0);
+    assert_eq!(sent(&cloud.requests()), vec![vec![("a", vec![1])]; 4]);
 }
 
 #[tokio::test]
@@ -367,13 +402,14 @@ async fn a_refused_credential_is_told_and_a_new_one_is_taken_at_once() {
     let cloud = FakeCloud::start().await;
     let mut gateway = Gateway::new(&cloud);
     gateway.flush(1, &[0]).await;
-    cloud.then([Reply::Error(401, json!({"error": {"message": "Invalid"}}), None)]);
+    cloud.then([(); 3].map(|()| Reply::Error(401, json!({"error": {"message": "Invalid"}}), None)));
     gateway.start();
+    cloud.until(|requests| requests.len() == 3).await;
     let told = |gateway: &Gateway| gateway.link.state().error.is_some_and(|error| error.contains("enroll again"));
     gateway.until("the link says so", told).await;
     gateway.enroll(&cloud.url, "second");
-    let requests = cloud.until(|requests| requests.len() == 3).await;
-    assert_eq!(requests[1].credential, "Bearer second");
+    let requests = cloud.until(|requests| requests.len() == 5).await;
+    assert_eq!(requests[3].credential, "Bearer second");
     gateway.until("all is well", |gateway| gateway.link.state().error.is_none()).await;
 }
 
@@ -438,13 +474,45 @@ async fn a_gateway_with_nothing_to_send_gives_signs_of_life_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_cloud_that_has_another_configuration_gets_this_one_once() {
+    let cloud = FakeCloud::start().await;
+    cloud.forget_configuration();
+    let mut gateway = Gateway::new(&cloud);
+    gateway.flush(1, &[0]).await;
+    gateway.start();
+    let carried = |requests: &[Request]| -> Vec<Item> {
+        let items = requests.iter().flat_map(|request| request.batch.items.clone());
+        items.filter(|item| matches!(item, Item::Configuration(_))).collect()
+    };
+    let requests = cloud.until(|requests| !carried(requests).is_empty()).await;
+    assert_eq!(carried(&requests), [Item::Configuration(CONFIG.to_owned())]);
+    let live =
+        requests.iter().position(|request| request.batch.items.iter().any(|i| matches!(i, Item::Segment { .. })));
+    assert_eq!(live, Some(requests.len() - 2), "what is newest goes before it");
+    for ms in 2..=5 {
+        gateway.flush(ms, &[0]).await;
+    }
+    let requests = cloud.until(|requests| sent(requests).iter().flatten().any(|(_, times)| times.contains(&5))).await;
+    assert_eq!(carried(&requests).len(), 1);
+}
+
+#[tokio::test]
 async fn a_cloud_that_was_restored_gets_everything_again() {
+    is_sent_again(FakeCloud::restore_from_backup).await;
+}
+
+#[tokio::test]
+async fn a_cloud_that_was_restored_and_does_not_say_so_gets_everything_again() {
+    is_sent_again(FakeCloud::forget_batches).await;
+}
+
+async fn is_sent_again(restore: fn(&FakeCloud)) {
     let cloud = FakeCloud::start().await;
     let mut gateway = Gateway::new(&cloud);
     gateway.flush(1, &[0]).await;
     gateway.start();
     gateway.until("it is settled", |gateway| gateway.store.figures().backlog == 0).await;
-    cloud.restore_from_backup();
+    restore(&cloud);
     gateway.flush(2, &[0]).await;
     let announced = |requests: &[Request]| requests.iter().filter(|request| !announced(request).is_empty()).count();
     let requests = cloud.until(|requests| sent(requests).len() == 3 && announced(requests) == 2).await;
