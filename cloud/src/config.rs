@@ -18,7 +18,7 @@ pub struct Config {
     pub data: PathBuf,
     /// Where it listens.
     pub listen: SocketAddr,
-    /// PostgreSQL for records; SQLite in the data folder when unset.
+    /// PostgreSQL for records and readings; SQLite in the data folder when unset.
     pub database_url: Option<String>,
     /// `JWT_SECRET`; one is made in the data folder when unset.
     pub jwt_secret: Option<String>,

@@ -29,6 +29,7 @@ use crate::http::{AppState, HttpSettings, health, router};
 use crate::ingest::Ingest;
 use crate::live::Live;
 use crate::presence::Presence;
+use crate::readings::sqlite::MONTHS_FOLDER;
 use crate::readings::{Readings, ReadingsError};
 use crate::rollup::keep_rolling_up;
 
@@ -66,7 +67,7 @@ pub enum ServeError {
         #[from]
         error: DbError,
     },
-    /// The files of readings cannot be used.
+    /// The files or tables of readings cannot be used.
     #[error(transparent)]
     Readings(#[from] ReadingsError),
     /// The server ended by itself.
@@ -124,7 +125,11 @@ pub async fn open(config: &Config) -> Result<AppState, ServeError> {
             listed: config.cors_origins.clone(),
         },
     };
-    let readings = Readings::open_sqlite(&config.data)?;
+    let months = config.data.join(MONTHS_FOLDER);
+    if config.database_url.is_some() && months.exists() {
+        tracing::warn!(folder = %months.display(), "readings in files are not looked at: DATABASE_URL is set");
+    }
+    let readings = Readings::open(&db, &config.data).await?;
     let presence = Presence::open(&db, now).await?;
     let live = Live::new(db.clone(), readings.clone(), presence.clone(), Arc::clone(&clock));
     let ingest = Ingest::new(db.clone(), readings.clone(), live.clone()).await?;

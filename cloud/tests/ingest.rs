@@ -2,14 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+#[macro_use]
+#[path = "support/place.rs"]
+mod place;
+#[path = "support/postgres.rs"]
+mod postgres;
 #[path = "support/site.rs"]
 mod site;
 
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use place::Place;
 use riverwatts_cloud::db::Db;
-use riverwatts_cloud::db::migrate::migrate;
 use riverwatts_cloud::ingest::{Ingest, IngestError};
 use riverwatts_cloud::live::Live;
 use riverwatts_cloud::presence::Presence;
@@ -33,7 +38,7 @@ use uuid::Uuid;
 
 /// A cloud without its HTTP side, with one site and one gateway.
 struct Cloud {
-    folder: tempfile::TempDir,
+    place: Place,
     db: Db,
     readings: Readings,
     ingest: Ingest,
@@ -47,23 +52,19 @@ async fn new_ingest(db: &Db, readings: &Readings) -> Ingest {
 }
 
 impl Cloud {
-    async fn new() -> Cloud {
-        let folder = tempfile::tempdir().unwrap();
-        let db = Db::open_sqlite(folder.path()).await.unwrap();
-        migrate(&db).await.unwrap();
+    async fn new(place: Place) -> Cloud {
+        let (db, readings) = place.open().await;
         let site = sites::create(&db, &new_site(), NOW).await.unwrap();
         let gateway = gateway(&db, site.id, "first").await;
-        let readings = Readings::open_sqlite(folder.path()).unwrap();
         let ingest = new_ingest(&db, &readings).await;
-        Cloud { folder, db, readings, ingest, gateway }
+        Cloud { place, db, readings, ingest, gateway }
     }
 
     /// Stops in the middle of whatever it did, and starts again.
     async fn restart(self) -> Cloud {
         self.readings.close().await;
         self.db.close().await;
-        let db = Db::open_sqlite(self.folder.path()).await.unwrap();
-        let readings = Readings::open_sqlite(self.folder.path()).unwrap();
+        let (db, readings) = self.place.open().await;
         let ingest = new_ingest(&db, &readings).await;
         Cloud { db, readings, ingest, ..self }
     }
@@ -95,10 +96,35 @@ impl Cloud {
         self.readings.list(query).await.unwrap().iter().map(|row| row.time).collect()
     }
 
+    /// Whether there is a place for readings of a month, `2026-11`.
+    async fn has_month(&self, month: &str) -> bool {
+        let Db::Postgres(pool) = &self.db else {
+            let mut files = std::fs::read_dir(self.place.folder.path().join("readings")).unwrap();
+            return files.any(|file| file.unwrap().file_name().to_string_lossy().starts_with(month));
+        };
+        let table = format!("readings_{}", month.replace('-', "_"));
+        sqlx::query_scalar("select to_regclass($1) is not null").bind(table).fetch_one(pool).await.unwrap()
+    }
+
     async fn gaps(&self, key: &str) -> Vec<gaps::Gap> {
         let device = self.device(key).await.id;
         gaps::list(&self.db, device, UtcMs(i64::MIN), UtcMs(i64::MAX), None, 100).await.unwrap()
     }
+}
+
+on_each_engine! {
+    a_receipt_tells_how_far_the_cloud_knew_this_store_also_after_a_restart,
+    a_carried_file_does_not_change_how_far_the_cloud_knows_a_store,
+    a_gap_is_told_whatever_its_times_and_cuts_the_line_also_when_it_comes_late,
+    a_receipt_names_the_configuration_that_came_last,
+    an_empty_batch_is_answered_and_leaves_nothing_in_the_ledger,
+    a_batch_is_stored_once_and_answered_alike,
+    another_batch_under_the_same_identity_stores_nothing,
+    the_same_batch_many_times_at_once_gets_one_answer,
+    a_batch_that_was_torn_between_the_files_is_whole_after_a_repeat,
+    what_may_not_be_stored_is_named_and_does_not_keep_out_the_rest,
+    readings_under_a_key_of_another_gateway_wait_until_an_admin_moves_it,
+    readings_in_json_stand_each_for_itself,
 }
 
 fn announcement(key: &str) -> Item {
@@ -146,9 +172,8 @@ fn full_batch() -> Batch {
     )
 }
 
-#[tokio::test]
-async fn an_empty_batch_is_answered_and_leaves_nothing_in_the_ledger() {
-    let cloud = Cloud::new().await;
+async fn an_empty_batch_is_answered_and_leaves_nothing_in_the_ledger(place: Place) {
+    let cloud = Cloud::new(place).await;
     let empty = batch(1, Vec::new());
     for _ in 0..2 {
         assert_eq!(cloud.send(&empty).await.batch, empty.id);
@@ -159,9 +184,8 @@ async fn an_empty_batch_is_answered_and_leaves_nothing_in_the_ledger() {
     assert!(cloud.readings.find_batch(full.id).await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn a_batch_is_stored_once_and_answered_alike() {
-    let cloud = Cloud::new().await;
+async fn a_batch_is_stored_once_and_answered_alike(place: Place) {
+    let cloud = Cloud::new(place).await;
     let bytes = full_batch().encode();
     let answer = cloud.ingest.take_batch(&cloud.gateway, bytes.clone(), NOW).await.unwrap();
     let (radar, turbine) = (cloud.device("radar-1").await, cloud.device("turbine-1").await);
@@ -178,9 +202,8 @@ async fn a_batch_is_stored_once_and_answered_alike() {
     assert_eq!((cloud.times("radar-1").await.len(), cloud.gaps("radar-1").await.len()), (10, 1));
 }
 
-#[tokio::test]
-async fn a_receipt_tells_how_far_the_cloud_knew_this_store_also_after_a_restart() {
-    let mut cloud = Cloud::new().await;
+async fn a_receipt_tells_how_far_the_cloud_knew_this_store_also_after_a_restart(place: Place) {
+    let mut cloud = Cloud::new(place).await;
     let numbered = |sequence| Batch { id: BatchId { sequence, ..full_batch().id }, ..full_batch() };
     for (sequence, last) in [(3, 0), (9, 3), (7, 9), (9, 9), (10, 9)] {
         assert_eq!(cloud.send(&numbered(sequence)).await.last_sequence, last, "before {sequence}");
@@ -193,9 +216,8 @@ async fn a_receipt_tells_how_far_the_cloud_knew_this_store_also_after_a_restart(
     assert_eq!(cloud.send(&numbered(51)).await.last_sequence, 10);
 }
 
-#[tokio::test]
-async fn a_carried_file_does_not_change_how_far_the_cloud_knows_a_store() {
-    let cloud = Cloud::new().await;
+async fn a_carried_file_does_not_change_how_far_the_cloud_knows_a_store(place: Place) {
+    let cloud = Cloud::new(place).await;
     cloud.send(&Batch { id: BatchId { sequence: 900, ..full_batch().id }, ..full_batch() }).await;
     let old = NOW.plus_ms(-86_400_000);
     let carried = Batch {
@@ -211,9 +233,8 @@ async fn a_carried_file_does_not_change_how_far_the_cloud_knows_a_store() {
     assert_eq!(cloud.send(&next).await.last_sequence, 900);
 }
 
-#[tokio::test]
-async fn a_gap_is_told_whatever_its_times_and_cuts_the_line_also_when_it_comes_late() {
-    let cloud = Cloud::new().await;
+async fn a_gap_is_told_whatever_its_times_and_cuts_the_line_also_when_it_comes_late(place: Place) {
+    let cloud = Cloud::new(place).await;
     let start = NOW.plus_ms(-3_600_000);
     let sparse: Vec<Reading> = (0..4).map(|i| reading(start.plus_ms(i * 2_000), 1_000_000)).collect();
     cloud.send(&batch(1, vec![announcement("turbine-1"), segment("turbine-1", &sparse)])).await;
@@ -243,9 +264,8 @@ async fn a_gap_is_told_whatever_its_times_and_cuts_the_line_also_when_it_comes_l
     assert_eq!(covered().await, 4_000);
 }
 
-#[tokio::test]
-async fn a_receipt_names_the_configuration_that_came_last() {
-    let mut cloud = Cloud::new().await;
+async fn a_receipt_names_the_configuration_that_came_last(place: Place) {
+    let mut cloud = Cloud::new(place).await;
     assert_eq!(cloud.send(&batch(1, vec![announcement("radar-1")])).await.config_version, None);
     let sent = batch(2, vec![Item::Configuration("[site]\n".to_owned())]);
     let version = configuration::version("[site]\n").to_string();
@@ -254,9 +274,8 @@ async fn a_receipt_names_the_configuration_that_came_last() {
     assert_eq!(cloud.send(&batch(3, Vec::new())).await.config_version, Some(version));
 }
 
-#[tokio::test]
-async fn another_batch_under_the_same_identity_stores_nothing() {
-    let cloud = Cloud::new().await;
+async fn another_batch_under_the_same_identity_stores_nothing(place: Place) {
+    let cloud = Cloud::new(place).await;
     cloud.send(&full_batch()).await;
     let fork = batch(1, vec![segment("radar-1", &ten(NOW))]);
     let refused = cloud.ingest.take_batch(&cloud.gateway, fork.encode(), NOW).await;
@@ -270,9 +289,8 @@ async fn another_batch_under_the_same_identity_stores_nothing() {
     assert!(matches!(refused, Err(IngestError::StoreForked)), "{refused:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_batch_many_times_at_once_gets_one_answer() {
-    let cloud = Cloud::new().await;
+async fn the_same_batch_many_times_at_once_gets_one_answer(place: Place) {
+    let cloud = Cloud::new(place).await;
     let bytes = full_batch().encode();
     let sent = (0..20).map(|_| {
         let (ingest, gateway, bytes) = (cloud.ingest.clone(), cloud.gateway.clone(), bytes.clone());
@@ -289,10 +307,9 @@ async fn the_same_batch_many_times_at_once_gets_one_answer() {
 }
 
 /// The cloud dies behind each step of storing a batch; the same batch then finds what is there and adds the rest.
-#[tokio::test]
-async fn a_batch_that_was_torn_between_the_files_is_whole_after_a_repeat() {
+async fn a_batch_that_was_torn_between_the_files_is_whole_after_a_repeat(place: Place) {
     for steps_done in 0..=3 {
-        let mut cloud = Cloud::new().await;
+        let mut cloud = Cloud::new(place.another()).await;
         let torn = full_batch();
         if steps_done >= 1 {
             let announcements = torn.items.iter().filter_map(|item| match item {
@@ -330,9 +347,8 @@ async fn a_batch_that_was_torn_between_the_files_is_whole_after_a_repeat() {
     }
 }
 
-#[tokio::test]
-async fn what_may_not_be_stored_is_named_and_does_not_keep_out_the_rest() {
-    let cloud = Cloud::new().await;
+async fn what_may_not_be_stored_is_named_and_does_not_keep_out_the_rest(place: Place) {
+    let cloud = Cloud::new(place).await;
     let too_late = NOW.plus_ms(600_001);
     let too_early = NOW.plus_ms(-401 * 86_400_000);
     let sent = [reading(too_early, 1), reading(NOW.plus_ms(-1), VALUE_MAX + 1), reading(NOW, 2), reading(too_late, 3)];
@@ -350,8 +366,7 @@ async fn what_may_not_be_stored_is_named_and_does_not_keep_out_the_rest() {
         ]
     );
     assert_eq!((receipt.accepted, cloud.times("radar-1").await), (1, vec![NOW]));
-    let months: Vec<_> = std::fs::read_dir(cloud.folder.path().join("readings")).unwrap().collect();
-    assert!(months.iter().all(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with("2026-11.db")));
+    assert!(cloud.has_month("2026-11").await && !cloud.has_month("2025-10").await);
 
     let other = [reading(NOW, 99), reading(NOW.plus_ms(1_000), 5)];
     let receipt = cloud.send(&batch(2, vec![segment("radar-1", &other)])).await;
@@ -360,9 +375,8 @@ async fn what_may_not_be_stored_is_named_and_does_not_keep_out_the_rest() {
     assert_eq!((receipt.accepted, receipt.stored), (1, vec![span]));
 }
 
-#[tokio::test]
-async fn readings_under_a_key_of_another_gateway_wait_until_an_admin_moves_it() {
-    let mut cloud = Cloud::new().await;
+async fn readings_under_a_key_of_another_gateway_wait_until_an_admin_moves_it(place: Place) {
+    let mut cloud = Cloud::new(place).await;
     cloud.send(&full_batch()).await;
     cloud.gateway = gateway(&cloud.db, cloud.gateway.site_id, "second").await;
     let later = ten(NOW);
@@ -380,9 +394,8 @@ async fn readings_under_a_key_of_another_gateway_wait_until_an_admin_moves_it() 
     assert_eq!((receipt.waiting, receipt.accepted), (vec![], 10));
 }
 
-#[tokio::test]
-async fn readings_in_json_stand_each_for_itself() {
-    let cloud = Cloud::new().await;
+async fn readings_in_json_stand_each_for_itself(place: Place) {
+    let cloud = Cloud::new(place).await;
     cloud.send(&full_batch()).await;
     let id = cloud.device("radar-1").await.id;
     let at = |ms: i64, power: f64| json!({"device_id": id, "timestamp": NOW.plus_ms(ms), "power_output_kw": power});

@@ -2,6 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+#[macro_use]
+#[path = "support/place.rs"]
+mod place;
+#[path = "support/postgres.rs"]
+mod postgres;
+
+use place::Place;
 use riverwatts_cloud::readings::{AnsweredBatch, Change, ListQuery, Readings, ReadingsError, Rows, StoredRow, Written};
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::reading::{Reading, Value};
@@ -11,39 +18,10 @@ use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Quality;
 use uuid::Uuid;
 
-/// A store that can be closed and opened again.
-trait Engine {
-    fn new() -> Self;
-    fn open(&self) -> Readings;
-}
-
-struct Sqlite(tempfile::TempDir);
-
-impl Engine for Sqlite {
-    fn new() -> Sqlite {
-        Sqlite(tempfile::tempdir().unwrap())
-    }
-
-    fn open(&self) -> Readings {
-        Readings::open_sqlite(self.0.path()).unwrap()
-    }
-}
-
-/// Declares each contract as a test on every engine.
-macro_rules! contracts {
-    ($($name:ident),+ $(,)?) => {
-        mod on_sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(&<super::Sqlite as super::Engine>::new()).await;
-            })+
-        }
-    };
-}
-
-contracts! {
+on_each_engine! {
     rows_come_back_as_they_were_stored,
     the_first_stored_value_wins,
+    what_a_request_repeats_of_itself_is_stored_once,
     a_correction_replaces_what_has_a_lower_revision,
     the_latest_is_the_newest_by_time,
     pages_give_every_reading_once_in_either_order,
@@ -92,8 +70,8 @@ fn expected(rows: &Rows) -> Vec<StoredRow> {
     (0..rows.count()).map(|row| rows.row(row)).collect()
 }
 
-async fn rows_come_back_as_they_were_stored(engine: &impl Engine) {
-    let readings = engine.open();
+async fn rows_come_back_as_they_were_stored(place: Place) {
+    let (_db, readings) = place.open().await;
     let gate = Metric::named("x_gate").unwrap();
     let mut odd = reading(EDGE.plus_ms(90_500), -5);
     odd.values.push(Value { metric: Metric::canonical(8), value: None, quality: Quality::Sentinel });
@@ -105,11 +83,11 @@ async fn rows_come_back_as_they_were_stored(engine: &impl Engine) {
     assert_eq!(write(&readings, rows.clone()).await, accepted(121));
     assert_eq!(readings.list(all(&[3])).await.unwrap(), expected(&rows));
     readings.close().await;
-    assert_eq!(engine.open().list(all(&[3])).await.unwrap(), expected(&rows));
+    assert_eq!(place.open().await.1.list(all(&[3])).await.unwrap(), expected(&rows));
 }
 
-async fn the_first_stored_value_wins(engine: &impl Engine) {
-    let readings = engine.open();
+async fn the_first_stored_value_wins(place: Place) {
+    let (_db, readings) = place.open().await;
     let first = every_s(120, EDGE);
     assert_eq!(write(&readings, rows(1, &first)).await, accepted(120));
     let mut second = every_s(130, EDGE);
@@ -124,8 +102,20 @@ async fn the_first_stored_value_wins(engine: &impl Engine) {
     assert_eq!(write(&readings, rows(2, &second)).await, accepted(130));
 }
 
-async fn a_correction_replaces_what_has_a_lower_revision(engine: &impl Engine) {
-    let readings = engine.open();
+async fn what_a_request_repeats_of_itself_is_stored_once(place: Place) {
+    let (_db, readings) = place.open().await;
+    let all = every_s(120, EDGE);
+    // They overlap, and stand before what is there already.
+    write(&readings, rows(1, &every_s(1, EDGE.plus_ms(600_000)))).await;
+    let parts = [&all[60..], &all[..90], &all[80..100]].map(|part| rows(1, part));
+    let written = readings.write(parts.to_vec()).await.unwrap();
+    let sum = |of: fn(&Written) -> u64| written.iter().map(|(_, written)| of(written)).sum::<u64>();
+    assert_eq!((sum(|written| written.accepted), sum(|written| written.duplicates)), (120, 50));
+    assert!(written.iter().all(|(_, written)| written.conflicts.is_empty()));
+}
+
+async fn a_correction_replaces_what_has_a_lower_revision(place: Place) {
+    let (_db, readings) = place.open().await;
     let at = |revision, power| {
         Rows::new(Segment::from_readings(&[reading(EDGE, power)]), RECEIVED, revision).of_device(1, 120_000)
     };
@@ -142,8 +132,8 @@ async fn a_correction_replaces_what_has_a_lower_revision(engine: &impl Engine) {
     assert_eq!(*readings.latest(vec![1]).await.unwrap()[0], at(3, 13).row(0));
 }
 
-async fn the_latest_is_the_newest_by_time(engine: &impl Engine) {
-    let readings = engine.open();
+async fn the_latest_is_the_newest_by_time(place: Place) {
+    let (_db, readings) = place.open().await;
     let early = rows(1, &every_s(10, EDGE));
     let late = rows(1, &every_s(10, EDGE.plus_ms(3_600_000)));
     let other = rows(2, &every_s(3, EDGE.plus_ms(-86_400_000 * 70)));
@@ -160,7 +150,7 @@ async fn the_latest_is_the_newest_by_time(engine: &impl Engine) {
     readings.close().await;
 
     // After a start the past is looked up, also when something late was written first.
-    let readings = engine.open();
+    let (_db, readings) = place.open().await;
     write(&readings, rows(1, &every_s(10, EDGE.plus_ms(60_000)))).await;
     assert_eq!(latest(&readings).await, [newest(&late), newest(&other)]);
     let later = rows(2, &every_s(1, EDGE));
@@ -168,8 +158,8 @@ async fn the_latest_is_the_newest_by_time(engine: &impl Engine) {
     assert_eq!(latest(&readings).await, [newest(&late), newest(&later)]);
 }
 
-async fn pages_give_every_reading_once_in_either_order(engine: &impl Engine) {
-    let readings = engine.open();
+async fn pages_give_every_reading_once_in_either_order(place: Place) {
+    let (_db, readings) = place.open().await;
     // Devices 1 and 2 at the same times over two months, device 3 seldom and elsewhere.
     let seldom = [EDGE.plus_ms(-86_400_000 * 40), EDGE, EDGE.plus_ms(500)].map(|time| reading(time, 1));
     let parts = vec![rows(2, &every_s(150, EDGE)), rows(1, &every_s(150, EDGE)), rows(3, &seldom)];
@@ -199,8 +189,8 @@ async fn pages_give_every_reading_once_in_either_order(engine: &impl Engine) {
     assert_eq!(readings.list(ListQuery { from, to, ..all(&[2, 3]) }).await.unwrap(), stored);
 }
 
-async fn writers_at_once_each_get_their_own_answer(engine: &impl Engine) {
-    let readings = engine.open();
+async fn writers_at_once_each_get_their_own_answer(place: Place) {
+    let (_db, readings) = place.open().await;
     // 40 gateways, and 40 more that send the same once more at the same time.
     let sent = (0..80).map(|i| {
         let readings = readings.clone();
@@ -218,8 +208,8 @@ async fn writers_at_once_each_get_their_own_answer(engine: &impl Engine) {
     assert_eq!(readings.list(all(&devices)).await.unwrap().len(), 2_000);
 }
 
-async fn a_mark_stays_when_its_hour_was_touched_again(engine: &impl Engine) {
-    let readings = engine.open();
+async fn a_mark_stays_when_its_hour_was_touched_again(place: Place) {
+    let (_db, readings) = place.open().await;
     let dirty = async |readings: &Readings| readings.dirty_hours(1).await.unwrap();
     let hours = async |readings: &Readings| {
         let mut hours: Vec<i64> = dirty(readings).await.iter().map(|hour| hour.start().0).collect();
@@ -237,11 +227,11 @@ async fn a_mark_stays_when_its_hour_was_touched_again(engine: &impl Engine) {
     let done = dirty(&readings).await;
     readings.replace_windows(vec![Change { device: 1, done, ..Change::default() }]).await.unwrap();
     readings.close().await;
-    assert_eq!(dirty(&engine.open()).await, []);
+    assert_eq!(dirty(&place.open().await.1).await, []);
 }
 
-async fn a_batch_is_found_again_with_its_receipt(engine: &impl Engine) {
-    let readings = engine.open();
+async fn a_batch_is_found_again_with_its_receipt(place: Place) {
+    let (_db, readings) = place.open().await;
     let batch = |sequence, hash, receipt: &[u8]| AnsweredBatch {
         id: BatchId { store: Uuid::from_u128(9), sequence },
         hash: [hash; 32],
@@ -253,7 +243,7 @@ async fn a_batch_is_found_again_with_its_receipt(engine: &impl Engine) {
     readings.keep_batch(largest.clone()).await.unwrap();
     readings.keep_batch(batch(u64::MAX, 2, b"{\"late\": 1}")).await.unwrap();
     readings.close().await;
-    let readings = engine.open();
+    let (_db, readings) = place.open().await;
     assert_eq!(readings.find_batch(largest.id).await.unwrap().as_ref(), Some(&largest));
     // Old ones are forgotten with the next that is kept.
     let later = AnsweredBatch { at: RECEIVED.plus_ms(100 * 86_400_000), ..batch(1, 3, b"{}") };
@@ -264,8 +254,8 @@ async fn a_batch_is_found_again_with_its_receipt(engine: &impl Engine) {
     assert_eq!(readings.find_batch(later.id).await.unwrap(), Some(later));
 }
 
-async fn nothing_is_taken_after_the_end(engine: &impl Engine) {
-    let readings = engine.open();
+async fn nothing_is_taken_after_the_end(place: Place) {
+    let (_db, readings) = place.open().await;
     readings.ping().await.unwrap();
     readings.close().await;
     let refused = readings.write(vec![rows(1, &every_s(1, EDGE))]).await;

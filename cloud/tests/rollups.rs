@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+#[macro_use]
+#[path = "support/place.rs"]
+mod place;
+#[path = "support/postgres.rs"]
+mod postgres;
 #[path = "support/site.rs"]
 mod site;
 
@@ -9,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use place::Place;
 use riverwatts_cloud::db::Db;
-use riverwatts_cloud::db::migrate::migrate;
 use riverwatts_cloud::readings::{DirtyHour, Readings, Rows};
 use riverwatts_cloud::rollup::{BucketsQuery, RollupError, buckets, finest, keep_rolling_up};
 use riverwatts_cloud::store::devices::{self, NamedDevice};
@@ -36,7 +41,7 @@ const GAP_MS: i64 = 120_000;
 
 /// A store with one device, and all readings that were stored.
 struct River {
-    folder: tempfile::TempDir,
+    place: Place,
     db: Db,
     readings: Readings,
     device: NamedDevice,
@@ -44,17 +49,19 @@ struct River {
 }
 
 impl River {
-    async fn new() -> River {
-        let folder = tempfile::tempdir().unwrap();
-        let db = Db::open_sqlite(folder.path()).await.unwrap();
-        migrate(&db).await.unwrap();
+    async fn new(place: Place) -> River {
+        let (db, readings) = place.open().await;
         let site = sites::create(&db, &new_site(), NOW).await.unwrap();
         let gateway = gateway(&db, site.id, "first").await;
         let announcement =
             Announcement { key: "turbine-1".to_owned(), interval_ms: Some(1_000), ..Announcement::default() };
         let device = devices::announce(&db, &gateway, &[announcement], NOW).await.unwrap().devices.remove(0);
-        let readings = Readings::open_sqlite(folder.path()).unwrap();
-        River { folder, db, readings, device, stored: Vec::new() }
+        River { place, db, readings, device, stored: Vec::new() }
+    }
+
+    async fn restart(&mut self) {
+        self.readings.close().await;
+        self.readings = self.place.open().await.1;
     }
 
     async fn write(&mut self, readings: &[Reading]) {
@@ -132,6 +139,17 @@ impl River {
     }
 }
 
+on_each_engine! {
+    windows_are_exact_at_once_and_after_the_worker_whatever_comes_late,
+    readings_between_others_over_whole_hours_do_not_hide_them,
+    a_line_across_an_hours_edge_opens_the_hour_on_the_other_side,
+    hours_that_wait_are_known_after_a_restart,
+    the_hour_that_goes_on_is_never_out_of_date,
+    a_correction_opens_its_windows_again,
+    days_follow_the_zone_of_their_site,
+    an_answer_has_bounds,
+}
+
 /// `count` readings from `from` on: power goes up and down, the counter with the time.
 fn series(from: UtcMs, count: i64, step_ms: i64) -> Vec<Reading> {
     let reading = |i: i64| {
@@ -147,9 +165,8 @@ fn series(from: UtcMs, count: i64, step_ms: i64) -> Vec<Reading> {
     (0..count).map(reading).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn windows_are_exact_at_once_and_after_the_worker_whatever_comes_late() {
-    let mut river = River::new().await;
+async fn windows_are_exact_at_once_and_after_the_worker_whatever_comes_late(place: Place) {
+    let mut river = River::new(place).await;
     let hours = |hours: i64| START.plus_ms(hours * HOUR_MS);
     river.write(&series(hours(0), 600, 10_000)).await;
     river.check("fresh").await;
@@ -175,9 +192,8 @@ async fn windows_are_exact_at_once_and_after_the_worker_whatever_comes_late() {
     river.check("late between, rolled up").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readings_between_others_over_whole_hours_do_not_hide_them() {
-    let mut river = River::new().await;
+async fn readings_between_others_over_whole_hours_do_not_hide_them(place: Place) {
+    let mut river = River::new(place).await;
     // The worker takes both as they were committed, from memory.
     river.write(&series(START, 1_440, 10_000)).await;
     river.write(&series(START.plus_ms(5_005), 1_440, 10_000)).await;
@@ -186,14 +202,13 @@ async fn readings_between_others_over_whole_hours_do_not_hide_them() {
 }
 
 /// Both sides of an edge are stored apart, in either order, with complete readings beside it or not.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_across_an_hours_edge_opens_the_hour_on_the_other_side() {
+async fn a_line_across_an_hours_edge_opens_the_hour_on_the_other_side(place: Place) {
     let edge = START.plus_ms(HOUR_MS / 2);
     // The seam between the two is at the edge, or readings without power stand between it and the edge.
     for (is_late, shift, without_power) in
         [(false, 0, 0), (true, 0, 0), (false, 0, 1), (true, 0, 1), (false, 2, 3), (true, -2, 3)]
     {
-        let mut river = River::new().await;
+        let mut river = River::new(place.another()).await;
         let seam = edge.plus_ms(5_000 + shift * 10_000);
         let mut sides = [series(seam.plus_ms(-900_000), 90, 10_000), series(seam, 90, 10_000)];
         let beside_the_seam =
@@ -212,40 +227,37 @@ async fn a_line_across_an_hours_edge_opens_the_hour_on_the_other_side() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hours_that_wait_are_known_after_a_restart() {
-    let mut river = River::new().await;
+async fn hours_that_wait_are_known_after_a_restart(place: Place) {
+    let mut river = River::new(place).await;
     river.write(&series(START, 1_000, 10_000)).await;
-    river.readings.close().await;
-    river.readings = Readings::open_sqlite(river.folder.path()).unwrap();
+    river.restart().await;
     assert_eq!(river.dirty_hours().await.len(), 4);
     river.check("restarted").await;
     river.roll_up(NOW).await;
-    river.readings.close().await;
-    river.readings = Readings::open_sqlite(river.folder.path()).unwrap();
+    river.restart().await;
     assert_eq!(river.dirty_hours().await, []);
     river.check("restarted, rolled up").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roll_ups_that_were_lost_with_their_file_are_computed_anew() {
-    let mut river = River::new().await;
+    let mut river = River::new(Place::sqlite()).await;
     river.write(&series(START, 1_000, 10_000)).await;
     river.roll_up(NOW).await;
     river.readings.close().await;
+    let folder = river.place.folder.path().to_owned();
     for file in ["series.db", "series.db-wal", "series.db-shm"] {
-        let path = river.folder.path().join(file);
+        let path = folder.join(file);
         assert!(!path.exists() || std::fs::remove_file(path).is_ok());
     }
-    river.readings = Readings::open_sqlite(river.folder.path()).unwrap();
+    river.readings = Readings::open_sqlite(&folder).unwrap();
     river.check("without the file").await;
     river.roll_up(NOW).await;
     river.check("computed anew").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_hour_that_goes_on_is_never_out_of_date() {
-    let mut river = River::new().await;
+async fn the_hour_that_goes_on_is_never_out_of_date(place: Place) {
+    let mut river = River::new(place).await;
     let mut now = START;
     for _ in 0..3 {
         river.write(&series(now, 100, 1_000)).await;
@@ -256,9 +268,8 @@ async fn the_hour_that_goes_on_is_never_out_of_date() {
     assert!(!river.dirty_hours().await.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_correction_opens_its_windows_again() {
-    let mut river = River::new().await;
+async fn a_correction_opens_its_windows_again(place: Place) {
+    let mut river = River::new(place).await;
     let mut sent = series(START, 1_000, 10_000);
     river.write(&sent).await;
     river.roll_up(NOW).await;
@@ -271,9 +282,8 @@ async fn a_correction_opens_its_windows_again() {
     river.check("corrected, rolled up").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn days_follow_the_zone_of_their_site() {
-    let mut river = River::new().await;
+async fn days_follow_the_zone_of_their_site(place: Place) {
+    let mut river = River::new(place).await;
     river.write(&series(START, 3 * 1_440, 60_000)).await;
     river.roll_up(START.plus_ms(80 * HOUR_MS)).await;
     let moved = UpdateSite { timezone: Some("Asia/Kathmandu".to_owned()), ..UpdateSite::default() };
@@ -297,9 +307,8 @@ async fn days_follow_the_zone_of_their_site() {
     river.check("moved, days made anew").await;
 }
 
-#[tokio::test]
-async fn an_answer_has_bounds() {
-    let river = River::new().await;
+async fn an_answer_has_bounds(place: Place) {
+    let river = River::new(place).await;
     let query = BucketsQuery {
         device: river.device.clone(),
         metrics: vec![Metric::POWER],

@@ -12,6 +12,7 @@ use crate::api::Api;
 use crate::deadline::{SOON, until};
 use crate::last_write::LastWrite;
 use crate::place::{free_port, program};
+use crate::postgres::Cluster;
 use crate::program::{Program, command, errand};
 use crate::wall_clock::WallClock;
 
@@ -57,13 +58,24 @@ pub struct GatewayAccount {
 impl Cloud {
     /// A new one, with an admin.
     pub async fn start() -> Cloud {
+        Cloud::start_with(&[]).await
+    }
+
+    /// A new one whose data is in a new database.
+    pub async fn start_on(cluster: &Cluster) -> Cloud {
+        Cloud::start_with(&[("DATABASE_URL", &cluster.url())]).await
+    }
+
+    async fn start_with(settings: &[(&str, &str)]) -> Cloud {
         let port = free_port();
         let folder = tempfile::tempdir().unwrap();
         let admin = Api::anonymous(&format!("http://127.0.0.1:{port}"));
-        let (last_write, wall_clock, settings) = (None, None, Vec::new());
-        let mut cloud = Cloud { folder, port, program: None, last_write, wall_clock, settings, admin };
+        let (last_write, wall_clock) = (None, None);
+        let mut cloud = Cloud { folder, port, program: None, last_write, wall_clock, settings: Vec::new(), admin };
+        settings.iter().for_each(|(name, value)| cloud.set(name, value));
         let mut create_admin = command(&program("riverwatts-cloud"));
         create_admin.args(["create-admin", "--email", ADMIN, "--password-stdin", "--data"]).arg(cloud.data());
+        create_admin.envs(cloud.settings.iter().cloned());
         let created = errand(create_admin, &format!("{PASSWORD}\n")).await;
         assert!(created.status.success(), "create-admin: {}", String::from_utf8_lossy(&created.stderr));
         cloud.start_again().await;

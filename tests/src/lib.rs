@@ -20,6 +20,8 @@ pub mod last_write;
 pub mod link;
 pub mod modbus;
 pub mod place;
+#[path = "../../cloud/tests/support/postgres.rs"]
+pub mod postgres;
 mod preload;
 pub mod program;
 pub mod reading;

@@ -1,4 +1,7 @@
-//! Brings a database to the tables of this version; two folders, one per engine.
+//! Brings a database to the tables of this version: of records, two folders, one per engine; of readings,
+//! which are files of their own with SQLite, one folder for PostgreSQL.
+
+use std::sync::LazyLock;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use uuid::Uuid;
@@ -8,11 +11,21 @@ use super::{Db, DbError, transact};
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
+static READINGS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut readings = sqlx::migrate!("migrations/readings");
+    // They have a history of their own beside that of the records.
+    readings.dangerous_set_table_name("_readings_migrations");
+    readings
+});
+
 /// Applies what is missing and gives a new database its epoch. Several instances may do it at once.
 pub async fn migrate(db: &Db) -> Result<(), DbError> {
     match db {
         Db::Sqlite { write, .. } => SQLITE.run(write).await.map_err(database_error)?,
-        Db::Postgres(pool) => POSTGRES.run(pool).await.map_err(database_error)?,
+        Db::Postgres(pool) => {
+            POSTGRES.run(pool).await.map_err(database_error)?;
+            READINGS.run(pool).await.map_err(database_error)?;
+        }
     }
     let epoch = Uuid::new_v4().to_string();
     transact!(db, |tx| {

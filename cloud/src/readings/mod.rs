@@ -7,6 +7,7 @@ pub mod json;
 pub mod list;
 mod month;
 pub mod parquet;
+pub mod postgres;
 mod queue;
 pub mod rollups;
 pub mod rows;
@@ -26,6 +27,8 @@ use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Resolution;
 use tokio::sync::mpsc::Receiver;
 use uuid::Uuid;
+
+use crate::db::Db;
 
 pub use commits::Commit;
 pub use list::ListQuery;
@@ -90,9 +93,19 @@ pub struct AnsweredBatch {
 pub enum Readings {
     /// Files in the data folder.
     Sqlite(Arc<sqlite::Engine>),
+    /// The database of the records.
+    Postgres(Arc<postgres::Engine>),
 }
 
 impl Readings {
+    /// Those that belong to these records: in the same database, or in files in `folder`.
+    pub async fn open(records: &Db, folder: &Path) -> Result<Readings, ReadingsError> {
+        match records {
+            Db::Sqlite { .. } => Readings::open_sqlite(folder),
+            Db::Postgres(pool) => Ok(Readings::Postgres(Arc::new(postgres::Engine::open(pool).await?))),
+        }
+    }
+
     /// Opens (and makes, when absent) the files in `folder`.
     pub fn open_sqlite(folder: &Path) -> Result<Readings, ReadingsError> {
         Ok(Readings::Sqlite(Arc::new(sqlite::Engine::open(folder)?)))
@@ -102,6 +115,7 @@ impl Readings {
     pub async fn write(&self, rows: Vec<Rows>) -> Result<WrittenRows, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.write(rows).await,
+            Readings::Postgres(engine) => engine.write(rows).await,
         }
     }
 
@@ -110,6 +124,7 @@ impl Readings {
     pub async fn touch(&self, device: i64, hours: Vec<i64>) -> Result<(), ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.touch(device, hours).await,
+            Readings::Postgres(engine) => engine.touch(device, hours).await,
         }
     }
 
@@ -117,6 +132,7 @@ impl Readings {
     pub fn take_commits(&self) -> Option<Receiver<Commit>> {
         match self {
             Readings::Sqlite(engine) => engine.take_commits(),
+            Readings::Postgres(engine) => engine.take_commits(),
         }
     }
 
@@ -124,6 +140,7 @@ impl Readings {
     pub async fn find_batch(&self, id: BatchId) -> Result<Option<AnsweredBatch>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.find_batch(id).await,
+            Readings::Postgres(engine) => engine.find_batch(id).await,
         }
     }
 
@@ -131,6 +148,7 @@ impl Readings {
     pub async fn last_sequence(&self, store: Uuid) -> Result<u64, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.last_sequence(store).await,
+            Readings::Postgres(engine) => engine.last_sequence(store).await,
         }
     }
 
@@ -138,6 +156,7 @@ impl Readings {
     pub async fn keep_batch(&self, batch: AnsweredBatch) -> Result<(), ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.keep_batch(batch).await,
+            Readings::Postgres(engine) => engine.keep_batch(batch).await,
         }
     }
 
@@ -145,6 +164,7 @@ impl Readings {
     pub async fn latest(&self, devices: Vec<i64>) -> Result<Vec<Arc<StoredRow>>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.latest(devices).await,
+            Readings::Postgres(engine) => engine.latest(devices).await,
         }
     }
 
@@ -152,6 +172,7 @@ impl Readings {
     pub fn newest_in_memory(&self, device: i64) -> Option<UtcMs> {
         match self {
             Readings::Sqlite(engine) => engine.newest_in_memory(device),
+            Readings::Postgres(engine) => engine.newest_in_memory(device),
         }
     }
 
@@ -159,6 +180,7 @@ impl Readings {
     pub async fn list(&self, query: ListQuery) -> Result<Vec<StoredRow>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.list(query).await,
+            Readings::Postgres(engine) => engine.list(query).await,
         }
     }
 
@@ -166,6 +188,7 @@ impl Readings {
     pub async fn segment(&self, device: i64, from: UtcMs, to: UtcMs) -> Result<Segment, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.segment(device, from, to).await,
+            Readings::Postgres(engine) => engine.segment(device, from, to).await,
         }
     }
 
@@ -179,6 +202,15 @@ impl Readings {
     ) -> Result<Option<Point>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.nearest(device, metric, time, side).await,
+            Readings::Postgres(engine) => engine.nearest(device, metric, time, side).await,
+        }
+    }
+
+    /// Whether this instance keeps the roll-ups; of several on one database one does.
+    pub async fn leads(&self) -> Result<bool, ReadingsError> {
+        match self {
+            Readings::Sqlite(_) => Ok(true),
+            Readings::Postgres(engine) => engine.leads().await,
         }
     }
 
@@ -186,6 +218,7 @@ impl Readings {
     pub async fn dirty_hours(&self, device: i64) -> Result<Vec<DirtyHour>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => Ok(engine.dirty_hours(device)),
+            Readings::Postgres(engine) => engine.dirty_hours(device).await,
         }
     }
 
@@ -198,6 +231,7 @@ impl Readings {
     ) -> Result<Vec<DirtyHour>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => Ok(engine.due_hours(now, untouched_ms, limit)),
+            Readings::Postgres(engine) => engine.due_hours(now, untouched_ms, limit).await,
         }
     }
 
@@ -205,6 +239,7 @@ impl Readings {
     pub async fn hours_waiting(&self, now: UtcMs) -> Result<usize, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => Ok(engine.hours_waiting(now)),
+            Readings::Postgres(engine) => engine.hours_waiting(now).await,
         }
     }
 
@@ -212,6 +247,7 @@ impl Readings {
     pub async fn untouched(&self, hours: &[DirtyHour]) -> Result<Vec<DirtyHour>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => Ok(engine.untouched(hours)),
+            Readings::Postgres(engine) => engine.untouched(hours).await,
         }
     }
 
@@ -226,6 +262,7 @@ impl Readings {
     ) -> Result<Vec<Window>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.windows(device, resolution, from, to).await,
+            Readings::Postgres(engine) => engine.windows(device, resolution, from, to).await,
         }
     }
 
@@ -233,6 +270,7 @@ impl Readings {
     pub async fn span(&self, device: i64, resolution: Resolution) -> Result<Option<(UtcMs, UtcMs)>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.span(device, resolution).await,
+            Readings::Postgres(engine) => engine.span(device, resolution).await,
         }
     }
 
@@ -240,6 +278,7 @@ impl Readings {
     pub async fn day_zones(&self, device: Option<i64>) -> Result<HashMap<i64, String>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.day_zones(device).await,
+            Readings::Postgres(engine) => engine.day_zones(device).await,
         }
     }
 
@@ -247,6 +286,7 @@ impl Readings {
     pub async fn replace_windows(&self, changes: Vec<Change>) -> Result<(), ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.replace_windows(changes).await,
+            Readings::Postgres(engine) => engine.replace_windows(changes).await,
         }
     }
 
@@ -254,6 +294,7 @@ impl Readings {
     pub async fn ping(&self) -> Result<(), ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.ping().await,
+            Readings::Postgres(engine) => engine.ping().await,
         }
     }
 
@@ -261,6 +302,7 @@ impl Readings {
     pub async fn close(&self) {
         match self {
             Readings::Sqlite(engine) => engine.close().await,
+            Readings::Postgres(engine) => engine.close().await,
         }
     }
 }

@@ -76,6 +76,12 @@ impl<J> Jobs<J> {
         self.gather(first, weight_max, weight)
     }
 
+    /// The same in a task.
+    pub async fn group(&mut self, weight_max: usize, weight: impl Fn(&J) -> usize) -> Option<Vec<J>> {
+        let first = if self.ending.is_some() { None } else { self.receiver.recv().await };
+        self.gather(first, weight_max, weight)
+    }
+
     fn gather(&mut self, first: Option<Wanted<J>>, weight_max: usize, weight: impl Fn(&J) -> usize) -> Option<Vec<J>> {
         let mut group = Vec::new();
         let mut total = 0;

@@ -122,6 +122,9 @@ struct Worker<'w> {
 impl Worker<'_> {
     /// Brings hours in order that are over at `now` and untouched for a moment.
     async fn roll_up_due(&mut self, now: UtcMs) -> Result<(), WorkError> {
+        if !self.readings.leads().await? {
+            return Ok(());
+        }
         let mut hours = self.readings.due_hours(now, UNTOUCHED_MS, HOURS_AT_ONCE).await?;
         if hours.is_empty() {
             return Ok(());
@@ -149,6 +152,9 @@ impl Worker<'_> {
 
     /// Puts in the windows of hours, then the days that these belong to; with that the hours are done.
     async fn put_in(&mut self, from: &'static str, mut changes: Vec<Change>) -> Result<(), WorkError> {
+        if !self.readings.leads().await? {
+            return Ok(()); // they are still marked, for the one who does
+        }
         // What was added up before somebody touched its hour again may come after what was read since.
         let hours: Vec<DirtyHour> = changes.iter().flat_map(|change| change.done.iter().copied()).collect();
         let untouched = self.readings.untouched(&hours).await?;

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use riverwatts_cloud::db::Db;
 use tempfile::TempDir;
 
 /// How long the cluster may take to accept connections.
@@ -19,7 +19,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes and starts a cluster.
+    /// Makes a cluster and starts it; returns when it accepts connections.
     ///
     /// # Panics
     /// When PostgreSQL is missing: the suite must not pass without it.
@@ -38,7 +38,9 @@ impl Cluster {
         server.arg("-D").arg(&data).arg("-k").arg(folder.path());
         server.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"]);
         let server = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        Cluster { server, folder }
+        let cluster = Cluster { server, folder };
+        cluster.accept();
+        cluster
     }
 
     /// Address of its database.
@@ -46,15 +48,14 @@ impl Cluster {
         format!("postgresql://postgres@localhost/postgres?host={}", self.folder.path().display())
     }
 
-    /// Connects as soon as it accepts connections.
-    pub async fn open(&self) -> Db {
+    /// Waits until it accepts connections.
+    fn accept(&self) {
         let late = Instant::now() + START_MAX;
-        loop {
-            match Db::open_postgres(&self.url()).await {
-                Ok(db) => return db,
-                Err(error) if Instant::now() > late => panic!("PostgreSQL did not start: {error:?}"),
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
+        let mut ask = Command::new(programs().join("pg_isready"));
+        ask.arg("-q").arg("-h").arg(self.folder.path()).stdin(Stdio::null());
+        while !ask.status().unwrap().success() {
+            assert!(Instant::now() < late, "PostgreSQL did not start");
+            thread::sleep(Duration::from_millis(20));
         }
     }
 }

@@ -71,7 +71,7 @@ async fn live(dir: &Path, number: usize, booted: i64, boot: &Boot) -> (Store, i6
     let clock = Arc::new(ManualClock::at(UtcMs(0)));
     let keys = vec!["a".to_owned()];
     let boot_id = Uuid::from_u128(number as u128 + 1);
-    let settings = store::Settings { dir: dir.to_owned(), max_bytes: 1 << 30, keep_free: 0, keys, boot: boot_id };
+    let settings = store::Settings { dir: dir.to_owned(), max_bytes: 1 << 30, keep_free: Some(0), keys, boot: boot_id };
     let (store, left) = store::start(settings, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
     let keeper = Timekeeper::new(left.anchor, left.floor_ms, Duration::ZERO);
     let time = SiteTime::new(Arc::clone(&clock) as Arc<dyn Clock>, keeper);

@@ -7,6 +7,7 @@ use riverwatts_tests::deadline::{SOON, until};
 use riverwatts_tests::edge_toml::EdgeToml;
 use riverwatts_tests::gateway::Gateway;
 use riverwatts_tests::modbus::{ModbusServer, Table, f32_words, u32_words};
+use riverwatts_tests::postgres::Cluster;
 use riverwatts_tests::reading::{Point, assert_true};
 use riverwatts_tests::serial_line::SerialLine;
 use serde_json::{Value, json};
@@ -33,7 +34,21 @@ async fn enrolled(cloud: &Cloud, site_id: &str, toml: EdgeToml) -> Gateway {
 
 #[tokio::test]
 async fn what_a_tcp_device_says_is_what_the_cloud_answers() {
-    let cloud = Cloud::start().await;
+    check_tcp_device(Cloud::start().await).await;
+}
+
+#[tokio::test]
+async fn what_a_tcp_device_says_is_what_a_cloud_on_postgresql_answers() {
+    let cluster = Cluster::start();
+    let mut cloud = Cloud::start_on(&cluster).await;
+    // Its own folder holds nothing that an answer depends on.
+    cloud.stop().await;
+    std::fs::remove_dir_all(cloud.data()).unwrap();
+    cloud.start_again().await;
+    check_tcp_device(cloud).await;
+}
+
+async fn check_tcp_device(cloud: Cloud) {
     let site_id = cloud.site("Tanana").await;
     let server = ModbusServer::tcp(&[7]).await;
     server.count(7).await;

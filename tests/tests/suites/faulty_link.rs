@@ -51,7 +51,8 @@ fn decimal(value: i64, digits: usize) -> String {
 async fn fill(gateway: &Gateway, keys: Vec<String>, chance: &mut Chance) -> NamedTempFile {
     let until = SystemClock::default().wall().plus_ms(-600_000);
     let begin = until.plus_ms(-1_000 * STORED_EACH);
-    let settings = Settings { dir: gateway.store(), max_bytes: 1 << 30, keys, boot: Uuid::new_v4() };
+    let settings =
+        Settings { dir: gateway.store(), max_bytes: 1 << 30, keep_free: Some(0), keys, boot: Uuid::new_v4() };
     let (store, _) = start(settings, Arc::new(ManualClock::at(begin))).unwrap();
     let mut record = String::new();
     let (mut power, mut energy) = (0, 0);
