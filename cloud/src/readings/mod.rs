@@ -199,6 +199,16 @@ impl Readings {
         }
     }
 
+    /// Marks the hours of a device that touch `[from, to)`, as if their rows had changed; waits for the commit.
+    pub async fn mark(&self, device: i64, from: UtcMs, to: UtcMs) -> Result<(), ReadingsError> {
+        let hours = (from.0.div_euclid(rollups::HOUR_MS)..=to.plus_ms(-1).0.div_euclid(rollups::HOUR_MS))
+            .map(|hour| (device, hour))
+            .collect();
+        match self {
+            Readings::Sqlite(engine) => engine.mark(hours).await,
+        }
+    }
+
     /// The stored windows of a device that begin in `[from, to)`, oldest first. Those of dirty hours,
     /// and of days that touch them, may be out of date.
     pub async fn windows(

@@ -35,7 +35,7 @@ use super::{
     AnsweredBatch, Change, Commit, DirtyHour, ListQuery, ReadingsError, Rows, Side, StoredRow, Window, WrittenRows,
     failed,
 };
-use dirty::Dirty;
+use dirty::{DeviceHour, Dirty};
 use latest::Latest;
 use month::Months;
 use read::Readers;
@@ -169,6 +169,12 @@ impl Engine {
         let is_untouched =
             |hour: &&DirtyHour| untouched.iter().any(|((device, of), _)| (*device, *of) == (hour.device, hour.hour));
         hours.iter().filter(is_untouched).copied().collect()
+    }
+
+    pub(super) async fn mark(&self, hours: Vec<DeviceHour>) -> Result<(), ReadingsError> {
+        let (answer, answered) = oneshot::channel();
+        self.rows.submit(write::Job::Mark { hours, answer }).await?;
+        answered.await.map_err(writer_died)?
     }
 
     pub(super) async fn windows(

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::super::commits::{Commit, Teller};
 use super::super::month::Month;
 use super::super::queue::Jobs;
+use super::super::rollups::HOUR_MS;
 use super::super::surroundings::Surroundings;
 use super::super::{DirtyHour, GROUP_ROWS_MAX, ReadingsError, Rows, Side, Written, WrittenRows};
 use super::dirty::{DeviceHour, Dirty};
@@ -37,6 +38,13 @@ pub enum Job {
     Clean {
         /// The hours, as they were when their rows were read.
         done: Vec<DirtyHour>,
+    },
+    /// To mark hours as if their rows had changed.
+    Mark {
+        /// The hours, ascending.
+        hours: Vec<DeviceHour>,
+        /// Gets what became of it after the commit.
+        answer: oneshot::Sender<Result<(), ReadingsError>>,
     },
     /// To answer when what came before is done.
     Ping {
@@ -79,12 +87,13 @@ impl Writer {
     pub fn run(mut self, jobs: &mut Jobs<Job>) {
         let weight = |job: &Job| match job {
             Job::Write { rows, .. } => rows.iter().map(|rows| rows.count()).sum(),
-            Job::Clean { .. } | Job::Ping { .. } => 0,
+            Job::Clean { .. } | Job::Mark { .. } | Job::Ping { .. } => 0,
         };
         while let Some(group) = jobs.next_group(GROUP_ROWS_MAX, weight) {
             let mut requests = Vec::new();
             let mut answers = Vec::new();
             let mut cleaned = Vec::new();
+            let mut marks = Vec::new();
             let mut pings = Vec::new();
             for job in group {
                 match job {
@@ -93,6 +102,7 @@ impl Writer {
                         answers.push(answer);
                     }
                     Job::Clean { done } => cleaned.extend(done),
+                    Job::Mark { hours, answer } => marks.push((hours, answer)),
                     Job::Ping { answer } => pings.push(answer),
                 }
             }
@@ -104,6 +114,9 @@ impl Writer {
             if let Err(error) = self.clean(&cleaned) {
                 // They are computed once more.
                 tracing::warn!(%error, "marks of hours stay although their roll-ups are in order");
+            }
+            for (hours, answer) in marks {
+                let _ = answer.send(self.mark(&hours).map_err(ReadingsError::from)); // whoever asked may have gone
             }
             for ping in pings {
                 let _ = ping.send(()); // likewise
@@ -241,6 +254,23 @@ impl Writer {
             drop(remove);
             transaction.commit()?;
             self.dirty.cleaned(month, untouched.iter().map(|(hour, _)| *hour));
+        }
+        Ok(())
+    }
+
+    /// Marks hours in the files of their months; a month without a file has no rows to compute from.
+    fn mark(&mut self, hours: &[DeviceHour]) -> rusqlite::Result<()> {
+        let month_of = |(_, hour): &DeviceHour| Month::of(UtcMs(hour * HOUR_MS));
+        for hours in hours.chunk_by(|a, b| month_of(a) == month_of(b)) {
+            let month = month_of(&hours[0]);
+            if self.months.within(month.start(), month.end()).is_empty() {
+                continue;
+            }
+            let dirty = Arc::clone(&self.dirty);
+            let transaction = self.connection(month)?.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            dirty.write(&transaction, month, hours)?;
+            transaction.commit()?;
+            dirty.touch(month, hours);
         }
         Ok(())
     }
