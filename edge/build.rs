@@ -16,6 +16,8 @@ fn main() {
         ("/devices/{id}", "pages/device.js"),
         ("/buses", "pages/buses.js"),
         ("/link", "pages/link.js"),
+        ("/clock", "pages/clock.js"),
+        ("/dead-letters", "pages/dead-letters.js"),
     ];
     Sources { folders: &["../shared/web", "web"], entry: "panel.js", views: &views }.embed();
 }

@@ -97,7 +97,7 @@ pub async fn summaries(
             tally.take_latest(&device, row, is_fresh).map_err(RollupError::from)?;
         }
         if device.device_type.0 == DeviceType::Turbine {
-            let (found, elapsed_ms) = energy_today(readings, device, now).await?;
+            let (found, elapsed_ms) = energy_today(db, readings, device, now).await?;
             tally.take_energy(found, elapsed_ms);
         }
     }
@@ -172,6 +172,7 @@ fn good_power(row: &StoredRow) -> Result<Option<i64>, ReadingsError> {
 
 /// Energy of a turbine in its site's day so far, and how long that is, in ms.
 async fn energy_today(
+    db: &Db,
     readings: &Readings,
     device: NamedDevice,
     now: UtcMs,
@@ -181,7 +182,7 @@ async fn energy_today(
     let elapsed_ms = now.since_ms(window_start(Resolution::Day, &zone, now));
     let metrics = vec![Metric::ENERGY, Metric::POWER];
     let (from, to, resolution) = (now, now.plus_ms(1), Resolution::Day);
-    let found = buckets(readings, &BucketsQuery { device, metrics, from, to, resolution, timezone, zone }).await?;
+    let found = buckets(db, readings, &BucketsQuery { device, metrics, from, to, resolution, timezone, zone }).await?;
     let [counter, power] = [&found.series[0].rollups[0], &found.series[1].rollups[0]];
     Ok((energy(counter, power), elapsed_ms))
 }

@@ -7,15 +7,17 @@ mod site;
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use riverwatts_cloud::db::Db;
 use riverwatts_cloud::db::migrate::migrate;
 use riverwatts_cloud::ingest::{Ingest, IngestError};
 use riverwatts_cloud::live::Live;
 use riverwatts_cloud::presence::Presence;
-use riverwatts_cloud::readings::{ListQuery, Readings, Rows};
+use riverwatts_cloud::readings::{Change, ListQuery, Readings, Rows};
+use riverwatts_cloud::rollup::{BucketsQuery, buckets};
 use riverwatts_cloud::store::devices::{self, NamedDevice, UpdateDevice};
 use riverwatts_cloud::store::gaps::{self, NewGap};
-use riverwatts_cloud::store::gateways::Gateway;
+use riverwatts_cloud::store::gateways::{self, Gateway};
 use riverwatts_cloud::store::sites;
 use riverwatts_shared::batch::{Announcement, Batch, Item};
 use riverwatts_shared::metric::{Metric, VALUE_MAX};
@@ -23,7 +25,8 @@ use riverwatts_shared::reading::{Gap, Reading, Value};
 use riverwatts_shared::receipt::{BatchId, Receipt, Rejected, StoredSpan};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::{SystemClock, UtcMs};
-use riverwatts_shared::words::{GapReason, RejectCode};
+use riverwatts_shared::words::{GapReason, RejectCode, Resolution};
+use riverwatts_shared::{carry, configuration};
 use serde_json::json;
 use site::{NOW, gateway, new_site};
 use uuid::Uuid;
@@ -66,8 +69,7 @@ impl Cloud {
     }
 
     async fn send(&self, batch: &Batch) -> Receipt {
-        let receipt = self.ingest.take_batch(&self.gateway, batch.encode(), NOW).await.unwrap();
-        serde_json::from_slice(&receipt).unwrap()
+        self.ingest.take_batch(&self.gateway, batch.encode(), NOW).await.unwrap()
     }
 
     async fn post(&self, body: serde_json::Value) -> serde_json::Value {
@@ -161,19 +163,95 @@ async fn an_empty_batch_is_answered_and_leaves_nothing_in_the_ledger() {
 async fn a_batch_is_stored_once_and_answered_alike() {
     let cloud = Cloud::new().await;
     let bytes = full_batch().encode();
-    let receipt = cloud.ingest.take_batch(&cloud.gateway, bytes.clone(), NOW).await.unwrap();
+    let answer = cloud.ingest.take_batch(&cloud.gateway, bytes.clone(), NOW).await.unwrap();
     let (radar, turbine) = (cloud.device("radar-1").await, cloud.device("turbine-1").await);
     assert_eq!(turbine.interval_ms, Some(1_000));
-    let answer: Receipt = serde_json::from_slice(&receipt).unwrap();
     let named: Vec<_> = answer.devices.iter().map(|device| (device.key.as_str(), device.device_id)).collect();
     assert_eq!(named, [("radar-1", radar.id), ("turbine-1", turbine.id)]);
     let span = |device_id| StoredSpan { device_id, from: NOW.plus_ms(-60_000), to: NOW.plus_ms(-51_000), count: 10 };
     assert_eq!(answer.stored, [span(turbine.id), span(radar.id)]);
-    assert_eq!((answer.accepted, answer.duplicates, answer.rejected, answer.waiting), (20, 0, vec![], vec![]));
+    assert_eq!((answer.accepted, answer.duplicates), (20, 0));
+    assert!(answer.rejected.is_empty() && answer.waiting.is_empty(), "{answer:?}");
 
     let again = cloud.ingest.take_batch(&cloud.gateway, bytes, NOW.plus_ms(5_000)).await.unwrap();
-    assert_eq!(again, receipt);
+    assert_eq!(again, Receipt { last_sequence: 1, ..answer });
     assert_eq!((cloud.times("radar-1").await.len(), cloud.gaps("radar-1").await.len()), (10, 1));
+}
+
+#[tokio::test]
+async fn a_receipt_tells_how_far_the_cloud_knew_this_store_also_after_a_restart() {
+    let mut cloud = Cloud::new().await;
+    let numbered = |sequence| Batch { id: BatchId { sequence, ..full_batch().id }, ..full_batch() };
+    for (sequence, last) in [(3, 0), (9, 3), (7, 9), (9, 9), (10, 9)] {
+        assert_eq!(cloud.send(&numbered(sequence)).await.last_sequence, last, "before {sequence}");
+    }
+    assert_eq!(cloud.send(&batch(50, Vec::new())).await.last_sequence, 10, "an empty batch is not kept");
+    let other = Batch { id: BatchId { store: Uuid::from_u128(6), sequence: 1 }, ..full_batch() };
+    assert_eq!(cloud.send(&other).await.last_sequence, 0, "each store has its own");
+    cloud = cloud.restart().await;
+    assert_eq!(cloud.send(&numbered(10)).await.last_sequence, 10);
+    assert_eq!(cloud.send(&numbered(51)).await.last_sequence, 10);
+}
+
+#[tokio::test]
+async fn a_carried_file_does_not_change_how_far_the_cloud_knows_a_store() {
+    let cloud = Cloud::new().await;
+    cloud.send(&Batch { id: BatchId { sequence: 900, ..full_batch().id }, ..full_batch() }).await;
+    let old = NOW.plus_ms(-86_400_000);
+    let carried = Batch {
+        id: BatchId { store: Uuid::from_u128(77), sequence: 5_000 },
+        revision: 0,
+        items: vec![segment("turbine-1", &ten(old))],
+    };
+    let file = [carry::head(Some(cloud.gateway.id)), carry::frame(&carried.encode()), carry::end(1)].concat();
+    let mut import = cloud.ingest.import(&cloud.gateway);
+    import.feed(&file, NOW).await.unwrap();
+    assert_eq!(import.finish().unwrap().accepted, 10);
+    let next = Batch { id: BatchId { sequence: 901, ..full_batch().id }, ..full_batch() };
+    assert_eq!(cloud.send(&next).await.last_sequence, 900);
+}
+
+#[tokio::test]
+async fn a_gap_is_told_whatever_its_times_and_cuts_the_line_also_when_it_comes_late() {
+    let cloud = Cloud::new().await;
+    let start = NOW.plus_ms(-3_600_000);
+    let sparse: Vec<Reading> = (0..4).map(|i| reading(start.plus_ms(i * 2_000), 1_000_000)).collect();
+    cloud.send(&batch(1, vec![announcement("turbine-1"), segment("turbine-1", &sparse)])).await;
+    let device = cloud.device("turbine-1").await;
+    let covered = async || {
+        let (from, to, resolution) = (start, start.plus_ms(60_000), Resolution::Minute);
+        let (device, metrics, zone) = (device.clone(), vec![Metric::POWER], TimeZone::UTC);
+        let query = BucketsQuery { device, metrics, from, to, resolution, timezone: "UTC".to_owned(), zone };
+        let found = buckets(&cloud.db, &cloud.readings, &query).await.unwrap();
+        found.series[0].rollups.iter().map(|rollup| rollup.covered_ms).sum::<i64>()
+    };
+    assert_eq!(covered().await, 6_000);
+    // The worker has been here.
+    let done = cloud.readings.dirty_hours(device.number).await.unwrap();
+    cloud.readings.replace_windows(vec![Change { device: device.number, done, ..Change::default() }]).await.unwrap();
+    cloud.readings.ping().await.unwrap();
+    assert_eq!(cloud.readings.dirty_hours(device.number).await.unwrap(), []);
+
+    let (from, to) = (start.plus_ms(2_000), start.plus_ms(4_000));
+    let late = Gap { device: "turbine-1".to_owned(), from, to, rows: None, reason: GapReason::UncleanStop };
+    let ahead = Gap { from: NOW.plus_ms(86_400_000), to: UtcMs(i64::MAX), ..late.clone() };
+    let before = Gap { from: UtcMs(i64::MIN), to: UtcMs(-1), ..late.clone() };
+    let receipt = cloud.send(&batch(2, [late, ahead, before].map(Item::Gap).into())).await;
+    assert_eq!(receipt.rejected, []);
+    assert_eq!(cloud.gaps("turbine-1").await.len(), 3);
+    assert!(!cloud.readings.dirty_hours(device.number).await.unwrap().is_empty(), "its hours are computed again");
+    assert_eq!(covered().await, 4_000);
+}
+
+#[tokio::test]
+async fn a_receipt_names_the_configuration_that_came_last() {
+    let mut cloud = Cloud::new().await;
+    assert_eq!(cloud.send(&batch(1, vec![announcement("radar-1")])).await.config_version, None);
+    let sent = batch(2, vec![Item::Configuration("[site]\n".to_owned())]);
+    let version = configuration::version("[site]\n").to_string();
+    assert_eq!(cloud.send(&sent).await.config_version.as_ref(), Some(&version));
+    cloud.gateway = gateways::by_id(&cloud.db, cloud.gateway.id).await.unwrap().unwrap();
+    assert_eq!(cloud.send(&batch(3, Vec::new())).await.config_version, Some(version));
 }
 
 #[tokio::test]
@@ -204,9 +282,9 @@ async fn the_same_batch_many_times_at_once_gets_one_answer() {
     for sent in sent.collect::<Vec<_>>() {
         receipts.push(sent.await.unwrap());
     }
+    receipts.iter_mut().for_each(|receipt| receipt.last_sequence = 0);
     receipts.dedup();
-    assert_eq!(receipts.len(), 1);
-    let receipt: Receipt = serde_json::from_slice(&receipts[0]).unwrap();
+    let [receipt] = &receipts[..] else { panic!("{receipts:?}") };
     assert_eq!((receipt.accepted, receipt.duplicates), (20, 0));
 }
 
@@ -248,7 +326,7 @@ async fn a_batch_that_was_torn_between_the_files_is_whole_after_a_repeat() {
         assert_eq!(cloud.gaps("radar-1").await.len(), 1);
         // The answer got lost too: the next repeat hears the same.
         cloud = cloud.restart().await;
-        assert_eq!(cloud.send(&torn).await, receipt);
+        assert_eq!(cloud.send(&torn).await, Receipt { last_sequence: 1, ..receipt });
     }
 }
 

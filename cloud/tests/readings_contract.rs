@@ -258,6 +258,8 @@ async fn a_batch_is_found_again_with_its_receipt(engine: &impl Engine) {
     // Old ones are forgotten with the next that is kept.
     let later = AnsweredBatch { at: RECEIVED.plus_ms(100 * 86_400_000), ..batch(1, 3, b"{}") };
     readings.keep_batch(later.clone()).await.unwrap();
+    assert_eq!(readings.last_sequence(later.id.store).await.unwrap(), u64::MAX, "that it was there is remembered");
+    assert_eq!(readings.last_sequence(Uuid::nil()).await.unwrap(), 0);
     assert_eq!(readings.find_batch(largest.id).await.unwrap(), None);
     assert_eq!(readings.find_batch(later.id).await.unwrap(), Some(later));
 }

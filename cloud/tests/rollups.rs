@@ -97,7 +97,7 @@ impl River {
             timezone: timezone.to_owned(),
             zone: TimeZone::get(timezone).unwrap(),
         };
-        let found = buckets(&self.readings, &query).await.unwrap();
+        let found = buckets(&self.db, &self.readings, &query).await.unwrap();
         assert_eq!(found.edges, window_edges(resolution, &query.zone, from, to));
         found.series.into_iter().map(|series| (series.metric, series.rollups)).collect()
     }
@@ -309,8 +309,8 @@ async fn an_answer_has_bounds() {
         timezone: "UTC".to_owned(),
         zone: TimeZone::UTC,
     };
-    assert!(matches!(buckets(&river.readings, &query).await, Err(RollupError::TooMany)));
-    let empty = buckets(&river.readings, &BucketsQuery { from: START, to: NOW, ..query }).await.unwrap();
+    assert!(matches!(buckets(&river.db, &river.readings, &query).await, Err(RollupError::TooMany)));
+    let empty = buckets(&river.db, &river.readings, &BucketsQuery { from: START, to: NOW, ..query }).await.unwrap();
     assert!(empty.series[0].rollups.iter().all(|rollup| *rollup == Rollup::default()));
 
     for (span_ms, points, resolution) in [

@@ -11,6 +11,7 @@ use riverwatts_cloud::db::migrate::migrate;
 use riverwatts_cloud::db::page::Page;
 use riverwatts_cloud::db::{Db, DbError, on, transact};
 use riverwatts_cloud::presence::Presence;
+use riverwatts_cloud::store::configurations;
 use riverwatts_cloud::store::devices::{self, NewDevice, UpdateDevice};
 use riverwatts_cloud::store::gaps::{self, NewGap};
 use riverwatts_cloud::store::gateways::{self, Gateway, HOLDS_MS, Heard};
@@ -21,6 +22,7 @@ use riverwatts_cloud::store::subscriptions::{self, SubscriptionType};
 use riverwatts_cloud::store::users::{self, NewUser, UpdateUser, User};
 use riverwatts_cloud::store::{Sight, members, meta};
 use riverwatts_shared::batch::Announcement;
+use riverwatts_shared::configuration::version;
 use riverwatts_shared::time::{ManualClock, UtcMs};
 use riverwatts_shared::words::{DeviceType, GapReason, GatewayLink, SiteStatus, UserRole};
 use tokio_util::sync::CancellationToken;
@@ -63,6 +65,8 @@ contracts! {
     a_session_is_found_by_what_would_be_traded_and_looking_changes_nothing,
     what_ends_access_ends_all_sessions,
     a_gateway_enrolls_once_and_rotates_until_first_use,
+    whoever_enrolls_with_a_code_of_replacement_becomes_the_gateway,
+    configurations_are_kept_by_version_up_to_a_bound,
     a_gateway_that_was_heard_is_known_after_a_restart,
     announcements_become_devices_once,
     a_key_of_another_active_gateway_waits_for_an_admin,
@@ -404,6 +408,46 @@ async fn a_gateway_enrolls_once_and_rotates_until_first_use(db: &Db) {
     assert!(!known("third", NOW).await);
     assert_eq!(gateways::rotate(db, gateway.id, "fourth", NOW).await.unwrap(), None);
     assert_eq!(gateways::revoke(db, Uuid::nil(), NOW).await.unwrap(), None);
+}
+
+async fn whoever_enrolls_with_a_code_of_replacement_becomes_the_gateway(db: &Db) {
+    let site = site(db, "One").await;
+    let old = gateway(db, site.id, "a").await;
+    let known = async |hash: &str| gateways::authenticate(db, hash, NOW).await.unwrap().map(|gateway| gateway.id);
+    gateways::replace(db, old.id, "code 1", NOW).await.unwrap().unwrap();
+    gateways::replace(db, old.id, "code 2", NOW).await.unwrap().unwrap();
+    assert_eq!(gateways::enroll(db, "code 1", "x", NOW).await.unwrap(), None, "the newest code counts");
+    let new = gateways::enroll(db, "code 2", "credential new", NOW).await.unwrap().unwrap();
+    assert_eq!((new.id, new.site_id), (old.id, site.id));
+    assert_eq!(known("credential a").await, Some(old.id), "until the new one is first used");
+    assert_eq!(known("credential new").await, Some(old.id));
+    assert_eq!(known("credential a").await, None);
+    gateways::revoke(db, old.id, NOW).await.unwrap().unwrap();
+    assert_eq!(gateways::replace(db, old.id, "code 3", NOW).await.unwrap(), None, "a revoked one stays so");
+    assert_eq!(gateways::replace(db, Uuid::nil(), "code 4", NOW).await.unwrap(), None);
+}
+
+async fn configurations_are_kept_by_version_up_to_a_bound(db: &Db) {
+    let site = site(db, "One").await;
+    let (gateway, other) = (gateway(db, site.id, "a").await, gateway(db, site.id, "b").await);
+    let text = |number: i64| format!("[site]\nkey = \"a\" # {number}\n");
+    let keep = async |number: i64, at: i64| {
+        configurations::keep(db, gateway.id, &text(number), NOW.plus_ms(at)).await.unwrap()
+    };
+    for number in 0..=configurations::VERSIONS_MAX {
+        keep(number, number).await;
+    }
+    let list = configurations::list(db, gateway.id).await.unwrap();
+    assert_eq!(list.len() as i64, configurations::VERSIONS_MAX);
+    assert_eq!(configurations::find(db, gateway.id, version(&text(0))).await.unwrap(), None, "the oldest goes");
+    // One that comes again is the newest.
+    let again = keep(1, 1_000).await;
+    let list = configurations::list(db, gateway.id).await.unwrap();
+    assert_eq!((list.len() as i64, list[0].version), (configurations::VERSIONS_MAX, again));
+    assert_eq!(configurations::find(db, gateway.id, again).await.unwrap().unwrap().text, text(1));
+    assert_eq!(configurations::find(db, other.id, again).await.unwrap(), None, "each gateway has its own");
+    let now = gateways::by_id(db, gateway.id).await.unwrap().unwrap();
+    assert_eq!((now.config_version, now.updated_at), (Some(again), gateway.updated_at));
 }
 
 async fn a_gateway_that_was_heard_is_known_after_a_restart(db: &Db) {

@@ -31,6 +31,30 @@ export interface Bucket {
   coverage: number;
 }
 
+/** A version. */
+export interface Configuration {
+  /** The first half of the text's SHA-256. */
+  version: string;
+  /** When the gateway last sent it. */
+  received_at: string;
+}
+
+export interface ConfigurationList {
+  configurations: Configuration[];
+  /** Cursor of the next page; `null` on the last. */
+  next_cursor: string | null;
+}
+
+/** A version with its text. */
+export interface ConfigurationText {
+  /** The first half of the text's SHA-256. */
+  version: string;
+  /** When the gateway last sent it. */
+  received_at: string;
+  /** The `edge.toml`, without secrets. */
+  text: string;
+}
+
 /** Body of `POST /users`. */
 export interface CreateUser {
   email: string;
@@ -59,6 +83,8 @@ export interface CreatedGateway {
   created_at: string;
   /** UTC. */
   updated_at: string;
+  /** Version of the `edge.toml` that it sent last. */
+  config_version: string | null;
   link: GatewayLink;
   enrollment_code: string;
   expires_at: string;
@@ -112,10 +138,14 @@ export interface Enroll {
   code: string;
 }
 
-/** Answer to an enrollment. */
+/** Answer to an enrollment, with what a new box or card needs to go on as this gateway. */
 export interface Enrolled {
   gateway_id: string;
   credential: string;
+  /** The `edge.toml` that the gateway sent last. */
+  configuration: ConfigurationText | null;
+  /** Its devices. */
+  devices: TakenOver[];
 }
 
 /** A stored gap. */
@@ -152,6 +182,8 @@ export interface Gateway {
   created_at: string;
   /** UTC. */
   updated_at: string;
+  /** Version of the `edge.toml` that it sent last. */
+  config_version: string | null;
   link: GatewayLink;
 }
 
@@ -425,7 +457,11 @@ of the site holds them, until an admin confirms the move. */
   rejected: Rejected[];
   /** How often the cloud wants uploads, in seconds; `null`: as the gateway is set. */
   upload_every_s: number | null;
-  /** Version of the configuration the cloud wants to run; `null`: the site's own. */
+  /** The highest sequence of this store that the cloud had stored anything of before this batch; 0: none.
+A gateway that has a receipt for a higher one knows that the cloud was restored from a backup; one
+that never used so high a number runs from an older copy of its store. */
+  last_sequence: number;
+  /** Version of the gateway's `edge.toml` that the cloud has, the newest that it was sent; `null`: none. */
   config_version: string | null;
   /** Commands for the gateway; none yet. */
   commands: unknown[];
@@ -458,6 +494,12 @@ export interface Rejected {
   code: RejectCode;
   /** The reason as a sentence. */
   message: string;
+}
+
+/** A code that is shown this once: whoever enrolls with it becomes the gateway. */
+export interface Replacement {
+  enrollment_code: string;
+  expires_at: string;
 }
 
 export type Resolution = "1m" | "15m" | "1h" | "1d";
@@ -568,6 +610,14 @@ export interface SubscriptionList {
 
 /** What a customer subscribes to. */
 export type SubscriptionType = "basic" | "premium" | "enterprise";
+
+/** A device that is taken over. */
+export interface TakenOver {
+  key: string;
+  device_id: string;
+  /** The time of its newest reading. */
+  newest: string | null;
+}
 
 /** Answer to a sign-in. */
 export interface Tokens {

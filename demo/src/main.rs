@@ -257,7 +257,7 @@ fn announce(ready: &Ready) {
     let devices: String = ready.devices.iter().map(|device| format!("    {device}\n")).collect();
     let sign_ins: String = sign_ins().map(|email| format!("    {email}\n")).collect();
     let text = format!(
-        "\n  Cloud    {}\n  Panel    {}\n  Devices\n{devices}  Sign-ins, password {PASSWORD}\n{sign_ins}\nready {}",
+        "\n  Cloud    {}\n  Panel    {}\n  Devices\n{devices}  Sign-ins, password {PASSWORD}, of the panel too\n{sign_ins}\nready {}",
         ready.cloud,
         ready.panel,
         serde_json::to_string(ready).expect("addresses become JSON")

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::legacy::Legacy;
 use crate::private_file;
 
 /// Name of the credential in the store's folder.
@@ -64,13 +65,15 @@ pub enum EnrollError {
 struct Enrolled {
     gateway_id: Uuid,
     credential: String,
+    #[serde(flatten)]
+    legacy: Legacy,
 }
 
-/// Trades `code` at the cloud with this base address.
+/// Trades `code` at the cloud with this base address. Gives also what the gateway had there before.
 ///
 /// # Errors
 /// For a wrong code, and when the cloud does not answer.
-pub async fn trade(http: &reqwest::Client, url: &str, code: &str) -> Result<Credential, EnrollError> {
+pub async fn trade(http: &reqwest::Client, url: &str, code: &str) -> Result<(Credential, Legacy), EnrollError> {
     let url = url.trim_end_matches('/').to_owned();
     let unreachable = |cause: String| EnrollError::Unreachable { url: url.clone(), cause };
     let request = http.post(format!("{url}/api/v1/gateways/enroll")).json(&json!({"code": code})).timeout(TIMEOUT);
@@ -80,14 +83,19 @@ pub async fn trade(http: &reqwest::Client, url: &str, code: &str) -> Result<Cred
         StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY => return Err(EnrollError::Code),
         status => return Err(unreachable(format!("it answers {status}"))),
     }
-    let Enrolled { gateway_id, credential } = answer.json().await.map_err(|error| unreachable(told(&error)))?;
-    Ok(Credential { url, gateway_id, credential })
+    let Enrolled { gateway_id, credential, legacy } = answer.json().await.map_err(|error| unreachable(told(&error)))?;
+    Ok((Credential { url, gateway_id, credential }, legacy))
 }
 
 /// An error of a request with its causes, and without the address.
 pub fn told(error: &reqwest::Error) -> String {
+    if error.is_timeout() { "no answer in time".to_owned() } else { causes(error) }
+}
+
+/// What lies behind an error of a request, whose own words say no more than that there is one.
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut words = String::new();
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    let mut cause: Option<&dyn std::error::Error> = error.source();
     while let Some(this) = cause {
         let this_words = this.to_string();
         if !words.ends_with(&this_words) {
@@ -95,11 +103,7 @@ pub fn told(error: &reqwest::Error) -> String {
         }
         cause = this.source();
     }
-    match (error.is_timeout(), words.is_empty()) {
-        (true, _) => "no answer in time".to_owned(),
-        (false, true) => "the request failed".to_owned(),
-        (false, false) => words,
-    }
+    if words.is_empty() { "the request failed".to_owned() } else { words }
 }
 
 impl Credential {

@@ -181,7 +181,7 @@ impl Out {
 
     fn add(&mut self, item: Item) -> Result<(), ExportError> {
         match &item {
-            Item::Announcement(_) => {}
+            Item::Announcement(_) | Item::Configuration(_) => {}
             Item::Gap(_) => self.gaps += 1,
             Item::Segment { segment, .. } => {
                 self.batch_readings += segment.rows();
@@ -260,7 +260,7 @@ mod tests {
         let config = parse(CONFIG, "edge.toml", folder, &Overrides::default()).unwrap();
         let keys = ["a", "b"].map(str::to_owned).to_vec();
         let dir = config.store.dir.clone();
-        let settings = Settings { dir, max_bytes: 1 << 30, keys, boot: Uuid::from_u128(1) };
+        let settings = Settings { dir, max_bytes: 1 << 30, keep_free: None, keys, boot: Uuid::from_u128(1) };
         let (store, _) = store::start(settings, clock).unwrap();
         (config, store)
     }
@@ -281,7 +281,7 @@ mod tests {
                             Item::Segment { device, segment } => {
                                 readings.extend(segment.times.iter().map(|&ms| (device.clone(), ms)));
                             }
-                            Item::Gap(_) => {}
+                            Item::Gap(_) | Item::Configuration(_) => {}
                         }
                     }
                 }

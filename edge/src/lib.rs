@@ -14,6 +14,7 @@ pub mod store;
 pub mod upload;
 pub mod export;
 pub mod enroll;
+pub mod legacy;
 pub mod passwd;
 mod private_file;
 pub mod panel;

@@ -14,6 +14,7 @@ use riverwatts_edge::check::Report;
 use riverwatts_edge::clock::has_passed;
 use riverwatts_edge::config::{self, Config, EXAMPLE, Overrides};
 use riverwatts_edge::enroll::{self, Credential};
+use riverwatts_edge::legacy::Kept;
 use riverwatts_edge::passwd::{self, PasswdError};
 use riverwatts_edge::probe::{self, End, ProbeError};
 use riverwatts_edge::run::{Listeners, RunError};
@@ -220,7 +221,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             let exported = export::export(&source.load()?, &to, all, now).map_err(unavailable)?;
             print(&serde_json::to_string(&exported).context("an export is always JSON")?)
         }
-        Command::Enroll { source, cloud, code } => enroll(&source.load()?, &cloud, &code),
+        Command::Enroll { source, cloud, code } => enroll(&source, &cloud, &code),
         Command::Passwd { source, stdin, remove } => set_password(&source.load()?.store.dir, stdin, remove),
         Command::Probe(arguments) => probe(&arguments),
         Command::Run { source } => run(source.load()?),
@@ -283,17 +284,44 @@ fn carry_out(config: &Config, asked: &Asked, json: bool) -> Result<ExitCode, Fai
     }))
 }
 
-fn enroll(config: &Config, cloud: &str, code: &str) -> Result<ExitCode, Failure> {
-    let dir = &config.store.dir;
-    let before = Credential::load(dir).unwrap_or_default();
+/// Trades the code. Where the gateway was one before, it goes on: with the `edge.toml` that the cloud has,
+/// if there is none here.
+fn enroll(source: &Source, cloud: &str, code: &str) -> Result<ExitCode, Failure> {
+    let (path, overrides) = (&source.config, source.overrides());
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let config = match path.exists() {
+        true => source.load()?,
+        false => config::parse("", "--set", folder, &overrides).map_err(Failure::Config)?,
+    };
     let now = || has_passed().max(jiff::Timestamp::now().into());
     let http = tls::client(cloud, config.cloud.ca.as_deref(), now).map_err(unavailable)?;
-    let credential = runtime()?.block_on(enroll::trade(&http, cloud, code)).map_err(unavailable)?;
-    credential.save(dir).map_err(unavailable)?;
+    let (credential, legacy) = runtime()?.block_on(enroll::trade(&http, cloud, code)).map_err(unavailable)?;
+    let dir = match &legacy.configuration {
+        Some(kept) if !path.exists() => config::store_dir(&kept.text, folder, &overrides),
+        _ => config.store.dir,
+    };
+    let before = Credential::load(&dir).unwrap_or_default();
+    credential.save(&dir).map_err(unavailable)?;
     if let Some(before) = before.filter(|before| before.gateway_id != credential.gateway_id) {
         say(format_args!("the credential of gateway {} was replaced", before.gateway_id));
     }
-    print(&json!({"gateway_id": credential.gateway_id, "cloud": credential.url}))
+    legacy.save_devices(&dir).map_err(unavailable)?;
+    let kept = legacy.keep_configuration(path).or_else(|error| {
+        say(format_args!("{} cannot be written: {error}", path.display()));
+        legacy.keep_configuration(&dir.join("edge.toml"))
+    });
+    let kept = kept.map_err(unavailable)?;
+    if legacy.configuration.is_some() {
+        say(&kept);
+    }
+    if let Kept::Written(path, _) = &kept {
+        let problems = config::load(path, &overrides).err().unwrap_or_default();
+        problems.iter().for_each(say);
+        if !problems.is_empty() {
+            say(format_args!("{} to mend before it runs", count(problems.len(), "mistake")));
+        }
+    }
+    print(&json!({"gateway_id": credential.gateway_id, "cloud": credential.url, "devices": legacy.devices.len()}))
 }
 
 fn set_password(dir: &Path, stdin: bool, remove: bool) -> Result<ExitCode, Failure> {

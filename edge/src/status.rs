@@ -73,12 +73,24 @@ pub fn told(status: &Value) -> String {
     let mut line = |line: String| writeln!(told, "{line}").expect("a String takes everything");
     line(format!("{} ({}), version {}, {time}", text(&site["name"]), text(&site["key"]), text(&site["version"])));
     let oldest = link["oldest_unsent_seconds"].as_f64().map(|age| format!(", the oldest for {}", duration(age)));
-    let waits = format!("{} readings wait{}", link["backlog_readings"], oldest.unwrap_or_default());
+    let until = link["backlog_waits"]["meaning"].as_str().map(|until| format!(", the backlog {until}"));
+    let waits = format!(
+        "{} readings wait{}{}",
+        link["backlog_readings"],
+        oldest.unwrap_or_default(),
+        until.unwrap_or_default()
+    );
     let refused = site["dead_letters"].as_u64().filter(|&letters| letters > 0);
     let refused = refused.map(|letters| format!(", {letters} were refused and rest here"));
     line(format!("cloud: {}, {waits}{}", text(&link["state"]), refused.unwrap_or_default()));
+    if let Some(meaning) = link["plan"]["meaning"].as_str() {
+        line(format!("plan: {meaning}"));
+    }
     if let Some(error) = site["store_error"].as_str() {
         line(format!("store: {error}; {} readings are in memory only", site["unflushed_readings"]));
+    }
+    if let Some(full) = site["store_full"].as_str() {
+        line(format!("store: full: {full}"));
     }
     if let Some(today) = site["bytes_written_today"].as_u64() {
         let lasts = site["card_life_days"].as_u64().map(|days| format!("; a card lasts {} at this rate", life(days)));
@@ -152,6 +164,19 @@ mod tests {
         assert!(
             status(json!(7.4), 0, json!("the disk is full")).ends_with("disk is full; 9 readings are in memory only")
         );
+    }
+
+    #[test]
+    fn the_data_plan_and_what_waits_for_it_are_told() {
+        let link = json!({
+            "state": "connected",
+            "backlog_readings": 42,
+            "backlog_waits": {"meaning": "until 22:00"},
+            "plan": {"meaning": "20 % of the data plan is used; it will do until 15 December"},
+        });
+        let told = told(&json!({"site": {}, "link": link}));
+        let expected = "cloud: connected, 42 readings wait, the backlog until 22:00\nplan: 20 % of the data plan is used; it will do until 15 December";
+        assert!(told.ends_with(expected), "{told}");
     }
 
     #[test]

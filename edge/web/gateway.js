@@ -1,7 +1,7 @@
 // What the gateway says of itself: asked for again every two seconds while the page is seen, and kept when it
 // does not answer.
 
-import { computed, signal } from "./vendor/preact.js";
+import { computed, signal, useEffect, useState } from "./vendor/preact.js";
 import { followServer, now } from "./kit/value.js";
 
 const EVERY_MS = 2_000;
@@ -27,9 +27,13 @@ const LOST_AFTER_MS = 5_000;
  * @typedef {{kind: string, meaning: string, remedy: string}} Trouble
  * @typedef {{id: string, kind: string, target: string, condition: string, state: string, connections: number, load: number,
  *   planned_load: number, troubles: Trouble[], units: Unit[]}} Bus
+ * @typedef {{limit_bytes: number, used_bytes: number, forecast_bytes: number, period_start: string, period_end: string,
+ *   state: "ok"|"warning"|"saving", meaning: string, remedy: string}} Plan
+ * @typedef {{day: string, sent_bytes: number, received_bytes: number}} Traffic
  * @typedef {{url: string|null, condition: string, state: string, next: string, error: string|null, waiting: string[],
  *   last_receipt_age_s: number|null, backlog_readings: number, oldest_unsent_seconds: number|null, receipt_ms: number|null,
- *   oldest_ms: number|null}} Link
+ *   oldest_ms: number|null, backlog_waits: {reason: "hours"|"plan", until: string, meaning: string}|null, plan: Plan|null,
+ *   traffic: Traffic[]}} Link
  * @typedef {{site: Site, devices: Device[], buses: Bus[], link: Link, at_ms: number}} Gateway
  */
 
@@ -96,10 +100,43 @@ export async function ask() {
   if (!document.hidden) timer = setTimeout(ask, wait);
 }
 
+/**
+ * What the page came with, by path.
+ * @type {Record<string, any>}
+ */
+let answers = {};
+
+/**
+ * What only one page asks for: as it came with the page, then asked for whenever `moment` is another one.
+ * @param {string} path
+ * @param {unknown} moment
+ * @returns {[answer: any, error: unknown, again: () => Promise<void>]} null where there is none yet
+ */
+export function useAnswer(path, moment) {
+  const [answer, setAnswer] = useState(() => answers[path] ?? null);
+  const [error, setError] = useState(/** @type {unknown} */ (null));
+  const again = async () => {
+    const end = new AbortController();
+    const late = setTimeout(() => end.abort(), TIMEOUT_MS);
+    try {
+      setAnswer(await get(path, end.signal));
+      setError(null);
+    } catch (failure) {
+      setError(failure);
+    }
+    clearTimeout(late);
+  };
+  useEffect(() => {
+    if (answers[path] === undefined) again();
+    delete answers[path];
+  }, [moment]);
+  return [answer, error, again];
+}
+
 /** Takes what the page came with, and begins to ask. */
 export function begin() {
   const first = /** @type {HTMLElement} */ (document.getElementById("first"));
-  const { answers } = JSON.parse(first.textContent ?? "");
+  ({ answers } = JSON.parse(first.textContent ?? ""));
   first.remove();
   take(PATHS.map((path) => answers[path]));
   document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : ask()));

@@ -1,9 +1,10 @@
-// The technician's page: the site, its devices, its buses and the link to the cloud. Reads only.
+// The technician's page: the site, its devices, its buses, its clock and the link to the cloud.
 
 import { html, render } from "./vendor/preact.js";
 import { Routes, Shell, find, useTitle } from "./kit/shell.js";
 import { Badge, Offline } from "./kit/value.js";
 import { counted } from "./kit/format.js";
+import { asking, recall, signOut, signedIn } from "./change.js";
 import { ask, begin, gateway, lost } from "./gateway.js";
 
 /** @typedef {import("./kit/shell.js").Route} Route */
@@ -17,6 +18,8 @@ const PAGES = {
   "/devices/:id": () => import("./pages/device.js"),
   "/buses": () => import("./pages/buses.js"),
   "/link": () => import("./pages/link.js"),
+  "/clock": () => import("./pages/clock.js"),
+  "/dead-letters": () => import("./pages/dead-letters.js"),
 };
 
 function Missing() {
@@ -34,9 +37,11 @@ function Status() {
 /** @param {{routes: Route[]}} props */
 function Panel({ routes }) {
   const banner = lost.value !== null && html`<${Offline} since=${lost.value.since} retryAt=${lost.value.retryAt} retry=${ask} what="the gateway" />`;
-  return html`<${Shell} name="RiverWatts" links=${LINKS} status=${html`<${Status} />`} banner=${banner}>
+  const account = signedIn.value && html`<button type="button" class="button" onClick=${signOut}>Sign out</button>`;
+  return html`<${Shell} name="RiverWatts" links=${LINKS} status=${html`<${Status} />`} account=${account} banner=${banner}>
     <${Routes} routes=${routes} missing=${Missing} />
-  <//>`;
+  <//>
+  ${asking.value !== null && html`<${asking.value.Question} end=${asking.value.end} />`}`;
 }
 
 /** The page of the address is there before anything is drawn: what the gateway wrote stays until then. */
@@ -48,6 +53,7 @@ async function start() {
   begin();
   const ready = routes.map((each) => (each === route && page !== undefined ? { path: each.path, page: page.default } : each));
   render(html`<${Panel} routes=${ready} />`, /** @type {HTMLElement} */ (document.getElementById("app")));
+  recall();
   // Where the network is bad, no page should be out of reach later.
   await Promise.allSettled(Object.values(PAGES).map((load) => load()));
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use uuid::Uuid;
 
-use crate::bytes::{Malformed, Reader, Writer};
+use crate::bytes::{Malformed, Reader, Writer, crc32, with_sum, without_sum};
+use crate::configuration;
 use crate::reading::Gap;
 use crate::receipt::BatchId;
 use crate::segment::Segment;
@@ -26,11 +27,14 @@ pub const VALUES_MAX: usize = 1 << 22;
 pub const KEY_MAX: usize = 64;
 
 const MAGIC: &[u8; 3] = b"RWB";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Without a checksum: what gateways sent first, and what stands in files that they wrote.
+const VERSION_BARE: u8 = 1;
 const ITEM_VERSION: u8 = 1;
 const ANNOUNCEMENT: u8 = 1;
 const SEGMENT: u8 = 2;
 const GAP: u8 = 3;
+const CONFIGURATION: u8 = 4;
 
 /// What a gateway sends in one request.
 #[derive(Clone, PartialEq, Debug)]
@@ -57,6 +61,8 @@ pub enum Item {
     },
     /// Readings that will never come.
     Gap(Gap),
+    /// The gateway's `edge.toml`, without secrets; sent when the cloud has another version.
+    Configuration(String),
 }
 
 /// What a gateway knows of one device.
@@ -125,19 +131,21 @@ impl Batch {
             writer.u8(ITEM_VERSION);
             writer.block(&payload);
         }
-        writer.into_bytes()
+        with_sum(writer.into_bytes())
     }
 
-    /// Reads what [`Batch::encode`] wrote. Every count is checked against its bound before memory is taken.
+    /// Reads what [`Batch::encode`] wrote, this version or the one before. Every count is checked against its bound before memory is taken.
     pub fn decode(bytes: &[u8]) -> Result<Batch, Malformed> {
         if bytes.len() > BYTES_MAX {
             return Err(Malformed::TooLarge { what: "batch", found: bytes.len() as u64, max: BYTES_MAX as u64 });
         }
-        let reader = &mut Reader::new(bytes);
+        let is_bare = bytes.strip_prefix(MAGIC).is_some_and(|rest| rest.starts_with(&[VERSION_BARE]));
+        let (version, content) = if is_bare { (VERSION_BARE, bytes) } else { (VERSION, without_sum(bytes)?) };
+        let reader = &mut Reader::new(content);
         if reader.raw("batch magic", MAGIC.len())? != MAGIC {
             return Err(Malformed::Invalid("batch magic"));
         }
-        check_version("batch", reader.u8("batch version")?, VERSION)?;
+        check_version("batch", reader.u8("batch version")?, version)?;
         let store = Uuid::from_slice(reader.raw("store id", 16)?).map_err(|_| Malformed::Invalid("store id"))?;
         let sequence = reader.varint("batch sequence")?;
         let revision = reader.bounded("batch revision", u32::MAX as usize)? as u32;
@@ -167,6 +175,13 @@ impl Batch {
     }
 }
 
+/// How a refusal names the batch that it refuses, so that its gateway knows that just this was received.
+/// `None` of bytes that were changed on their way.
+pub fn name(bytes: &[u8]) -> Option<String> {
+    let content = without_sum(bytes).ok()?;
+    Some(format!("crc32 {:08x}", crc32(content)))
+}
+
 impl Item {
     fn encode(&self) -> (u8, Vec<u8>) {
         match self {
@@ -183,6 +198,7 @@ impl Item {
                 writer.u8(gap.reason.number());
                 (GAP, writer.into_bytes())
             }
+            Item::Configuration(text) => (CONFIGURATION, text.as_bytes().to_vec()),
         }
     }
 
@@ -211,6 +227,14 @@ impl Item {
                     return Err(Malformed::Invalid("gap"));
                 }
                 Ok(Item::Gap(Gap { device, from, to, rows, reason }))
+            }
+            CONFIGURATION => {
+                let (found, max) = (payload.len() as u64, configuration::BYTES_MAX as u64);
+                if found > max {
+                    return Err(Malformed::TooLarge { what: "configuration", found, max });
+                }
+                let text = str::from_utf8(payload).map_err(|_| Malformed::Invalid("configuration"))?;
+                Ok(Item::Configuration(text.to_owned()))
             }
             _ => Err(Malformed::Invalid("item kind")),
         }
@@ -281,7 +305,9 @@ mod tests {
 
     #[test]
     fn a_batch_comes_back_from_its_bytes() {
-        let batch = example();
+        let mut batch = example();
+        assert_eq!(Batch::decode(&batch.encode()), Ok(batch.clone()));
+        batch.items.push(Item::Configuration("[site]\nkey = \"a\"\n".into()));
         assert_eq!(Batch::decode(&batch.encode()), Ok(batch));
     }
 
@@ -298,6 +324,18 @@ mod tests {
             .collect();
         let written: String = example().encode().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(digits, written);
+    }
+
+    #[test]
+    fn a_configuration_is_text_within_its_bound() {
+        let mut batch = Batch { items: vec![Item::Configuration("x".repeat(configuration::BYTES_MAX))], ..example() };
+        assert!(Batch::decode(&batch.encode()).is_ok());
+        batch.items = vec![Item::Configuration("x".repeat(configuration::BYTES_MAX + 1))];
+        assert!(matches!(Batch::decode(&batch.encode()), Err(Malformed::TooLarge { what: "configuration", .. })));
+        batch.items = vec![Item::Configuration("~".into())];
+        let mut bytes = batch.encode();
+        *bytes.last_mut().unwrap() = 0xff;
+        assert_eq!(Batch::decode(&bytes), Err(Malformed::Invalid("configuration")));
     }
 
     #[test]
@@ -319,9 +357,25 @@ mod tests {
     fn every_cut_and_every_appended_byte_is_refused() {
         let bytes = example().encode();
         for end in 0..bytes.len() {
-            assert!(Batch::decode(&bytes[..end]).is_err(), "cut at {end}");
+            assert_eq!(Batch::decode(&bytes[..end]), Err(Malformed::Damaged), "cut at {end}");
         }
-        assert_eq!(Batch::decode(&[&bytes[..], &[0]].concat()), Err(Malformed::Invalid("end of a batch")));
+        assert_eq!(Batch::decode(&[&bytes[..], &[0]].concat()), Err(Malformed::Damaged));
+        let content = &bytes[..bytes.len() - 4];
+        for end in 0..content.len() {
+            assert!(Batch::decode(&with_sum(content[..end].to_vec())).is_err(), "written up to {end}");
+        }
+        let longer = with_sum([content, &[0]].concat());
+        assert_eq!(Batch::decode(&longer), Err(Malformed::Invalid("end of a batch")));
+    }
+
+    #[test]
+    fn a_batch_without_a_checksum_is_read_as_it_was_before_there_was_one() {
+        let bytes = example().encode();
+        let bare = [MAGIC.as_slice(), &[VERSION_BARE], &bytes[4..bytes.len() - 4]].concat();
+        assert_eq!(Batch::decode(&bare), Ok(example()));
+        assert_eq!(name(&bare), None);
+        let newer = with_sum([MAGIC.as_slice(), &[3]].concat());
+        assert_eq!(Batch::decode(&newer), Err(Malformed::Version { what: "batch", found: 3, max: VERSION }));
     }
 
     #[test]
@@ -335,11 +389,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn damaged_bytes_never_panic(at: prop::sample::Index, byte: u8) {
+        fn a_changed_byte_is_seen_and_such_a_batch_has_no_name(at: prop::sample::Index, change in 1u8..) {
             let mut bytes = example().encode();
             let at = at.index(bytes.len());
+            bytes[at] ^= change;
+            prop_assert!(Batch::decode(&bytes).is_err());
+            prop_assert_eq!(name(&bytes), None);
+        }
+
+        #[test]
+        fn bytes_of_no_batch_never_panic_whatever_their_checksum(at: prop::sample::Index, byte: u8) {
+            let mut bytes = example().encode();
+            bytes.truncate(bytes.len() - 4);
+            let at = at.index(bytes.len());
             bytes[at] = byte;
-            let _ = Batch::decode(&bytes);
+            let _ = Batch::decode(&with_sum(bytes));
         }
     }
 }

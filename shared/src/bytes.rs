@@ -19,6 +19,9 @@ pub enum Malformed {
     /// `0` has a value that means nothing.
     #[error("{0} has a value that means nothing")]
     Invalid(&'static str),
+    /// The checksum behind them is not theirs.
+    #[error("is not what was sent: its checksum is another")]
+    Damaged,
     /// A version that this program does not know.
     #[error("{what} has version {found}, this program reads up to {max}")]
     Version {
@@ -197,28 +200,38 @@ pub const fn unzigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
-/// CRC-32 as in IEEE 802.3, by nibbles.
+/// CRC-32 as in IEEE 802.3.
 pub fn crc32(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 16] = {
-        let mut table = [0; 16];
-        let mut nibble = 0;
-        while nibble < 16 {
-            let mut rest = nibble as u32;
+    const TABLE: [u32; 256] = {
+        let mut table = [0; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let mut rest = byte as u32;
             let mut bit = 0;
-            while bit < 4 {
+            while bit < 8 {
                 rest = if rest & 1 == 1 { rest >> 1 ^ 0xEDB8_8320 } else { rest >> 1 };
                 bit += 1;
             }
-            table[nibble] = rest;
-            nibble += 1;
+            table[byte] = rest;
+            byte += 1;
         }
         table
     };
-    !bytes.iter().fold(!0, |sum, &byte| {
-        let sum = sum ^ u32::from(byte);
-        let sum = sum >> 4 ^ TABLE[(sum & 0xF) as usize];
-        sum >> 4 ^ TABLE[(sum & 0xF) as usize]
-    })
+    !bytes.iter().fold(!0, |sum, &byte| sum >> 8 ^ TABLE[usize::from(sum as u8 ^ byte)])
+}
+
+/// Bytes with their checksum behind them, lowest byte first.
+pub fn with_sum(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.extend_from_slice(&crc32(&bytes).to_le_bytes());
+    bytes
+}
+
+/// Bytes without the checksum behind them, which is theirs.
+pub fn without_sum(bytes: &[u8]) -> Result<&[u8], Malformed> {
+    match bytes.split_last_chunk() {
+        Some((content, sum)) if *sum == crc32(content).to_le_bytes() => Ok(content),
+        _ => Err(Malformed::Damaged),
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod batch;
 pub mod bytes;
 pub mod carry;
 pub mod coder;
+pub mod configuration;
 pub mod metric;
 pub mod problem;
 pub mod profile;

@@ -13,6 +13,7 @@ use crate::deadline::{SOON, until};
 use crate::last_write::LastWrite;
 use crate::place::{free_port, program};
 use crate::program::{Program, command, errand};
+use crate::wall_clock::WallClock;
 
 /// Password of everybody.
 pub const PASSWORD: &str = "a password of the tests";
@@ -28,6 +29,7 @@ pub struct Cloud {
     port: u16,
     program: Option<Program>,
     last_write: Option<LastWrite>,
+    wall_clock: Option<WallClock>,
     settings: Vec<(String, String)>,
     admin: Api,
 }
@@ -58,7 +60,8 @@ impl Cloud {
         let port = free_port();
         let folder = tempfile::tempdir().unwrap();
         let admin = Api::anonymous(&format!("http://127.0.0.1:{port}"));
-        let mut cloud = Cloud { folder, port, program: None, last_write: None, settings: Vec::new(), admin };
+        let (last_write, wall_clock, settings) = (None, None, Vec::new());
+        let mut cloud = Cloud { folder, port, program: None, last_write, wall_clock, settings, admin };
         let mut create_admin = command(&program("riverwatts-cloud"));
         create_admin.args(["create-admin", "--email", ADMIN, "--password-stdin", "--data"]).arg(cloud.data());
         let created = errand(create_admin, &format!("{PASSWORD}\n")).await;
@@ -77,6 +80,9 @@ impl Cloud {
         serve.envs(self.settings.iter().cloned());
         if let Some(last_write) = &self.last_write {
             last_write.apply(&mut serve);
+        }
+        if let Some(wall_clock) = &self.wall_clock {
+            wall_clock.apply(&mut serve);
         }
         let mut program = Program::start(serve, &self.folder.path().join("cloud.log"));
         let ready = format!("{}/readyz", self.url());
@@ -98,6 +104,11 @@ impl Cloud {
     /// Lets it die at a write, from the next start on.
     pub fn set_last_write(&mut self, last_write: &LastWrite) {
         self.last_write = Some(last_write.clone());
+    }
+
+    /// Gives it a wall clock of its own, from the next start on.
+    pub fn set_wall_clock(&mut self, wall_clock: &WallClock) {
+        self.wall_clock = Some(wall_clock.clone());
     }
 
     /// Waits until it has died by itself.

@@ -35,6 +35,12 @@ impl EdgeToml {
         EdgeToml { settings, ..self }
     }
 
+    /// A further line of `[upload]`.
+    pub fn upload(self, line: &str) -> EdgeToml {
+        let settings = self.settings.replace("[upload]\n", &format!("[upload]\n{line}\n"));
+        EdgeToml { settings, ..self }
+    }
+
     /// Trusts the authority of this file.
     pub fn ca(mut self, file: &Path) -> EdgeToml {
         self.settings += &format!("ca = {file:?}\n");

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::api::http_client;
+use crate::broken_disk::BrokenDisk;
 use crate::deadline::{SOON, until};
 use crate::edge_toml::EdgeToml;
 use crate::last_write::LastWrite;
@@ -19,15 +20,20 @@ use crate::wall_clock::WallClock;
 /// Runs programs for aarch64 with the C library of Debian's package for cross-compiling.
 const EMULATOR: [&str; 3] = ["/usr/bin/qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"];
 
+/// The password of panels.
+pub const PASSWORD: &str = "correct-horse-battery";
+
 /// A gateway; it does not run until started.
 #[derive(Debug)]
 pub struct Gateway {
     emulated: bool,
+    // Before the folder, so that it can still show its log when the test fails.
+    program: Option<Program>,
     folder: TempDir,
     panel_port: u16,
-    program: Option<Program>,
     wall_clock: Option<WallClock>,
     last_write: Option<LastWrite>,
+    disk: Option<BrokenDisk>,
     http: reqwest::Client,
 }
 
@@ -36,8 +42,8 @@ impl Gateway {
     pub fn new(toml: &EdgeToml) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         let (panel_port, http) = (free_port(), http_client());
-        let (program, wall_clock, last_write) = (None, None, None);
-        let gateway = Gateway { emulated: false, folder, panel_port, program, wall_clock, last_write, http };
+        let (program, wall_clock, last_write, disk) = (None, None, None, None);
+        let gateway = Gateway { emulated: false, folder, panel_port, program, wall_clock, last_write, disk, http };
         gateway.configure(toml);
         gateway
     }
@@ -60,6 +66,11 @@ impl Gateway {
     /// Lets it die at a write, from the next start on.
     pub fn set_last_write(&mut self, last_write: &LastWrite) {
         self.last_write = Some(last_write.clone());
+    }
+
+    /// Puts its store on a disk that fails, from the next start on.
+    pub fn set_disk(&mut self, disk: &BrokenDisk) {
+        self.disk = Some(disk.clone());
     }
 
     /// Waits until it has died by itself.
@@ -90,6 +101,27 @@ impl Gateway {
         let mut command = self.command();
         command.args(arguments).arg("--config").arg(self.config());
         errand(command, "").await
+    }
+
+    /// Sets [`PASSWORD`] for its panel.
+    pub async fn set_password(&self) {
+        let mut command = self.command();
+        command.args(["passwd", "--stdin", "--config"]).arg(self.config());
+        let Output { status, stderr, .. } = errand(command, PASSWORD).await;
+        assert!(status.success(), "passwd: {}", String::from_utf8_lossy(&stderr));
+    }
+
+    /// Has something changed through its panel by somebody who signs in for it; status and body.
+    pub async fn change(&self, path: &str, body: &Value) -> (u16, Value) {
+        let post = |path: &str, body: &Value| {
+            let request = self.http.post(format!("http://127.0.0.1:{}{path}", self.panel_port)).json(body);
+            request.header("Origin", format!("http://127.0.0.1:{}", self.panel_port))
+        };
+        let signed_in = post("/api/sign-in", &json!({"password": PASSWORD})).send().await.unwrap();
+        let cookie = signed_in.headers().get("set-cookie").cloned();
+        let request = post(path, body).header("Cookie", cookie.as_ref().map_or("", |cookie| cookie.to_str().unwrap()));
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
     /// Starts it; its panel answers.
@@ -179,6 +211,9 @@ impl Gateway {
         }
         if let Some(last_write) = &self.last_write {
             last_write.apply(&mut command);
+        }
+        if let Some(disk) = &self.disk {
+            disk.apply(&mut command);
         }
         command
     }

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use crate::cloud::{ADMIN, Cloud, PASSWORD};
 use crate::deadline::{SOON, until};
 use crate::edge_toml::EdgeToml;
-use crate::gateway::Gateway;
+use crate::gateway::{self, Gateway};
 use crate::link::{Link, Mode};
 use crate::modbus::{ModbusServer, Table};
+use crate::refusal::refuse;
 use crate::virtual_devices::VirtualDevices;
 
 /// The demo's devices, each with its profile and how often it is read.
@@ -22,6 +23,8 @@ const DEVICES: [(&str, &str, &str); 5] = [
 ];
 /// The device that can be silenced.
 const METER: &str = "meter-1";
+/// The device whose readings can be refused.
+const REFUSED: &str = "turbine-1";
 /// What the serial number of a further box's device says, where its profile has one.
 const SERIAL_NUMBER: &str = "<img src=x onerror=alert(1)>";
 const SERIAL_NUMBER_AT: u16 = 20;
@@ -61,6 +64,7 @@ impl Stage {
         let (site_id, other_id) = (cloud.site("Demo River").await, cloud.site("Another River").await);
         let mut gateway = Gateway::new(&toml);
         gateway.enroll(link.url(), &cloud.gateway(&site_id).await.1).await;
+        gateway.set_password().await;
         gateway.start().await;
         until(SOON, async || {
             let latest = cloud.admin().get(&format!("/readings/latest?site_id={site_id}")).await.ok();
@@ -79,6 +83,7 @@ impl Stage {
         }
         let told = json!({
             "cloud": cloud.url(), "panel": address(&gateway), "people": people, "password": PASSWORD,
+            "panel_password": gateway::PASSWORD,
             "site": {"id": site_id, "name": "Demo River"}, "other": {"id": other_id, "name": "Another River"},
             "devices": cloud.devices(&site_id).await,
         });
@@ -107,6 +112,11 @@ impl Stage {
             Some("box") => {
                 let text = |key: &str| order[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {order}"));
                 return json!({"panel": self.further_box(text("code"), text("name"), text("profile")).await});
+            }
+            Some("refuse") => {
+                let id = self.told["devices"][REFUSED].as_str().expect("the cloud knows it");
+                let count = order["count"].as_u64().expect("how many") as usize;
+                refuse(&self.gateway, &self.link, &self.cloud, (REFUSED, id), count).await;
             }
             Some("stop") => self.gateway.stop().await,
             Some("start") => self.gateway.start().await,

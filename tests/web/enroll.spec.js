@@ -26,3 +26,19 @@ test("an admin adds a site and a gateway, and watches its first reading arrive",
   await expect(page.getByRole("heading", { level: 1, name: "Yukon at Eagle" })).toBeVisible();
   await expect(page.getByRole("row", { name: "counter-1" })).toContainText("Power");
 });
+
+test("an admin replaces a gateway by a code, and the dialog says what becomes of the old box", async ({ visitor }) => {
+  const page = await visitor("admin");
+  await page.goto("/gateways");
+  const replace = page.getByRole("button", { name: /^Replace / }).first();
+  const name = (await replace.getAttribute("aria-label"))?.replace("Replace ", "") ?? "";
+  await replace.click();
+  const dialog = page.getByRole("dialog", { name: `A new box or card for ${name}?` });
+  await expect(dialog).toContainText("shown as a gap");
+  await dialog.getByRole("button", { name: "Create its code" }).click();
+  await expect(dialog).toBeHidden();
+  await expect(page.getByRole("heading", { level: 2, name: `${name}: its code` })).toBeVisible();
+  await expect(page.getByLabel("Enrollment code", { exact: true })).toHaveText(/^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}$/);
+  // The box before it counts for nothing here.
+  await expect(page.getByRole("list", { name: "How far it is" }).getByRole("listitem")).toContainText([/waiting/, /waiting/, /waiting/]);
+});

@@ -108,7 +108,7 @@ test("a dialog holds the focus and gives it back", async ({ stage, visitor }) =>
 test("the panel's pages are gone through by keyboard", async ({ stage, visitor }) => {
   const page = await visitor(null, { baseURL: stage.told.panel });
   await page.goto("/");
-  for (const [link, heading] of [["Devices", "Devices"], ["turbine-1", "turbine-1"], ["Buses", "Buses"], ["Cloud link", "Cloud link"]]) {
+  for (const [link, heading] of [["Devices", "Devices"], ["turbine-1", "turbine-1"], ["Buses", "Buses"], ["Cloud link", "Cloud link"], ["Site", "Demo River"], ["Clock", "Clock"]]) {
     await tabTo(page, page.getByRole("link", { name: link, exact: true }).first());
     await page.keyboard.press("Enter");
     await arrived(page, heading);

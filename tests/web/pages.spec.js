@@ -36,6 +36,8 @@ const PAGES = {
   "panel, devices": { at: ({ panel }) => `${panel}/devices`, until: (page) => expect(page.getByRole("row", { name: "turbine-1" })).toContainText("kW") },
   "panel, device": { at: ({ panel }) => `${panel}/devices/turbine-1`, until: (page) => expect(page.getByRole("figure")).toContainText("As a table") },
   "panel, buses": { at: ({ panel }) => `${panel}/buses`, until: (page) => expect(page.getByRole("heading", { name: "turbine-1-bus" })).toBeVisible() },
+  "panel, clock": { at: ({ panel }) => `${panel}/clock`, until: (page) => expect(page.getByText("This device and the gateway agree.")).toBeVisible() },
+  "panel, no refused readings": { at: ({ panel }) => `${panel}/dead-letters`, until: (page) => expect(page.getByRole("heading", { level: 1 })).toBeVisible() },
   "panel, link": { at: ({ panel }) => `${panel}/link`, until: (page) => expect(page.getByText("Readings that wait")).toBeVisible() },
 };
 

@@ -8,7 +8,7 @@ const PROGRAM = `${TARGET}/debug/riverwatts-stage`;
 
 /**
  * @typedef {"admin"|"technician"|"viewer"|"customer"} Role
- * @typedef {{cloud: string, panel: string, people: Record<Role, string>, password: string, site: {id: string, name: string},
+ * @typedef {{cloud: string, panel: string, people: Record<Role, string>, password: string, panel_password: string, site: {id: string, name: string},
  *   other: {id: string, name: string}, devices: Record<string, string>}} Told
  */
 

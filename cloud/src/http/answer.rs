@@ -12,8 +12,13 @@ use crate::db::page::Listed;
 
 /// A single thing with its `ETag`, which is the time of its last update in ms.
 pub fn single(version: UtcMs, body: &impl Serialize) -> Response {
+    tagged(&version.0.to_string(), body)
+}
+
+/// A single thing with this `ETag`.
+pub fn tagged(tag: &str, body: &impl Serialize) -> Response {
     let mut response = Json(body).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", version.0)) {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{tag}\"")) {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response

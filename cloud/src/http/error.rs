@@ -103,6 +103,12 @@ impl ApiError {
         ApiError::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message)
     }
 
+    /// The same with one more thing to know.
+    pub fn with_detail(mut self, detail: FieldError) -> ApiError {
+        self.details.push(detail);
+        self
+    }
+
     pub fn too_large(bytes_max: usize) -> ApiError {
         let message = format!("Body larger than {bytes_max} bytes");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "VALIDATION_ERROR", message)

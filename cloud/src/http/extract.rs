@@ -44,6 +44,10 @@ impl SignedIn {
 #[derive(Clone, Copy, Debug)]
 pub struct Admin(pub SignedIn);
 
+/// A signed-in admin or technician; others are answered 403.
+#[derive(Clone, Copy, Debug)]
+pub struct Technical(pub SignedIn);
+
 /// An enrolled gateway that was not revoked.
 #[derive(Clone, Debug)]
 pub struct GatewayCaller(pub Gateway);
@@ -93,6 +97,18 @@ impl FromRequestParts<AppState> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let person = SignedIn::from_request_parts(parts, app).await?;
         if person.role == UserRole::Admin { Ok(Admin(person)) } else { Err(ApiError::permission_denied()) }
+    }
+}
+
+impl FromRequestParts<AppState> for Technical {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
+        let person = SignedIn::from_request_parts(parts, app).await?;
+        match person.role {
+            UserRole::Admin | UserRole::Technician => Ok(Technical(person)),
+            UserRole::Viewer | UserRole::Customer => Err(ApiError::permission_denied()),
+        }
     }
 }
 

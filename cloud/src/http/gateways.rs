@@ -11,17 +11,19 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::AppState;
-use super::answer::{created, listed, single};
+use super::answer::{created, listed, single, tagged};
 use super::auth::CallerAddress;
 use super::check::Check;
 use super::error::ApiError;
-use super::extract::{Admin, Caller, SignedIn};
-use super::request::{Body, Params, PathId, page};
+use super::extract::{Admin, Caller, SignedIn, Technical};
+use super::request::{Body, Params, PathId, PathIds, page};
 use super::users::ListQuery;
 use crate::auth::secret;
 use crate::db::DbError;
 use crate::db::column::At;
 use crate::db::page::Listed;
+use crate::store::configurations::{self, ConfigurationText};
+use crate::store::devices::{self, NamedDevice};
 use crate::store::gateways::{self, Gateway, HOLDS_MS};
 
 /// Wrong codes per caller in a quarter of an hour.
@@ -60,11 +62,31 @@ pub struct CreatedGateway {
     expires_at: UtcMs,
 }
 
-/// Answer to an enrollment.
+/// Answer to an enrollment, with what a new box or card needs to go on as this gateway.
 #[derive(Serialize, JsonSchema)]
 pub struct Enrolled {
     gateway_id: Uuid,
     credential: String,
+    /// The `edge.toml` that the gateway sent last.
+    configuration: Option<ConfigurationText>,
+    /// Its devices.
+    devices: Vec<TakenOver>,
+}
+
+/// A device that is taken over.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TakenOver {
+    key: String,
+    device_id: Uuid,
+    /// The time of its newest reading.
+    newest: Option<UtcMs>,
+}
+
+/// A code that is shown this once: whoever enrolls with it becomes the gateway.
+#[derive(Serialize, JsonSchema)]
+pub struct Replacement {
+    enrollment_code: String,
+    expires_at: UtcMs,
 }
 
 /// A gateway's new credential.
@@ -133,7 +155,47 @@ pub async fn enroll_gateway(
     let enrolled = gateways::enroll(&app.db, &secret::hash_code(&code), &secret::hash(&credential), now).await?;
     let gateway = enrolled.ok_or_else(ApiError::auth_invalid)?;
     app.auth.throttle.succeed(&key);
-    Ok(Json(Enrolled { gateway_id: gateway.id, credential }))
+    let configuration = match gateway.config_version {
+        Some(version) => configurations::find(&app.db, gateway.id, version).await?,
+        None => None,
+    };
+    let devices = taken_over(&app, &gateway).await?;
+    Ok(Json(Enrolled { gateway_id: gateway.id, credential, configuration, devices }))
+}
+
+/// `POST /gateways/{id}/replace`: a code for a new box or card.
+pub async fn replace_gateway(
+    _: Admin,
+    State(app): State<AppState>,
+    PathId(id): PathId,
+) -> Result<Json<Replacement>, ApiError> {
+    let now = app.clock.wall();
+    let enrollment_code = secret::new_code();
+    let replaced = gateways::replace(&app.db, id, &secret::hash_code(&enrollment_code), now).await?;
+    replaced.ok_or_else(ApiError::not_found)?;
+    Ok(Json(Replacement { enrollment_code, expires_at: now.plus_ms(HOLDS_MS) }))
+}
+
+/// `GET /gateways/{id}/configurations`: the versions of its `edge.toml`, the newest first, all at once.
+pub async fn list_configurations(
+    Technical(person): Technical,
+    State(app): State<AppState>,
+    PathId(id): PathId,
+) -> Result<Json<Value>, ApiError> {
+    let gateway = gateways::find(&app.db, person.sight(), id).await?.ok_or_else(ApiError::not_found)?;
+    let rows = configurations::list(&app.db, gateway.id).await?;
+    Ok(listed("configurations", &Listed { rows, next: None }))
+}
+
+/// `GET /gateways/{id}/configurations/{version}`.
+pub async fn get_configuration(
+    Technical(person): Technical,
+    State(app): State<AppState>,
+    PathIds(id, version): PathIds,
+) -> Result<Response, ApiError> {
+    let gateway = gateways::find(&app.db, person.sight(), id).await?.ok_or_else(ApiError::not_found)?;
+    let found = configurations::find(&app.db, gateway.id, version).await?.ok_or_else(ApiError::not_found)?;
+    Ok(tagged(&version.to_string(), &found))
 }
 
 /// `POST /gateways/{id}/revoke`: ends its access at once.
@@ -162,6 +224,17 @@ pub async fn rotate_gateway(
     Ok(Json(Rotated { credential }))
 }
 
+/// The devices of a gateway, with the times that what it will read must lie behind.
+async fn taken_over(app: &AppState, gateway: &Gateway) -> Result<Vec<TakenOver>, ApiError> {
+    let mut own = devices::of_site(&app.db, gateway.site_id).await?;
+    own.retain(|device| device.gateway_id == Some(gateway.id));
+    let latest = app.readings.latest(own.iter().map(|device| device.number).collect()).await?;
+    let newest = |number| latest.iter().find(|row| row.device == number).map(|row| row.time);
+    let taken =
+        |device: NamedDevice| Some(TakenOver { key: device.key?, device_id: device.id, newest: newest(device.number) });
+    Ok(own.into_iter().filter_map(taken).collect())
+}
+
 fn linked(app: &AppState, gateway: Gateway) -> LinkedGateway {
     let seen = app.presence.see(&gateway);
     LinkedGateway { gateway: Gateway { last_seen_at: seen.last_seen_at.map(At), ..gateway }, link: seen.link }
@@ -182,6 +255,12 @@ impl std::fmt::Debug for CreatedGateway {
 impl std::fmt::Debug for Enrolled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Enrolled").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Replacement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replacement").finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use riverwatts_shared::batch;
 use riverwatts_shared::bytes::Malformed;
-use riverwatts_shared::receipt::{self, Receipt};
+use riverwatts_shared::receipt;
 
 use super::AppState;
 use super::error::{ApiError, FieldError};
@@ -27,10 +27,15 @@ pub async fn take_batch(
 ) -> Result<Response, ApiError> {
     let short = wants_short(&request);
     let body = body(request, batch::MEDIA_TYPE).await?;
-    let receipt = app.ingest.take_batch(&gateway, body, app.clock.wall()).await?;
-    let (receipt, media_type) = match short.then(|| serde_json::from_slice::<Receipt>(&receipt)) {
-        Some(Ok(receipt)) => (receipt.to_short(), receipt::MEDIA_TYPE),
-        _ => (receipt, "application/json"),
+    let name = batch::name(&body);
+    let taken = app.ingest.take_batch(&gateway, body, app.clock.wall()).await;
+    let receipt = taken.map_err(|error| match name {
+        Some(name) => ApiError::from(error).with_detail(FieldError::new("batch", name)),
+        None => error.into(),
+    })?;
+    let (receipt, media_type) = match short {
+        true => (receipt.to_short(app.clock.wall()), receipt::MEDIA_TYPE),
+        false => (serde_json::to_vec(&receipt).expect("a receipt is plain JSON"), "application/json"),
     };
     let mut response = receipt.into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));

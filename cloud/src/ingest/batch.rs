@@ -1,17 +1,20 @@
 //! A batch from a gateway to its receipt.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use riverwatts_shared::reading::Gap;
 use riverwatts_shared::receipt::{NamedDevice as Named, Receipt, Rejected, StoredSpan};
+use riverwatts_shared::rollup::sum::GAP_MAX_MS;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::RejectCode;
 
-use super::check::{check_time, sentence};
+use super::check::{AHEAD_MS, HORIZON_MS, sentence};
 use super::decode::{Decoded, KeyedRows, decode};
-use super::interval::with_interval;
 use super::{Ingest, IngestError, Inner, count_outcomes};
-use crate::readings::{AnsweredBatch, Rows, Written};
+use crate::readings::rollups::HOUR_MS;
+use crate::readings::{AnsweredBatch, ReadingsError, Rows, Written};
 use crate::rollup::max_gap_ms;
+use crate::store::configurations;
 use crate::store::devices::{self, NamedDevice};
 use crate::store::gaps::{self, NewGap};
 use crate::store::gateways::Gateway;
@@ -21,14 +24,14 @@ use crate::store::gateways::Gateway;
 const REJECTED_MAX: usize = 20_000;
 
 impl Ingest {
-    /// Stores a batch that was received at `now` and answers the receipt as JSON. The same batch again
-    /// gets the same bytes, but for the interval that is wanted now.
+    /// Stores a batch that was received at `now` and answers the receipt. The same batch again gets the
+    /// same one, but for what is of the moment: the interval that is wanted now, and the last sequence.
     pub async fn take_batch(
         &self,
         gateway: &Gateway,
         body: impl AsRef<[u8]> + Send + 'static,
         now: UtcMs,
-    ) -> Result<Vec<u8>, IngestError> {
+    ) -> Result<Receipt, IngestError> {
         let inner = &*self.0;
         let _place = inner.place()?;
         let site_id = gateway.site_id;
@@ -36,30 +39,41 @@ impl Ingest {
             .unfold(body.as_ref().len(), move || Ok(decode(body.as_ref(), site_id, now)?), Decoded::values)
             .await?;
         let _held = inner.in_hand.hold(decoded.id).await;
-        if let Some(answered) = inner.readings.find_batch(decoded.id).await? {
+        let answered = inner.readings.find_batch(decoded.id).await?;
+        let last_sequence = inner.readings.last_sequence(decoded.id.store).await?;
+        let of_the_moment =
+            |receipt| Receipt { upload_every_s: inner.live.upload_every_s(site_id), last_sequence, ..receipt };
+        if let Some(answered) = answered {
             if answered.hash != decoded.hash {
                 return Err(IngestError::StoreForked);
             }
-            metrics::counter!("riverwatts_ingest_batches_total", "outcome" => "repeated").increment(1);
-            return Ok(with_interval(answered.receipt, inner.live.upload_every_s(site_id)));
+            count_batch("repeated");
+            let kept: Receipt = serde_json::from_slice(&answered.receipt).map_err(ReadingsError::from)?;
+            let config_version = gateway.config_version.map(|version| version.to_string());
+            return Ok(of_the_moment(Receipt { config_version, ..kept }));
         }
         let (id, hash, is_empty) = (decoded.id, decoded.hash, decoded.is_empty());
         let receipt = inner.store_batch(gateway, decoded, now).await?;
-        let receipt = serde_json::to_vec(&receipt).expect("a receipt is plain JSON");
         if is_empty {
             // A sign of life: nothing was stored that a repeat could store twice.
-            metrics::counter!("riverwatts_ingest_batches_total", "outcome" => "empty").increment(1);
-            return Ok(receipt);
+            count_batch("empty");
+            return Ok(Receipt { last_sequence, ..receipt });
         }
-        inner.readings.keep_batch(AnsweredBatch { id, hash, receipt: receipt.clone(), at: now }).await?;
-        metrics::counter!("riverwatts_ingest_batches_total", "outcome" => "stored").increment(1);
-        Ok(with_interval(receipt, inner.live.upload_every_s(site_id)))
+        let kept = serde_json::to_vec(&receipt).expect("a receipt is plain JSON");
+        inner.readings.keep_batch(AnsweredBatch { id, hash, receipt: kept, at: now }).await?;
+        count_batch("stored");
+        Ok(of_the_moment(receipt))
     }
+}
+
+/// Counts a batch by what it was.
+fn count_batch(outcome: &'static str) {
+    metrics::counter!("riverwatts_ingest_batches_total", "outcome" => outcome).increment(1);
 }
 
 impl Inner {
     async fn store_batch(&self, gateway: &Gateway, decoded: Decoded, now: UtcMs) -> Result<Receipt, IngestError> {
-        let Decoded { id, announcements, gaps, segments, .. } = decoded;
+        let Decoded { id, announcements, gaps, segments, configuration, .. } = decoded;
         let keys =
             segments.iter().map(|segment| segment.key.as_str()).chain(gaps.iter().map(|gap| gap.device.as_str()));
         let known = Keys::look_up(self, gateway, &announcements, keys, now).await?;
@@ -84,24 +98,36 @@ impl Inner {
             answer.stored(device, rows, written);
         }
         let mut new_gaps = Vec::new();
+        let mut touched: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
         for gap in gaps {
             match known.find(&gap.device) {
-                Key::Device(device) => match check_time(gap.from, now) {
-                    Some(code @ RejectCode::QuarantinedTime) => answer.refuse(device, [(gap.from, code)].into_iter()),
-                    _ => new_gaps.push(NewGap {
+                Key::Device(device) => {
+                    touched.entry(device.number).or_default().extend(hours_around(&gap, device, now));
+                    // Whatever its times: refused, it would be told nowhere.
+                    new_gaps.push(NewGap {
                         device_id: device.id,
                         from: gap.from,
                         to: gap.to,
                         rows: gap.rows,
                         reason: gap.reason,
-                    }),
-                },
+                    });
+                }
                 Key::Waits => answer.wait(&gap.device),
                 Key::Unknown => answer.unknown(&gap.device, 1),
             }
         }
-        if !new_gaps.is_empty() && gaps::insert(&self.db, &new_gaps, now).await? > 0 {
-            self.live.found_gaps(gateway.site_id, new_gaps);
+        if !new_gaps.is_empty() {
+            if gaps::insert(&self.db, &new_gaps, now).await? > 0 {
+                self.live.found_gaps(gateway.site_id, new_gaps);
+            }
+            // Also when they were there: the cloud may have died before it marked what they change.
+            for (device, hours) in touched {
+                self.readings.touch(device, hours.into_iter().collect()).await?;
+            }
+        }
+        let mut config_version = gateway.config_version;
+        if let Some(text) = configuration {
+            config_version = Some(configurations::keep(&self.db, gateway.id, &text, now).await?);
         }
         count_outcomes("rejected", answer.refused);
         Ok(Receipt {
@@ -114,10 +140,23 @@ impl Inner {
             duplicates: answer.duplicates,
             rejected: answer.rejected,
             upload_every_s: None,
-            config_version: None,
+            last_sequence: 0,
+            config_version: config_version.map(|version| version.to_string()),
             commands: Vec::new(),
         })
     }
+}
+
+/// The hours that a line may lie in which the gap cuts at its start or its end, as far as rows may stand
+/// there at `now`.
+fn hours_around(gap: &Gap, device: &NamedDevice, now: UtcMs) -> impl Iterator<Item = i64> + use<> {
+    let reach_ms = max_gap_ms(device.interval_ms).min(GAP_MAX_MS);
+    let hours = move |at: UtcMs| {
+        let (first, last) = (at.0.saturating_sub(reach_ms), at.0.saturating_add(reach_ms));
+        let (oldest, newest) = (now.0 - HORIZON_MS, now.0 + AHEAD_MS);
+        first.max(oldest).div_euclid(HOUR_MS)..=last.min(newest).div_euclid(HOUR_MS)
+    };
+    hours(gap.from).chain(hours(gap.to))
 }
 
 /// What the keys of a batch stand for.

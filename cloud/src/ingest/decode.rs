@@ -19,6 +19,8 @@ pub struct Decoded {
     pub hash: [u8; 32],
     pub announcements: Vec<Announcement>,
     pub gaps: Vec<Gap>,
+    /// The last one, when there are several.
+    pub configuration: Option<String>,
     pub segments: Vec<KeyedRows>,
 }
 
@@ -41,12 +43,14 @@ pub fn decode(bytes: &[u8], site_id: Uuid, now: UtcMs) -> Result<Decoded, Malfor
         hash: Sha256::new().chain_update(site_id).chain_update(bytes).finalize().into(),
         announcements: Vec::new(),
         gaps: Vec::new(),
+        configuration: None,
         segments: Vec::new(),
     };
     for item in batch.items {
         match item {
             Item::Announcement(announcement) => decoded.announcements.push(announcement),
             Item::Gap(gap) => decoded.gaps.push(gap),
+            Item::Configuration(text) => decoded.configuration = Some(text),
             Item::Segment { device: key, segment } => {
                 let (segment, refused) = check(segment, now);
                 let rows = Rows::new(segment, now, batch.revision);
@@ -60,7 +64,10 @@ pub fn decode(bytes: &[u8], site_id: Uuid, now: UtcMs) -> Result<Decoded, Malfor
 impl Decoded {
     /// Whether it carries nothing.
     pub fn is_empty(&self) -> bool {
-        self.announcements.is_empty() && self.gaps.is_empty() && self.segments.is_empty()
+        self.announcements.is_empty()
+            && self.gaps.is_empty()
+            && self.segments.is_empty()
+            && self.configuration.is_none()
     }
 
     /// How many values it unfolded to.

@@ -6,7 +6,6 @@ mod carried;
 mod check;
 mod decode;
 mod in_hand;
-mod interval;
 mod posted;
 
 use std::sync::Arc;

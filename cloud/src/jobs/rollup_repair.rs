@@ -70,7 +70,7 @@ pub async fn run(means: &Means, payload: Object) -> Result<Object, JobError> {
     }
     let (from, to) = (UtcMs(first * HOUR_MS), UtcMs(end * HOUR_MS));
     let before = windows(&means.readings, device, from, to).await?;
-    means.readings.mark(device, from, to).await?;
+    means.readings.touch(device, (first..end).collect()).await?;
     let late = Instant::now() + WITHIN;
     while means.readings.dirty_hours(device).await?.iter().any(|hour| (first..end).contains(&hour.hour)) {
         if Instant::now() > late {

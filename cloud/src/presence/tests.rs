@@ -13,6 +13,7 @@ fn gateway(number: u128) -> Gateway {
         last_seen_at: None,
         created_at: At(T),
         updated_at: At(T),
+        config_version: None,
     }
 }
 

@@ -25,6 +25,7 @@ use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Resolution;
 use tokio::sync::mpsc::Receiver;
+use uuid::Uuid;
 
 pub use commits::Commit;
 pub use list::ListQuery;
@@ -104,6 +105,14 @@ impl Readings {
         }
     }
 
+    /// Marks hours (since 1970, in order) of a device whose windows change although no row does, and waits
+    /// for the commit.
+    pub async fn touch(&self, device: i64, hours: Vec<i64>) -> Result<(), ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.touch(device, hours).await,
+        }
+    }
+
     /// The commits from now on; for the one who asks first.
     pub fn take_commits(&self) -> Option<Receiver<Commit>> {
         match self {
@@ -115,6 +124,13 @@ impl Readings {
     pub async fn find_batch(&self, id: BatchId) -> Result<Option<AnsweredBatch>, ReadingsError> {
         match self {
             Readings::Sqlite(engine) => engine.find_batch(id).await,
+        }
+    }
+
+    /// The highest sequence of a store whose batch was ever kept, also once that is forgotten; 0 for none.
+    pub async fn last_sequence(&self, store: Uuid) -> Result<u64, ReadingsError> {
+        match self {
+            Readings::Sqlite(engine) => engine.last_sequence(store).await,
         }
     }
 
@@ -199,16 +215,6 @@ impl Readings {
         }
     }
 
-    /// Marks the hours of a device that touch `[from, to)`, as if their rows had changed; waits for the commit.
-    pub async fn mark(&self, device: i64, from: UtcMs, to: UtcMs) -> Result<(), ReadingsError> {
-        let hours = (from.0.div_euclid(rollups::HOUR_MS)..=to.plus_ms(-1).0.div_euclid(rollups::HOUR_MS))
-            .map(|hour| (device, hour))
-            .collect();
-        match self {
-            Readings::Sqlite(engine) => engine.mark(hours).await,
-        }
-    }
-
     /// The stored windows of a device that begin in `[from, to)`, oldest first. Those of dirty hours,
     /// and of days that touch them, may be out of date.
     pub async fn windows(
@@ -256,6 +262,12 @@ impl Readings {
         match self {
             Readings::Sqlite(engine) => engine.close().await,
         }
+    }
+}
+
+impl From<serde_json::Error> for ReadingsError {
+    fn from(error: serde_json::Error) -> Self {
+        failed(error)
     }
 }
 

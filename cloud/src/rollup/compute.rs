@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::rollup::counter::Counter;
-use riverwatts_shared::rollup::sum::roll_up;
+use riverwatts_shared::rollup::sum::roll_up_cut;
 use riverwatts_shared::rollup::window::window_edges;
-use riverwatts_shared::rollup::{Point, Rollup};
-use riverwatts_shared::segment::{ABSENT, Column, Segment};
+use riverwatts_shared::rollup::{Cut, Point, Rollup};
+use riverwatts_shared::segment::{ABSENT, Column, Segment, thinned};
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::{Quality, Resolution};
 
@@ -18,9 +18,13 @@ use crate::readings::{Change, Window};
 /// The values of each metric that may be summed, oldest first.
 pub type Points = BTreeMap<Metric, Vec<Point>>;
 
-/// The points of a segment.
+/// The points of a segment; what was thinned by its gateway counts as what it stands for.
 pub fn points(segment: &Segment) -> Points {
+    let counts = segment.columns.iter().find(|column| column.metric.name() == thinned::COUNT);
     let of_column = |column: &Column| {
+        if let Some(counts) = counts {
+            return (column.metric, thinned::unfold(&segment.times, counts, column));
+        }
         let mut runs = column.quality.iter().peekable();
         let mut points = Vec::with_capacity(column.values.len() + 2);
         for (row, (&time, &value)) in segment.times.iter().zip(&column.values).enumerate() {
@@ -38,9 +42,9 @@ pub fn points(segment: &Segment) -> Points {
 }
 
 /// What each metric comes to in each window, also in those without points.
-pub fn roll_up_all(points: &Points, max_gap_ms: i64, edges: &[UtcMs]) -> BTreeMap<Metric, Vec<Rollup>> {
+pub fn roll_up_all(points: &Points, max_gap_ms: i64, cuts: &[Cut], edges: &[UtcMs]) -> BTreeMap<Metric, Vec<Rollup>> {
     let rolled = |(&metric, points): (&Metric, &Vec<Point>)| {
-        (metric, roll_up(points, max_gap_ms, Counter::of(metric, None), edges))
+        (metric, roll_up_cut(points, max_gap_ms, Counter::of(metric, None), cuts, edges))
     };
     points.iter().map(rolled).collect()
 }
@@ -91,9 +95,9 @@ pub fn change_of_minutes(device: i64, minutes: BTreeMap<Metric, Vec<Rollup>>, fr
 }
 
 /// New roll-ups for the whole hours `[from, to)`, from all points.
-pub fn change_of_points(device: i64, points: &Points, max_gap_ms: i64, from: UtcMs, to: UtcMs) -> Change {
+pub fn change_of_points(device: i64, points: &Points, max_gap_ms: i64, cuts: &[Cut], from: UtcMs, to: UtcMs) -> Change {
     let edges = window_edges(Resolution::Minute, &TimeZone::UTC, from, to);
-    change_of_minutes(device, roll_up_all(points, max_gap_ms, &edges), from, to)
+    change_of_minutes(device, roll_up_all(points, max_gap_ms, cuts, &edges), from, to)
 }
 
 /// One metric of stored windows over neighbouring edges; those that are not stored are empty.
@@ -114,6 +118,7 @@ pub fn fill(
     edges: &[UtcMs],
     metric: Metric,
     max_gap_ms: i64,
+    cuts: &[Cut],
     before: Option<Point>,
     after: Option<Point>,
 ) {
@@ -129,7 +134,7 @@ pub fn fill(
         let empty = rollups[index..].iter().take_while(|rollup| rollup.count == 0).count();
         let right = rollups.get(index + empty).map_or(after, |rollup| rollup.first);
         if let (Some(left), Some(right)) = (left, right) {
-            let parts = roll_up(&[left, right], max_gap_ms, counter, &edges[index..=index + empty]);
+            let parts = roll_up_cut(&[left, right], max_gap_ms, counter, cuts, &edges[index..=index + empty]);
             rollups[index..index + empty].copy_from_slice(&parts);
         }
         index += empty;
@@ -148,6 +153,19 @@ mod tests {
 
     fn edges(count: i64, width_ms: i64) -> Vec<UtcMs> {
         (0..=count).map(|i| UtcMs(i * width_ms)).collect()
+    }
+
+    #[test]
+    fn a_thinned_minute_comes_to_what_its_readings_came_to() {
+        let minute = |n: i64| Reading {
+            time: UtcMs(n * 1_000),
+            values: vec![Value::ok(Metric::POWER, if n == 20 { 900 } else { 100 })],
+        };
+        let all = Segment::from_readings(&(0..60).map(minute).collect::<Vec<_>>());
+        let thin = thinned::thin(&all).unwrap();
+        let edges = [UtcMs(0), UtcMs(60_000)];
+        let rolled = |segment: &Segment| roll_up_all(&points(segment), 3_000, &[], &edges)[&Metric::POWER][0];
+        assert_eq!((rolled(&thin), thin.rows()), (rolled(&all), 4));
     }
 
     #[test]
@@ -176,7 +194,10 @@ mod tests {
         fn filled_windows_are_those_of_all_points(
             steps in prop::collection::vec((1i64..400_000, -50i64..50), 1..60),
             metric in prop_oneof![Just(Metric::POWER), Just(Metric::ENERGY)],
+            missing in prop::collection::vec((0i64..3_600_000, 0i64..200_000), 0..4),
         ) {
+            let cuts: Vec<Cut> =
+                missing.iter().map(|&(from, ms)| Cut { from: UtcMs(from), to: UtcMs(from + ms) }).collect();
             let mut point = Point { time: UtcMs(-100_000), value: 1_000 };
             let points: Vec<Point> = steps.iter().map(|&(ms, rise)| {
                 point = Point { time: point.time.plus_ms(ms), value: point.value + rise };
@@ -184,16 +205,16 @@ mod tests {
             }).collect();
             let edges = edges(60, MINUTE_MS);
             let all = Points::from([(metric, points.clone())]);
-            let direct = &roll_up_all(&all, GAP_MS, &edges)[&metric];
-            let stored = to_windows(&roll_up_all(&all, GAP_MS, &edges), &edges);
+            let direct = &roll_up_all(&all, GAP_MS, &cuts, &edges)[&metric];
+            let stored = to_windows(&roll_up_all(&all, GAP_MS, &cuts, &edges), &edges);
             let mut filled = of_metric(&stored, metric, &edges);
             let before = points.iter().rfind(|point| point.time < edges[0]).copied();
             let after = points.iter().find(|point| point.time >= edges[60]).copied();
-            fill(&mut filled, &edges, metric, GAP_MS, before, after);
+            fill(&mut filled, &edges, metric, GAP_MS, &cuts, before, after);
             prop_assert_eq!(&filled, direct);
 
             let hour = join(&BTreeMap::from([(metric, filled)]), &[60]);
-            let whole = roll_up_all(&all, GAP_MS, &[edges[0], edges[60]]);
+            let whole = roll_up_all(&all, GAP_MS, &cuts, &[edges[0], edges[60]]);
             prop_assert_eq!(hour, whole);
         }
     }

@@ -7,8 +7,8 @@ use riverwatts_shared::rollup::window::window_edges;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Resolution;
 
-use super::max_gap_ms;
 use super::source::Source;
+use crate::db::{Db, DbError};
 use crate::readings::{DirtyHour, Readings, ReadingsError, Window};
 use crate::store::devices::NamedDevice;
 
@@ -28,6 +28,9 @@ pub enum RollupError {
     /// Much came late and the worker is not through with it: try later.
     #[error("{0} hours wait to be rolled up")]
     Behind(usize),
+    /// Of the records.
+    #[error(transparent)]
+    Db(#[from] DbError),
     /// Of the readings.
     #[error(transparent)]
     Readings(#[from] ReadingsError),
@@ -83,7 +86,7 @@ pub fn finest(from: UtcMs, to: UtcMs, points: u32) -> Resolution {
 }
 
 /// The windows that `query` asks for; exact whatever came late.
-pub async fn buckets(readings: &Readings, query: &BucketsQuery) -> Result<Buckets, RollupError> {
+pub async fn buckets(db: &Db, readings: &Readings, query: &BucketsQuery) -> Result<Buckets, RollupError> {
     let windows_max = BUCKETS_MAX / query.metrics.len().max(1);
     // Days may be an hour shorter; edges outside the span add one window.
     let width_ms = match query.resolution {
@@ -98,7 +101,7 @@ pub async fn buckets(readings: &Readings, query: &BucketsQuery) -> Result<Bucket
     let edges = window_edges(query.resolution, &query.zone, query.from, query.to);
     let (from, to) = (edges[0], edges[edges.len() - 1]);
     let device = query.device.number;
-    let source = Source { readings, device, max_gap_ms: max_gap_ms(query.device.interval_ms) };
+    let source = Source::of(db, readings, &query.device, from, to).await?;
     let mut dirty = readings.dirty_hours(device).await?;
     dirty.retain(|hour| hour.start() < to && hour.end() > from);
     dirty.sort_unstable_by_key(|hour| hour.hour);

@@ -1,27 +1,50 @@
 //! Windows of a device as they are now: stored ones where they are in order, else computed from rows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use riverwatts_shared::metric::Metric;
 use riverwatts_shared::rollup::window::window_edges;
-use riverwatts_shared::rollup::{Point, Rollup};
+use riverwatts_shared::rollup::{Cut, Point, Rollup};
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Resolution;
 
 use super::compute::{Points, fill, join, of_metric, points, roll_up_all, to_windows};
+use super::max_gap_ms;
+use crate::db::{Db, DbError};
 use crate::readings::rollups::HOUR_MS;
 use crate::readings::{DirtyHour, Readings, ReadingsError, Side, Window};
+use crate::store::devices::NamedDevice;
+use crate::store::gaps;
 
 /// Hours whose rows are read at once.
 pub const HOURS_AT_ONCE: usize = 6;
 
 /// A device whose windows are wanted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Source<'r> {
     pub readings: &'r Readings,
     pub device: i64,
     pub max_gap_ms: i64,
+    /// What is known to be missing of the span that is looked at.
+    pub cuts: Arc<[Cut]>,
+}
+
+impl<'r> Source<'r> {
+    /// For windows in `[from, to)`.
+    pub async fn of(
+        db: &Db,
+        readings: &'r Readings,
+        device: &NamedDevice,
+        from: UtcMs,
+        to: UtcMs,
+    ) -> Result<Source<'r>, DbError> {
+        let max_gap_ms = max_gap_ms(device.interval_ms);
+        let (from, to) = (from.plus_ms(-max_gap_ms), to.plus_ms(max_gap_ms));
+        let cuts = gaps::cuts(db, device.id, from, to).await?.into();
+        Ok(Source { readings, device: device.number, max_gap_ms, cuts })
+    }
 }
 
 impl Source<'_> {
@@ -58,8 +81,8 @@ impl Source<'_> {
             let (start, end) = (run[0].start().max(from), run[run.len() - 1].end().min(to));
             let points = self.points(start, end).await?;
             let edges = window_edges(resolution, &TimeZone::UTC, start, end);
-            let max_gap_ms = self.max_gap_ms;
-            let computed = move || to_windows(&roll_up_all(&points, max_gap_ms, &edges), &edges);
+            let (max_gap_ms, cuts) = (self.max_gap_ms, Arc::clone(&self.cuts));
+            let computed = move || to_windows(&roll_up_all(&points, max_gap_ms, &cuts, &edges), &edges);
             windows.extend(tokio::task::spawn_blocking(computed).await.expect("sums never panic"));
         }
         windows.sort_unstable_by_key(|window| window.start);
@@ -110,7 +133,7 @@ impl Source<'_> {
         if is_empty(rollups.last()) {
             after = self.beside(metric, edges[edges.len() - 1].plus_ms(-1), Side::After).await?;
         }
-        fill(&mut rollups, edges, metric, self.max_gap_ms, before, after);
+        fill(&mut rollups, edges, metric, self.max_gap_ms, &self.cuts, before, after);
         Ok(rollups)
     }
 

@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::compute::change_of_points;
 use super::live::Live;
-use super::max_gap_ms;
 use super::source::{Source, runs};
 use crate::db::{Db, DbError};
 use crate::readings::{Change, Commit, DirtyHour, Readings, ReadingsError};
@@ -137,7 +136,11 @@ impl Worker<'_> {
         let mut changes = Vec::new();
         for of_device in hours.chunk_by(|a, b| a.device == b.device) {
             match self.device(of_device[0].device).await? {
-                Some(device) => changes.extend(from_rows(&self.source(&device), of_device).await?),
+                Some(device) => {
+                    let (first, last) = (of_device[0], of_device[of_device.len() - 1]);
+                    let source = Source::of(self.db, self.readings, &device, first.start(), last.end()).await?;
+                    changes.extend(from_rows(&source, of_device).await?);
+                }
                 None => changes.push(nothing(of_device)),
             }
         }
@@ -170,17 +173,18 @@ impl Worker<'_> {
     }
 
     /// The days that hours belong to.
-    async fn days(&mut self, device: &NamedDevice, hours: Vec<DirtyHour>) -> Result<Change, ReadingsError> {
+    async fn days(&mut self, device: &NamedDevice, hours: Vec<DirtyHour>) -> Result<Change, WorkError> {
         if self.zones.get(&device.number) != Some(&device.timezone) {
             self.all_days(device).await?;
         }
-        let (source, zone) = (self.source(device), zone_of(device));
+        let zone = zone_of(device);
         // An hour may touch two days.
         let touched = hours.iter().flat_map(|hour| [hour.start(), hour.end().plus_ms(-1)]);
         let starts: BTreeSet<UtcMs> = touched.map(|time| window_start(Resolution::Day, &zone, time)).collect();
         let mut change = Change { device: device.number, done: hours, ..Change::default() };
         for start in starts {
             let end = window_end(Resolution::Day, &zone, start);
+            let source = Source::of(self.db, self.readings, device, start, end).await?;
             let day = source.days(&[start, end], &[]).await?;
             change.replaced.push((Resolution::Day, start, end));
             change.windows.extend(day.into_iter().map(|window| (Resolution::Day, window)));
@@ -189,8 +193,8 @@ impl Worker<'_> {
     }
 
     /// Makes all days of a device anew, as days of its site's zone.
-    async fn all_days(&mut self, device: &NamedDevice) -> Result<(), ReadingsError> {
-        let (source, zone) = (self.source(device), zone_of(device));
+    async fn all_days(&mut self, device: &NamedDevice) -> Result<(), WorkError> {
+        let zone = zone_of(device);
         let all = (Resolution::Day, UtcMs(i64::MIN), UtcMs(i64::MAX));
         let day_zone = Some(device.timezone.clone());
         let mut change = Change { device: device.number, replaced: vec![all], day_zone, ..Change::default() };
@@ -198,7 +202,9 @@ impl Worker<'_> {
             let edges = window_edges(Resolution::Day, &zone, first, last.plus_ms(1));
             let days: Vec<usize> = (0..edges.len() - 1).collect();
             for run in days.chunks(DAYS_AT_ONCE) {
-                let days = source.days(&edges[run[0]..=run[run.len() - 1] + 1], &[]).await?;
+                let edges = &edges[run[0]..=run[run.len() - 1] + 1];
+                let source = Source::of(self.db, self.readings, device, edges[0], edges[edges.len() - 1]).await?;
+                let days = source.days(edges, &[]).await?;
                 change.windows.extend(days.into_iter().map(|window| (Resolution::Day, window)));
             }
         }
@@ -236,10 +242,6 @@ impl Worker<'_> {
             self.named.extend(page.into_iter().map(|device| (device.number, device)));
         }
     }
-
-    fn source<'s>(&'s self, device: &NamedDevice) -> Source<'s> {
-        Source { readings: self.readings, device: device.number, max_gap_ms: max_gap_ms(device.interval_ms) }
-    }
 }
 
 /// New windows of hours of one device, in order, from their rows.
@@ -248,8 +250,9 @@ async fn from_rows(source: &Source<'_>, hours: &[DirtyHour]) -> Result<Vec<Chang
     for run in runs(hours) {
         let (from, to) = (run[0].start(), run[run.len() - 1].end());
         let points = source.points(from, to).await?;
-        let (device, max_gap_ms) = (source.device, source.max_gap_ms);
-        let computed = tokio::task::spawn_blocking(move || change_of_points(device, &points, max_gap_ms, from, to));
+        let Source { device, max_gap_ms, cuts, .. } = source.clone();
+        let computed =
+            tokio::task::spawn_blocking(move || change_of_points(device, &points, max_gap_ms, &cuts, from, to));
         changes.push(Change { done: run.to_vec(), ..computed.await.expect("sums never panic") });
     }
     Ok(changes)

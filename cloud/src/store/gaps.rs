@@ -1,5 +1,6 @@
 //! Gaps: spans whose readings will never come, and why.
 
+use riverwatts_shared::rollup::Cut;
 use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::GapReason;
 use schemars::JsonSchema;
@@ -9,6 +10,9 @@ use uuid::Uuid;
 
 use crate::db::column::{At, Word};
 use crate::db::{Db, DbError, on, read, transact};
+
+/// Most gaps of one device that one computation of windows looks at.
+const CUTS_MAX: i64 = 10_000;
 
 /// A span `[from, to)` of one device whose readings will never come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,4 +99,24 @@ pub async fn list(
         .fetch_all(conn)
         .await
     })?)
+}
+
+/// What is missing of a device in `[from, to)`, for lines that must not go over it; the latest, at most
+/// [`CUTS_MAX`]. Where readings were thinned, others stand for them.
+pub async fn cuts(db: &Db, device_id: Uuid, from: UtcMs, to: UtcMs) -> Result<Vec<Cut>, DbError> {
+    let rows: Vec<(At, At)> = read!(db, |conn| {
+        sqlx::query_as(
+            "select from_ms, to_ms from gaps
+            where device_id = $1 and to_ms >= $2 and from_ms < $3 and reason <> $4
+            order by from_ms desc limit $5",
+        )
+        .bind(device_id)
+        .bind(At(from))
+        .bind(At(to))
+        .bind(Word(GapReason::StoreFullThinned))
+        .bind(CUTS_MAX)
+        .fetch_all(conn)
+        .await
+    })?;
+    Ok(rows.into_iter().map(|(from, to)| Cut { from: from.0, to: to.0 }).collect())
 }

@@ -30,6 +30,8 @@ pub struct Gateway {
     pub last_seen_at: Option<At>,
     pub created_at: At,
     pub updated_at: At,
+    /// Version of the `edge.toml` that it sent last.
+    pub config_version: Option<Uuid>,
 }
 
 const SEEN: &str = "select * from gateways where site_id in (select site_id from sight where user_id = $3)";
@@ -154,18 +156,42 @@ pub async fn create(db: &Db, site_id: Uuid, name: &str, code_hash: &str, now: Ut
     })
 }
 
-/// Trades an enrollment code, once, for a credential; `None` when the code is not good (any more).
+/// Gives a gateway a code: whoever enrolls with it becomes this gateway. `None` when the gateway is unknown
+/// or revoked. A code that was not used is replaced.
+pub async fn replace(db: &Db, id: Uuid, code_hash: &str, now: UtcMs) -> Result<Option<Gateway>, DbError> {
+    transact!(db, |tx| {
+        Ok(on!(tx, |conn| {
+            sqlx::query_as(
+                "update gateways set enrollment_code_hash = $1, enrollment_expires_at = $2, updated_at = $3
+                where id = $4 and revoked_at is null returning *",
+            )
+            .bind(code_hash)
+            .bind(At(now.plus_ms(HOLDS_MS)))
+            .bind(At(now))
+            .bind(id)
+            .fetch_optional(conn)
+            .await
+        })?)
+    })
+}
+
+/// Trades an enrollment code, once, for a credential; `None` when the code is not good (any more). A
+/// credential that the gateway had holds until the new one is first used, at most 24 h.
 pub async fn enroll(db: &Db, code_hash: &str, credential_hash: &str, now: UtcMs) -> Result<Option<Gateway>, DbError> {
     transact!(db, |tx| {
         Ok(on!(tx, |conn| {
             sqlx::query_as(
-                "update gateways set enrollment_code_hash = null, enrollment_expires_at = null, credential_hash = $1,
-                    enrolled_at = $2, updated_at = $2
+                "update gateways set enrollment_code_hash = null, enrollment_expires_at = null,
+                    previous_credential_hash = case
+                        when previous_credential_hash is not null and previous_until > $2 then previous_credential_hash
+                        else credential_hash end,
+                    previous_until = $4, credential_hash = $1, enrolled_at = $2, updated_at = $2
                 where enrollment_code_hash = $3 and enrollment_expires_at > $2 and revoked_at is null returning *",
             )
             .bind(credential_hash)
             .bind(At(now))
             .bind(code_hash)
+            .bind(At(now.plus_ms(HOLDS_MS)))
             .fetch_optional(conn)
             .await
         })?)

@@ -1,6 +1,7 @@
 //! Records as rows: what is stored and found, on either database. No rules of work, no HTTP.
 //! What a person asks for goes through [`Sight`]; what the service itself needs does not.
 
+pub mod configurations;
 pub mod devices;
 pub mod gaps;
 pub mod gateways;

@@ -11,18 +11,19 @@ import { leadingOf, valueOf } from "../plant.js";
 /** @typedef {import("../api").Gateway} Gateway */
 /** @typedef {import("../api").Device} Device */
 /** @typedef {import("../api").Reading} Reading */
+/** @typedef {Gateway & import("../api").Replacement & {replaces?: string|null}} Coded a gateway with its code; `replaces`: when the one before it was enrolled */
 /** @typedef {{gateway: Gateway, devices: Device[], reading: Reading|null}} Arrival */
 
 const LOOK_EVERY_MS = 3_000;
 
-/** @param {{gateway: import("../api").CreatedGateway, site: import("../api").Site|null, arrived: () => void, done: () => void}} props */
+/** @param {{gateway: Coded, site: import("../api").Site|null, arrived: () => void, done: () => void}} props */
 export function Enroll({ gateway, site, arrived, done }) {
   const { enrollment_code: code, expires_at } = gateway;
   const [Qr, setQr] = useState(/** @type {{of: import("../vendor/preact.js").Component}|null} */ (null));
   const arrival = useArrival(gateway, arrived);
   useEffect(() => void import("../kit/qr.js").then((module) => setQr({ of: module.Qr }), () => {}), []);
   const leftMs = Date.parse(expires_at) - now.value;
-  const enrolled = arrival?.gateway.enrolled_at ?? null;
+  const enrolled = enrolledAt(gateway, arrival?.gateway ?? null);
   const zone = site?.timezone ?? "UTC";
   const device = arrival?.devices.find(({ id }) => id === arrival.reading?.device_id);
   return html`<section class="card stack" aria-labelledby="enroll"><div class="card-head"><h2 id="enroll">${gateway.name}: its code</h2><button type="button" class="button" onClick=${done}>Done</button></div>
@@ -40,6 +41,12 @@ export function Enroll({ gateway, site, arrived, done }) {
   </section>`;
 }
 
+/**
+ * When the box with this code was enrolled, not one before it.
+ * @param {Coded} gateway @param {Gateway|null} latest
+ */
+const enrolledAt = ({ replaces }, latest) => (latest === null || latest.enrolled_at === (replaces ?? null) ? null : latest.enrolled_at);
+
 /** @param {Device} device @param {Reading} reading */
 function told(device, reading) {
   const [metric] = leadingOf(reading);
@@ -51,7 +58,7 @@ const Step = ({ done, name, children }) => html`<li class="row"><${Badge} kind=$
 
 /**
  * What has arrived of a gateway: looked for when something happens at its site, and from time to time.
- * @param {Gateway} gateway
+ * @param {Coded} gateway
  * @param {() => void} arrived
  */
 function useArrival(gateway, arrived) {
@@ -60,7 +67,7 @@ function useArrival(gateway, arrived) {
   async function look() {
     if (complete) return;
     const latest = await get(`/gateways/${gateway.id}`);
-    const devices = latest.enrolled_at === null ? [] : (await get(`/devices?site_id=${gateway.site_id}&limit=1000`)).devices.filter((/** @type {Device} */ { gateway_id }) => gateway_id === gateway.id);
+    const devices = enrolledAt(gateway, latest) === null ? [] : (await get(`/devices?site_id=${gateway.site_id}&limit=1000`)).devices.filter((/** @type {Device} */ { gateway_id }) => gateway_id === gateway.id);
     const readings = devices.length === 0 ? [] : (await get(`/readings/latest?site_id=${gateway.site_id}`)).readings;
     const reading = readings.find((/** @type {Reading} */ { device_id, created_at }) => devices.some((/** @type {Device} */ { id }) => id === device_id) && created_at >= latest.enrolled_at) ?? null;
     setArrival({ gateway: latest, devices, reading });

@@ -15,7 +15,7 @@ import { Command, Enroll } from "./enroll.js";
 /** @typedef {import("../api").Gateway} Gateway */
 /** @typedef {import("../api").Site} Site */
 /** @typedef {Gateway & {site: Site|null}} Row */
-/** @typedef {{kind: "revoke"|"rotate", gateway: Gateway, credential?: string}} Asked */
+/** @typedef {{kind: "revoke"|"rotate"|"replace", gateway: Gateway, credential?: string}} Asked */
 
 const GATEWAYS = "/gateways?limit=1000&sort=created_at";
 const AGAIN_MS = 30_000;
@@ -25,7 +25,7 @@ export default function Gateways({ query }) {
   useTitle("Gateways");
   const gateways = useGet(GATEWAYS, { noun: "gateways", everyMs: AGAIN_MS });
   const sites = useGet("/sites?limit=1000&sort=created_at", { noun: "sites" });
-  const [made, setMade] = useState(/** @type {import("../api").CreatedGateway|null} */ (null));
+  const [made, setMade] = useState(/** @type {import("./enroll.js").Coded|null} */ (null));
   const [asked, setAsked] = useState(/** @type {Asked|null} */ (null));
   const admin = isAdmin();
   const adding = admin && query.has("new") && made === null;
@@ -53,7 +53,7 @@ export default function Gateways({ query }) {
         rowClass=${(/** @type {Row} */ row) => (row.revoked_at === null ? undefined : "revoked")}
         empty=${html`<${Empty} title="No gateway yet">A gateway is the box at the site that reads its devices. ${admin ? "Add one here and enter its code on the box." : "An administrator adds one."}<//>`} />`}
     </div>
-    ${asked !== null && html`<${Ask} asked=${asked} setAsked=${setAsked} reload=${gateways.reload} />`}`;
+    ${asked !== null && html`<${Ask} asked=${asked} setAsked=${setAsked} setMade=${setMade} reload=${gateways.reload} />`}`;
 }
 
 const RANKS = ["lost", "never", "connected"];
@@ -72,7 +72,8 @@ const columnsOf = (admin, ask) => [
   { key: "seen", label: "Last seen", sort: (row) => msOf(row.last_seen_at), cell: (row) => html`<${Age} time=${row.last_seen_at} zone=${row.site?.timezone} />` },
   { key: "enrolled", label: "Enrolled", sort: (row) => msOf(row.enrolled_at), cell: (row) => (row.enrolled_at === null ? "no" : at(row.enrolled_at, row.site?.timezone ?? "UTC", "date")) },
   ...(admin ? [{ key: "actions", label: "Actions", cell: (/** @type {Row} */ row) => (row.revoked_at === null ? html`<span class="actions">
-      ${row.enrolled_at !== null && html`<button type="button" class="button" aria-label=${`Rotate the credential of ${row.name}`} onClick=${() => ask({ kind: "rotate", gateway: row })}>Rotate</button>`}
+      ${row.enrolled_at !== null && html`<button type="button" class="button" aria-label=${`Replace ${row.name}`} onClick=${() => ask({ kind: "replace", gateway: row })}>Replace</button>
+      <button type="button" class="button" aria-label=${`Rotate the credential of ${row.name}`} onClick=${() => ask({ kind: "rotate", gateway: row })}>Rotate</button>`}
       <button type="button" class="button danger" aria-label=${`Revoke ${row.name}`} onClick=${() => ask({ kind: "revoke", gateway: row })}>Revoke</button></span>` : `since ${at(row.revoked_at, row.site?.timezone ?? "UTC", "date")}`) }] : []),
 ];
 
@@ -93,8 +94,8 @@ function Add({ sites, chosen, done }) {
     <//></section>`;
 }
 
-/** @param {{asked: Asked, setAsked: (asked: Asked|null) => void, reload: () => void}} props */
-function Ask({ asked: { kind, gateway, credential }, setAsked, reload }) {
+/** @param {{asked: Asked, setAsked: (asked: Asked|null) => void, setMade: (made: import("./enroll.js").Coded) => void, reload: () => void}} props */
+function Ask({ asked: { kind, gateway, credential }, setAsked, setMade, reload }) {
   const close = () => setAsked(null);
   if (kind === "revoke") {
     const revoke = async () => {
@@ -105,6 +106,15 @@ function Ask({ asked: { kind, gateway, credential }, setAsked, reload }) {
     };
     return html`<${Dialog} title=${`Revoke ${gateway.name}?`} close=${close}><div class="stack"><p>Its access ends at once and for good; what it has sent stays. The box goes on measuring, but its readings wait until it is enrolled again with a new code.</p>
       <${Form} label="Revoke" submit="Revoke" danger send=${revoke} cancel=${close} /></div><//>`;
+  }
+  if (kind === "replace") {
+    const replace = async () => {
+      setMade({ ...gateway, ...(await send("POST", `/gateways/${gateway.id}/replace`)), replaces: gateway.enrolled_at });
+      close();
+    };
+    return html`<${Dialog} title=${`A new box or card for ${gateway.name}?`} close=${close}><div class="stack"><p>For a box that is broken, or whose card is. Whoever enters the code becomes ${gateway.name}: with its devices and, where the new card has none, its settings as the cloud has them. Passwords are not among these.</p>
+      <p>The old box is let in until the new one is first heard. What it had not sent yet is missing then, and shown as a gap.</p>
+      <${Form} label="Replace" submit="Create its code" send=${replace} cancel=${close} /></div><//>`;
   }
   if (credential !== undefined) {
     return html`<${Dialog} title=${`New credential of ${gateway.name}`} close=${close}><div class="stack"><p>It is shown this once. Put it into <code>credential.json</code> in the gateway's data folder, as <code>credential</code>. The old one holds until this one is first used, 24 hours at most.</p>

@@ -3,6 +3,7 @@
 use riverwatts_shared::profile::builtin;
 use toml_edit::{DocumentMut, Value, value};
 
+use super::PASSWORD;
 use super::child::{Child, ChildError, command, errand};
 use super::folder::{Folder, FolderError};
 use super::programs::Programs;
@@ -53,6 +54,13 @@ pub async fn enroll(programs: &Programs, folder: &Folder, cloud: &str, code: &st
     let mut command = command(&programs.edge);
     command.args(["enroll", "--cloud", cloud, "--code", code, "--config"]).arg(folder.path().join(CONFIG));
     errand("riverwatts-edge enroll", command, "", folder.log("enroll")).await
+}
+
+/// Sets the password of the panel.
+pub async fn set_password(programs: &Programs, folder: &Folder) -> Result<(), ChildError> {
+    let mut command = command(&programs.edge);
+    command.args(["passwd", "--stdin", "--config"]).arg(folder.path().join(CONFIG));
+    errand("riverwatts-edge passwd", command, &format!("{PASSWORD}\n"), folder.log("passwd")).await
 }
 
 /// Starts the gateway.

@@ -205,6 +205,7 @@ impl Demo {
             gateway::enroll(&self.programs, &self.folder, &self.uplink, &code).await?;
             self.folder.remember_enrolled()?;
         }
+        gateway::set_password(&self.programs, &self.folder).await?;
         let gateway = household.gateway.insert(gateway::start(&self.programs, &self.folder)?);
         let first_readings = api.first_readings(&site_id, SITE_DEVICES.len(), started);
         cloud.during(gateway.during(first_readings)).await???;

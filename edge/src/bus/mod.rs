@@ -243,15 +243,19 @@ impl Bus {
         let now = Instant::now();
         self.load.add(now, now - started);
         let overruns = self.plan(index, now, now - started, unreachable);
-        let unit = &self.units[index];
+        let unit = &mut self.units[index];
         let answered_at = reading.as_ref().map(|(at, _)| *at);
         let mut dropped = 0;
         if let Some(fields) = &identity {
             dropped += hand_on(&self.out, FromBus::Identity { device: unit.number, fields: fields.clone() });
         }
         if let Some((monotonic, values)) = reading {
-            dropped += hand_on(&self.out, FromBus::Polled(record::Polled { device: unit.number, monotonic, values }));
+            let polled = record::Polled { device: unit.number, monotonic, values, lost_before: unit.lost };
+            let lost = hand_on(&self.out, FromBus::Polled(polled));
+            unit.lost = if lost > 0 { unit.lost + lost } else { 0 };
+            dropped += lost;
         }
+        let unit = &self.units[index];
         if dropped > 0 {
             tracing::warn!(bus = self.id, device.id = unit.id, "reading lost: the recorder is behind");
         }

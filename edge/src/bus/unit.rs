@@ -43,6 +43,8 @@ pub(super) struct Unit {
     pub(super) polled_at: Instant,
     /// How long its last answers took.
     pub(super) answers: Answers,
+    /// Readings lost on the way to the recorder since one arrived.
+    pub(super) lost: u64,
     validator: Validator,
     known: Option<Known>,
     image: Image,
@@ -90,6 +92,7 @@ impl Unit {
             schedule: Schedule { interval: rhythm.period(), due: first, priority: *priority, failures: 0 },
             polled_at: first,
             answers: Answers::default(),
+            lost: 0,
             validator: Validator::new(device.rated.power_w),
             known: None,
             image: Image::new(),

@@ -7,6 +7,7 @@
 mod bus;
 mod device;
 mod distance;
+mod hours;
 mod overrides;
 mod profiles;
 mod read;
@@ -24,6 +25,7 @@ use riverwatts_shared::problem::Problem;
 use riverwatts_shared::profile::{Parity, Profile};
 use serde::Serialize;
 
+pub use hours::Hours;
 pub use overrides::Overrides;
 pub use settings::cloud_url;
 
@@ -38,6 +40,8 @@ pub const DEVICES_MAX: usize = 1_024;
 /// profiles have become indices and shared profiles.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// The file itself.
+    pub text: String,
     /// Folders with device profiles beyond the built-in ones; these win over the built-in ones.
     pub profiles: Vec<PathBuf>,
     /// `[site]`
@@ -87,6 +91,8 @@ pub struct Store {
     pub flush: Duration,
     /// Most bytes that the store may take on the disk.
     pub max_bytes: u64,
+    /// Bytes of the partition that are left to others; `None`: 256 MiB, or a twentieth of a small one.
+    pub keep_free: Option<u64>,
     /// Bytes that the card under it bears before it wears out.
     pub card_endurance_bytes: u64,
 }
@@ -100,6 +106,19 @@ pub struct Upload {
     pub metered: bool,
     /// Most bytes a second; `None`: no limit.
     pub bandwidth_bytes_per_s: Option<u64>,
+    /// When the backlog goes; empty: always.
+    pub backlog_hours: Vec<Hours>,
+    /// What the link may carry in a billing month; `None`: as much as it takes.
+    pub plan: Option<DataPlan>,
+}
+
+/// What a SIM card may carry in a month of its bill, in both directions together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataPlan {
+    /// Bytes of a billing month.
+    pub limit_bytes: u64,
+    /// Day of the month on which the billing month begins, 1 to 28, at midnight of the site.
+    pub first_day: i8,
 }
 
 impl Upload {
@@ -114,6 +133,8 @@ impl Upload {
 pub struct Panel {
     /// Where it listens; `None` (`listen = ""`): nowhere.
     pub listen: Option<SocketAddr>,
+    /// Names with a dot under which browsers find it, beyond those under `.local`.
+    pub hosts: Vec<String>,
 }
 
 /// The broker on the site's network. Read and checked; this version has no broker yet.
@@ -341,6 +362,14 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Config, Vec<Problem>> 
     }
 }
 
+/// Where a gateway with this text keeps its store, whatever else may be wrong with it.
+pub fn store_dir(text: &str, folder: &Path, overrides: &Overrides) -> PathBuf {
+    let text = if toml_edit::Document::parse(text).is_ok() { text } else { "" };
+    let document = toml_edit::Document::parse(text).expect("just parsed, or empty");
+    let reader = read::Reader::new(text, "", folder, overrides);
+    settings::read(&mut reader.root(document.as_table())).store.dir
+}
+
 /// Reads and checks `text`. `file` names it in problems; relative paths count from `folder`.
 pub fn parse(text: &str, file: &str, folder: &Path, overrides: &Overrides) -> Result<Config, Vec<Problem>> {
     let document = toml_edit::Document::parse(text).map_err(|error| vec![read::syntax_problem(&error, text, file)])?;
@@ -355,7 +384,7 @@ pub fn parse(text: &str, file: &str, folder: &Path, overrides: &Overrides) -> Re
     reader.unknown_overrides();
 
     let settings::Settings { site, cloud, store, upload, panel, mqtt } = settings;
-    let config = Config { profiles, site, cloud, store, upload, panel, mqtt, buses, devices };
+    let config = Config { text: text.to_owned(), profiles, site, cloud, store, upload, panel, mqtt, buses, devices };
     reader.into_result(config)
 }
 

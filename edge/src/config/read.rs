@@ -27,6 +27,13 @@ pub(super) fn wrong(message: impl Into<String>, remedy: impl Into<String>) -> Wr
     Wrong { message: message.into(), remedy: remedy.into() }
 }
 
+impl Wrong {
+    /// The same mistake with another remedy.
+    pub(super) fn with_remedy(self, remedy: &str) -> Wrong {
+        Wrong { remedy: remedy.to_owned(), ..self }
+    }
+}
+
 /// Where a setting stands.
 #[derive(Clone)]
 pub(super) struct Place {

@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 
 use super::bus::{KINDS, PARITIES};
 use super::device::PRIORITIES;
+use super::settings::PLAN_MB_MAX;
 use super::{EXAMPLE, Overrides, parse};
 
 const ID: &str = "^[a-z0-9-]{1,48}$";
+const HOURS: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$";
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -32,13 +34,18 @@ ca = "ca.pem"
 dir = "store"
 flush = "5s"
 max_bytes = 1073741824
+keep_free = 134217728
 card_endurance_tb = 10
 [upload]
 every = "30s"
 metered = true
 bandwidth = 10000
+backlog_hours = ["22:00-06:00"]
+plan_mb = 500
+plan_day = 15
 [panel]
 listen = "127.0.0.1:8080"
+hosts = ["gateway.river.example"]
 [mqtt]
 listen = "127.0.0.1:1883"
 anonymous_read = true
@@ -87,7 +94,7 @@ fn schema() -> Value {
             ("cloud", cloud()),
             ("store", store()),
             ("upload", upload()),
-            ("panel", table("The technician's page", &[("listen", listen("127.0.0.1:8080"))], &[])),
+            ("panel", panel()),
             ("mqtt", mqtt()),
             ("bus", list("Wires and sockets, each with one master", bus())),
             ("device", list("What hangs on the buses", device())),
@@ -115,6 +122,10 @@ fn store() -> Value {
             ("dir", text("Folder of the store and of the credential")),
             ("flush", duration("How long readings may wait in memory; 10s unless set", 100 * MS..=600 * SECOND)),
             ("max_bytes", integer("Most bytes that the store may take on the disk", 16 << 20..=1 << 46)),
+            (
+                "keep_free",
+                integer("Bytes of the partition left to others; 256 MiB or a twentieth of it unless set", 0..=1 << 46),
+            ),
             ("card_endurance_tb", integer("What its card bears, in TB written; 10 unless set", 1..=100_000)),
         ],
         &[],
@@ -128,9 +139,26 @@ fn upload() -> Value {
             ("every", duration("Pause between two uploads; 10s unless set, 60s when metered", SECOND..=DAY)),
             ("metered", flag("Whether every byte costs money")),
             ("bandwidth", integer("Most bytes a second; 0: no limit", 0..=i64::MAX)),
+            (
+                "backlog_hours",
+                any_list(
+                    "When what waits is sent, in the site's time; empty: always",
+                    matching("A span of every day, like 22:00-06:00", HOURS),
+                ),
+            ),
+            ("plan_mb", integer("What the link may carry in a billing month, in MB; 0: no limit", 0..=PLAN_MB_MAX)),
+            ("plan_day", integer("Day of the month on which the billing month begins; 1 unless set", 1..=28)),
         ],
         &[],
     )
+}
+
+fn panel() -> Value {
+    let hosts = any_list(
+        "Names that it is opened by; addresses, names without a dot and those under .local need none",
+        matching("A name, without http:// and port", "^[A-Za-z0-9._-]+$"),
+    );
+    table("The technician's page", &[("listen", listen("127.0.0.1:8080")), ("hosts", hosts)], &[])
 }
 
 fn listen(default: &str) -> Value {

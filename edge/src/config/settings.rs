@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::read::{Raw, Section, Wrong, duration, filled, flag, id, integer, text, wrong};
-use super::{Cloud, Mqtt, Panel, Site, Store, Upload};
+use super::hours::hours;
+use super::read::{Raw, Section, Wrong, duration, filled, flag, id, integer, text, texts, wrong};
+use super::{Cloud, DataPlan, Mqtt, Panel, Site, Store, Upload};
 
 /// Where the store stands unless the file says otherwise.
 const STORE_DIR: &str = "/var/lib/riverwatts-edge";
@@ -14,9 +15,14 @@ const PANEL_LISTEN: &str = "127.0.0.1:8080";
 const STORE_BYTES: std::ops::RangeInclusive<i64> = 16 << 20..=1 << 46;
 /// Default of `store.max_bytes`: years of readings of a usual site.
 const STORE_BYTES_DEFAULT: u64 = 4 << 30;
-
+/// Least and most of `store.keep_free`.
+const KEEP_FREE: std::ops::RangeInclusive<i64> = 0..=1 << 46;
 /// Default of `store.card_endurance_tb`: what a plain card of 16 GB bears, 600 times itself.
 const CARD_ENDURANCE_TB: u64 = 10;
+/// Most of `upload.plan_mb`.
+pub(super) const PLAN_MB_MAX: i64 = 100_000_000;
+/// A megabyte of a bill.
+const MB: u64 = 1_000_000;
 const TB: u64 = 1_000_000_000_000;
 
 pub(super) struct Settings {
@@ -91,6 +97,7 @@ fn store(mut section: Section<'_>) -> Store {
         max_bytes: section
             .setting("max_bytes", |raw| integer(raw, STORE_BYTES))
             .map_or(STORE_BYTES_DEFAULT, i64::cast_unsigned),
+        keep_free: section.setting("keep_free", |raw| integer(raw, KEEP_FREE)).map(i64::cast_unsigned),
         card_endurance_bytes: TB
             * section
                 .setting("card_endurance_tb", |raw| integer(raw, 1..=100_000))
@@ -105,18 +112,40 @@ fn upload(mut section: Section<'_>) -> Upload {
     let metered = section.setting("metered", flag).unwrap_or(false);
     let every = section.setting("every", |raw| duration(raw, range));
     let bandwidth = section.setting("bandwidth", |raw| integer(raw, 0..=i64::MAX)).map_or(0, i64::cast_unsigned);
+    let backlog_hours = section.setting("backlog_hours", hours).unwrap_or_default();
+    let plan_mb = section.setting("plan_mb", |raw| integer(raw, 0..=PLAN_MB_MAX)).map_or(0, i64::cast_unsigned);
+    // Every month has a 28th.
+    let plan_day = section.setting("plan_day", |raw| integer(raw, 1..=28)).unwrap_or(1);
     section.finish();
     Upload {
         every: every.unwrap_or(if metered { Upload::EVERY_METERED } else { Upload::EVERY }),
         metered,
         bandwidth_bytes_per_s: (bandwidth > 0).then_some(bandwidth),
+        backlog_hours,
+        plan: (plan_mb > 0).then_some(DataPlan { limit_bytes: plan_mb * MB, first_day: plan_day as i8 }),
     }
 }
 
 fn panel(mut section: Section<'_>) -> Panel {
     let listen = section.setting("listen", listen);
+    let hosts = section.setting("hosts", hosts).unwrap_or_default();
     section.finish();
-    Panel { listen: listen.unwrap_or_else(|| PANEL_LISTEN.parse().ok()) }
+    Panel { listen: listen.unwrap_or_else(|| PANEL_LISTEN.parse().ok()), hosts }
+}
+
+/// Names as a browser sends them, without scheme and port.
+fn hosts(raw: Raw<'_>) -> Result<Vec<String>, Wrong> {
+    let names = texts(raw)?;
+    let well_formed = |name: &String| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    };
+    match names.iter().find(|name| !well_formed(name)) {
+        Some(name) => {
+            let remedy = "write it like [\"gateway.river.example\"], without http:// and port";
+            Err(wrong(format!("`{name}` is no name of a host"), remedy))
+        }
+        None => Ok(names),
+    }
 }
 
 fn mqtt(mut section: Section<'_>) -> Mqtt {

@@ -9,7 +9,7 @@ use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::Quality;
 use serde_json::{Map, Number, Value as Json, json};
 
-use super::{Panel, clock, conditions};
+use super::{Panel, clock, conditions, traffic};
 use crate::bus;
 use crate::bus::status::{BusState, Outcome, UnitState};
 use crate::config::{Config, Device, Link, Rts};
@@ -48,7 +48,7 @@ pub(super) fn site(panel: &Panel) -> Json {
         conditions::of_polling(finding, panel.config.devices.len(), &ill),
         conditions::of_store(finding, &store),
         clock::condition(&panel.figures.clock()),
-        conditions::of_cloud(panel.config.cloud.url.is_some(), &panel.figures.link(), &store),
+        conditions::of_cloud(panel.config.cloud.url.is_some(), &panel.figures.link(), &store, &site.timezone),
     ];
     let parts = parts.map(
         |part| json!({"name": part.name, "condition": part.condition, "state": part.state, "remedy": part.remedy}),
@@ -65,6 +65,7 @@ pub(super) fn site(panel: &Panel) -> Json {
         "unflushed_readings": store.unflushed_readings,
         "dead_letters": store.dead_letters,
         "store_error": store.error,
+        "store_full": store.full,
         "bytes_written": store.written.this_run,
         "bytes_written_today": store.written.today,
         "bytes_written_a_day": store.written.a_day,
@@ -249,18 +250,22 @@ pub(super) fn link(panel: &Panel) -> Json {
     let link = panel.figures.link();
     let store = panel.figures.store();
     let now = panel.clock.monotonic();
+    let zone = &panel.config.site.timezone;
     let (condition, state) = conditions::of_link(&link);
     json!({
         "enrolled": link.enrolled,
         "url": link.url.as_deref().map(without_secrets),
         "condition": condition,
         "state": state,
-        "next": conditions::next_of_link(condition),
+        "next": conditions::next_of_link(condition, link.backlog_waits, zone),
         "error": link.error,
         "waiting": link.waiting,
         "last_receipt_age_s": link.last_receipt_at.map(|at| now.saturating_sub(at).as_secs_f64()),
         "backlog_readings": store.backlog_readings,
         "oldest_unsent_seconds": store.oldest_unsent.map(|age| age.as_secs_f64()),
+        "backlog_waits": link.backlog_waits.map(|wait| traffic::waits(wait, zone)),
+        "plan": link.plan.map(|usage| traffic::plan(&usage, zone)),
+        "traffic": traffic::days(&store.traffic),
         "time": panel.figures.now().map(|time: UtcMs| time.to_string()),
     })
 }
@@ -320,13 +325,17 @@ pub(super) fn config(config: &Config) -> Json {
             "dir": config.store.dir,
             "flush_s": seconds(config.store.flush),
             "max_bytes": config.store.max_bytes,
+            "keep_free": config.store.keep_free,
         },
         "upload": {
             "every_s": seconds(config.upload.every),
             "metered": config.upload.metered,
             "bandwidth": config.upload.bandwidth_bytes_per_s,
+            "backlog_hours": config.upload.backlog_hours.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "plan_mb": config.upload.plan.map_or(0, |plan| plan.limit_bytes / 1_000_000),
+            "plan_day": config.upload.plan.map(|plan| plan.first_day),
         },
-        "panel": {"listen": config.panel.listen},
+        "panel": {"listen": config.panel.listen, "hosts": config.panel.hosts},
         "mqtt": {"listen": config.mqtt.listen, "anonymous_read": config.mqtt.anonymous_read},
         "buses": buses.collect::<Vec<_>>(),
         "devices": devices.collect::<Vec<_>>(),

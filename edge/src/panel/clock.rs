@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::conditions::Part;
 use super::words::{counted, duration};
-use super::{Panel, PanelError, read};
+use super::{Figures, Panel, PanelError, read};
 use crate::clock::{Distrust, Source};
 use crate::store::JumpRow;
 
@@ -32,12 +32,17 @@ pub struct ClockState {
 }
 
 pub(super) async fn show_clock(State(panel): State<Arc<Panel>>) -> Result<Json<Value>, PanelError> {
-    let state = panel.figures.clock();
-    let jumps = read(&panel, |figures| figures.jumps(JUMPS)).await?;
+    read(&panel, body).await.map(Json)
+}
+
+/// The body of the clock. May block.
+pub(super) fn body(figures: &dyn Figures) -> Result<Value, String> {
+    let state = figures.clock();
+    let jumps = figures.jumps(JUMPS)?;
     let known = state.source.is_some();
     let part = condition(&state);
-    Ok(Json(json!({
-        "time": panel.figures.now(),
+    Ok(json!({
+        "time": figures.now(),
         "trusted": known,
         "source": state.source.map(Source::word),
         "uncertainty_s": known.then_some(state.uncertainty_s),
@@ -50,7 +55,7 @@ pub(super) async fn show_clock(State(panel): State<Arc<Panel>>) -> Result<Json<V
         "distrust_ms": state.distrust.map(|(_, why)| why.ms()),
         "jumps": jumps.iter().map(jump).collect::<Vec<_>>(),
         "next_cursor": null,
-    })))
+    }))
 }
 
 fn jump(jump: &JumpRow) -> Value {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::words::{bytes, counted, duration, life};
-use super::{LinkState, StoreState};
+use super::{LinkState, StoreState, traffic};
 use crate::bus::status::{BusState, Outcome, Strays, UnitState};
 use crate::health::Finding;
+use crate::upload::{BacklogWait, PlanState};
 
 /// A card that lasts less than three years is worth a word.
 const CARD_LIFE_DAYS_MIN: u64 = 1_095;
@@ -81,8 +82,10 @@ pub(super) fn of_link(link: &LinkState) -> (&'static str, String) {
 }
 
 /// What becomes of the readings, and what a person can do.
-pub(super) fn next_of_link(condition: &str) -> &'static str {
-    match condition {
+pub(super) fn next_of_link(condition: &str, waits: Option<BacklogWait>, zone: &str) -> String {
+    let next = match condition {
+        "ok" if matches!(waits, Some(BacklogWait::Plan(_))) => "the newest values go up now and then",
+        "ok" if waits.is_some() => "new readings go up as they are stored",
         "ok" => "readings go up as they are stored, the newest first",
         "held" => {
             "the gateway offers them again and again; an administrator moves the devices to this gateway, or ends the other one"
@@ -92,6 +95,10 @@ pub(super) fn next_of_link(condition: &str) -> &'static str {
         }
         "waiting" => "the gateway asks the cloud as soon as it has readings",
         _ => "an administrator makes an enrollment code in the cloud; then run riverwatts-edge enroll here",
+    };
+    match waits {
+        Some(wait) if condition == "ok" => format!("{next}; the backlog waits {}", traffic::until(wait, zone)),
+        _ => next.to_owned(),
     }
 }
 
@@ -137,9 +144,14 @@ pub(super) fn of_store(finding: Finding, store: &StoreState) -> Part {
         None if !finding.storing => {
             told("failure", "storing stands still".to_owned(), "restart the gateway, and keep its log")
         }
+        None if store.full.is_some() => {
+            let words = format!("full: {}", store.full.as_deref().unwrap_or_default());
+            told("failure", words, "mend the link to the cloud, make room on the disk, or raise store.max_bytes")
+        }
         None if store.dead_letters > 0 => {
             let refused = counted(store.dead_letters, "reading");
-            told("warning", format!("storing; {refused} refused by the cloud rest here"), "see the operations manual")
+            let remedy = "look at them: send them again, or discard them";
+            told("warning", format!("storing; {refused} refused by the cloud rest here"), remedy)
         }
         None => {
             let today = format!("{} written today", bytes(store.written.today));
@@ -156,7 +168,7 @@ pub(super) fn of_store(finding: Finding, store: &StoreState) -> Part {
 }
 
 /// Whether readings leave the site, where that is `wanted`.
-pub(super) fn of_cloud(wanted: bool, link: &LinkState, store: &StoreState) -> Part {
+pub(super) fn of_cloud(wanted: bool, link: &LinkState, store: &StoreState, zone: &str) -> Part {
     if !wanted {
         return part("cloud", "ok", "none: readings stay here".to_owned(), "");
     }
@@ -167,7 +179,13 @@ pub(super) fn of_cloud(wanted: bool, link: &LinkState, store: &StoreState) -> Pa
         count => format!("; {} wait here{}", counted(count, "reading"), oldest.unwrap_or_default()),
     };
     let condition = if matches!(condition, "ok" | "waiting") { "ok" } else { "warning" };
-    part("cloud", condition, words + &waits, "")
+    match link.plan.filter(|plan| plan.state != PlanState::Ok) {
+        None => part("cloud", condition, words + &waits, ""),
+        Some(plan) => {
+            let state = words + &waits + "; " + &traffic::meaning(&plan, zone);
+            part("cloud", "warning", state, traffic::remedy(plan.state))
+        }
+    }
 }
 
 /// How polls of a device failed, how often since the start, and what to do about it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use riverwatts_shared::reading::{Reading, Value};
@@ -10,9 +11,10 @@ use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
 use super::ClockState;
-use crate::store::{JumpRow, WriteRow, Written};
+use crate::store::{Carried, Chosen, Days, DeadLetterGroup, DeadLetterRow, JumpRow, Lost, WriteRow, Written};
+use crate::upload::{BacklogWait, Usage};
 
-/// Answered from memory, except for [`Figures::history`], [`Figures::walk`], [`Figures::writes`] and [`Figures::jumps`].
+/// Answered from memory, except for those that may block.
 pub trait Figures: Send + Sync + fmt::Debug {
     /// The newest reading of a device.
     fn latest(&self, device: u16) -> Option<Latest>;
@@ -31,6 +33,16 @@ pub trait Figures: Send + Sync + fmt::Debug {
     /// # Errors
     /// The cause, for the log.
     fn writes(&self, limit: usize) -> Result<Vec<WriteRow>, String>;
+    /// Dead letters of a choice before this number, newest first. May block.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    fn dead_letters(&self, chosen: &Chosen, before: Option<i64>, limit: usize) -> Result<Vec<DeadLetterRow>, String>;
+    /// All of them by device and word. May block.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    fn dead_letter_groups(&self) -> Result<Vec<DeadLetterGroup>, String>;
     /// The newest corrections of the clock, newest first. May block.
     ///
     /// # Errors
@@ -72,8 +84,14 @@ pub struct StoreState {
     pub dead_letters: u64,
     /// Bytes that were given to the disk.
     pub written: Written,
+    /// Bytes that went over the link, by day of the site's calendar.
+    pub traffic: Arc<Days>,
     /// Bytes that the card bears.
     pub card_endurance: u64,
+    /// Readings that were given up since the start.
+    pub lost: Lost,
+    /// That the store is full, and what becomes of readings therefore, while it is.
+    pub full: Option<String>,
     /// What keeps the store from committing, while it does.
     pub error: Option<String>,
 }
@@ -98,4 +116,10 @@ pub struct LinkState {
     pub error: Option<String>,
     /// Keys of devices whose readings the cloud does not take yet.
     pub waiting: BTreeSet<String>,
+    /// Bytes that the link has carried since the start.
+    pub carried: Carried,
+    /// How the data plan stands, where there is one and the time is known.
+    pub plan: Option<Usage>,
+    /// Until when the backlog waits, and why.
+    pub backlog_waits: Option<BacklogWait>,
 }

@@ -18,6 +18,15 @@ pub(super) fn render(panel: &Panel) -> String {
     family(&mut text, "oldest_unsent_seconds", "gauge", "Age of the oldest of them", oldest);
     let dead = single(store.dead_letters.to_string());
     family(&mut text, "dead_letters", "gauge", "Readings that the cloud refused", dead);
+    let failing = single(u8::from(store.error.is_some()).to_string());
+    family(&mut text, "store_failing", "gauge", "Whether readings wait in memory since the disk refuses", failing);
+    let full = single(u8::from(store.full.is_some()).to_string());
+    family(&mut text, "store_full", "gauge", "Whether the full store gives readings up", full);
+    let lost = store.lost;
+    let by =
+        [("store_full_thinned", lost.thinned), ("store_full_dropped", lost.dropped), ("disk_error", lost.in_memory)];
+    let lost = by.map(|(reason, count)| (format!("reason=\"{reason}\""), count.to_string())).to_vec();
+    family(&mut text, "lost_readings_total", "counter", "Readings given up, as their gap rows say why", lost);
     let written = single(store.written.this_run.to_string());
     family(
         &mut text,
@@ -31,6 +40,14 @@ pub(super) fn render(panel: &Panel) -> String {
     if let Some(days) = store.card_life_days() {
         let life = single(days.to_string());
         family(&mut text, "card_life_days", "gauge", "How long a new card bears days like these", life);
+    }
+    let link = panel.figures.link();
+    let carried = [("sent", link.carried.sent), ("received", link.carried.received)];
+    let carried = carried.map(|(direction, bytes)| (format!("direction=\"{direction}\""), bytes.to_string()));
+    family(&mut text, "link_bytes_total", "counter", "Bytes that uploads carried, headers included", carried.into());
+    if let Some(plan) = link.plan {
+        let used = single(format!("{:.4}", plan.used_bytes as f64 / plan.limit_bytes as f64));
+        family(&mut text, "plan_used_ratio", "gauge", "Share of the data plan that its month has used", used);
     }
     let trusted = single(u8::from(panel.figures.now().is_some()).to_string());
     family(&mut text, "clock_trusted", "gauge", "Whether readings can be dated", trusted);

@@ -1,15 +1,23 @@
-//! The technician's page and the API under it, on the site's network. Read-only.
+//! The technician's page and the API under it, on the site's network. Whoever is there may look; whoever
+//! has the password may change something.
 //!
 //! Fed from memory; only history comes from the store. Every address is in [`router`].
 
 mod bodies;
+mod body;
+mod changes;
 mod clock;
 mod conditions;
+mod dead_letters;
 mod error;
 mod figures;
 mod first;
 mod listener;
 mod metrics;
+mod origin;
+mod set_clock;
+mod sign_in;
+mod traffic;
 mod web;
 mod windows;
 mod words;
@@ -22,8 +30,9 @@ use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, RawQuery, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use riverwatts_shared::time::{Clock, UtcMs};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -34,11 +43,14 @@ use crate::bus::status::Status;
 use crate::config::Config;
 use crate::health::{Finding, Health};
 
+use listener::Caller;
 use windows::{Asked, Windows};
 
+pub use changes::Changes;
 pub use clock::ClockState;
 pub use error::PanelError;
 pub use figures::{Figures, Latest, LinkState, StoreState};
+pub use sign_in::Gate;
 pub use words::life;
 
 /// Readings of one answer, unless asked for fewer or more.
@@ -50,7 +62,7 @@ const READS_MAX: usize = 2;
 /// How long open answers may take once the panel is to end.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What the panel shows.
+/// What the panel shows, and what it can change.
 #[derive(Debug)]
 pub struct Panel {
     /// What runs.
@@ -59,6 +71,10 @@ pub struct Panel {
     pub buses: Vec<Arc<Status>>,
     /// Recorder, store and uploader.
     pub figures: Arc<dyn Figures>,
+    /// Clock and store, for whoever is signed in.
+    pub changes: Arc<dyn Changes>,
+    /// Who is.
+    pub gate: Gate,
     /// Whether polling and storing make progress.
     pub health: Health,
     /// The clock that readings are taken by.
@@ -72,7 +88,8 @@ pub struct Panel {
 pub async fn serve(panel: Arc<Panel>, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
     let ended = stop.clone();
     let listener = listener::Bounded::new(listener);
-    let server = axum::serve(listener, router(panel)).with_graceful_shutdown(async move { ended.cancelled().await });
+    let server = axum::serve(listener, router(panel).into_make_service_with_connect_info::<Caller>())
+        .with_graceful_shutdown(async move { ended.cancelled().await });
     tokio::select! {
         served = server => served,
         () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => Ok(()),
@@ -87,6 +104,8 @@ pub fn router(panel: Arc<Panel>) -> Router {
         .route("/devices/{id}", get(web::page))
         .route("/buses", get(web::page))
         .route("/link", get(web::page))
+        .route("/clock", get(web::page))
+        .route("/dead-letters", get(web::page))
         .route("/assets/{hash}/{*path}", get(web::asset))
         .route("/api/site", get(show_site))
         .route("/api/devices", get(list_devices))
@@ -94,13 +113,24 @@ pub fn router(panel: Arc<Panel>) -> Router {
         .route("/api/devices/{id}/readings/aggregated", get(list_windows))
         .route("/api/buses", get(list_buses))
         .route("/api/link", get(show_link))
-        .route("/api/clock", get(clock::show_clock))
+        .route("/api/clock", get(clock::show_clock).post(set_clock::set_clock))
         .route("/api/writes", get(list_writes))
         .route("/api/config", get(show_config))
+        .route("/api/session", get(sign_in::show_session))
+        .route("/api/sign-in", post(sign_in::sign_in))
+        .route("/api/sign-out", post(sign_in::sign_out))
+        .route("/api/dead-letters", get(dead_letters::list_dead_letters))
+        .route("/api/dead-letters/groups", get(dead_letters::list_dead_letter_groups))
+        .route("/api/dead-letters/resend", post(dead_letters::resend_dead_letters))
+        .route("/api/dead-letters/discard", post(dead_letters::discard_dead_letters))
+        .route("/api/dead-letters/{id}/resend", post(dead_letters::resend_dead_letter))
+        .route("/api/dead-letters/{id}/discard", post(dead_letters::discard_dead_letter))
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(show_health))
         .fallback(async || PanelError::NotFound)
         .method_not_allowed_fallback(async || PanelError::Method)
+        .layer(body::bound())
+        .layer(from_fn_with_state(Arc::clone(&panel), origin::guard))
         .with_state(panel)
 }
 

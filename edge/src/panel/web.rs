@@ -34,8 +34,10 @@ pub(super) async fn page(
     asked: HeaderMap,
 ) -> Result<Response, PanelError> {
     let zipped = takes(said(&asked, header::ACCEPT_ENCODING), "gzip");
+    let own = first::own(&panel, route.as_str()).await;
     let written = tokio::task::spawn_blocking(move || {
-        let html = ASSETS.page.write(route.as_str(), &first::write(&panel, route.as_str(), uri.path())).into_bytes();
+        let html =
+            ASSETS.page.write(route.as_str(), &first::write(&panel, route.as_str(), uri.path(), own)).into_bytes();
         if zipped { gzip(&html) } else { Ok(html) }
     });
     let body = written.await.map_err(io::Error::from).and_then(|body| body);

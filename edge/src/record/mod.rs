@@ -36,4 +36,6 @@ pub struct Polled {
     pub monotonic: Duration,
     /// What it said.
     pub values: Vec<Value>,
+    /// Readings of it between this one and the one before that were lost on the way here.
+    pub lost_before: u64,
 }

@@ -28,7 +28,7 @@ pub(super) struct Pending {
     devices: Vec<Device>,
     /// Flushes that wait for their commit, oldest first.
     flushes: VecDeque<Flush>,
-    /// Readings given up since the last flush, by number of the device.
+    /// Readings given up that the flush being filled is the first to follow, by number of the device.
     lost: BTreeMap<u16, u64>,
     /// How much is in memory: readings, values in flushes, values in none yet.
     readings: u64,
@@ -80,6 +80,9 @@ impl Pending {
 
     /// Takes a reading; gives its time, once that is known.
     pub(super) fn add(&mut self, polled: Polled, date: Dating<'_>) -> Option<UtcMs> {
+        if polled.lost_before > 0 {
+            self.note_lost(polled.device, polled.lost_before, date);
+        }
         let device = self.devices.get_mut(usize::from(polled.device))?;
         let mut waiting = Waiting { monotonic: polled.monotonic, dated: None, values: polled.values };
         if date(polled.monotonic).is_some() {
@@ -110,20 +113,16 @@ impl Pending {
             }
         }
         self.open_values = 0;
+        flush.lost.extend(std::mem::take(&mut self.lost));
         if !flush.is_empty() {
             self.values += values(&flush);
             self.flushes.push_back(flush);
         }
     }
 
-    /// The flush whose turn it is, with what was given up before it.
+    /// The flush whose turn it is, with what was given up right before it.
     pub(super) fn next(&mut self) -> Option<Flush> {
-        if self.flushes.is_empty() && !self.lost.is_empty() {
-            self.flushes.push_back(Flush::default());
-        }
-        let mut flush = self.flushes.pop_front()?;
-        flush.lost.extend(std::mem::take(&mut self.lost));
-        Some(flush)
+        self.flushes.pop_front()
     }
 
     /// The flush is in the store.
@@ -138,6 +137,14 @@ impl Pending {
         self.make_room();
     }
 
+    /// A gap is told by the flush that follows it, so the device's readings before it go with another.
+    fn note_lost(&mut self, device: u16, readings: u64, date: Dating<'_>) {
+        if self.devices.get(usize::from(device)).is_some_and(|device| !device.readings.is_empty()) {
+            self.close(date);
+        }
+        *self.lost.entry(device).or_default() += readings;
+    }
+
     /// Gives up the oldest flushes while there are too many readings.
     fn make_room(&mut self) {
         while self.values + self.open_values > VALUES_MAX {
@@ -145,7 +152,13 @@ impl Pending {
             self.committed(&flush);
             let rows = flush.segments.iter().map(|(place, segment)| (*place, segment.rows() as u64));
             for (place, rows) in rows.chain(flush.lost) {
-                *self.lost.entry(place).or_default() += rows;
+                match self.flushes.front_mut() {
+                    Some(next) => match next.lost.iter_mut().find(|(lost, _)| *lost == place) {
+                        Some((_, known)) => *known += rows,
+                        None => next.lost.push((place, rows)),
+                    },
+                    None => *self.lost.entry(place).or_default() += rows,
+                }
             }
             // What it told of the clock is still true.
             if flush.news.is_some() {

@@ -18,6 +18,10 @@ use crate::store::{Flush, Store, StoreError};
 
 /// How long the last flush may take when the gateway stops.
 const LAST_FLUSH: Duration = Duration::from_secs(3);
+/// A disk that refused is tried again within this time, however rare flushes are.
+const AGAIN_WITHIN: Duration = Duration::from_secs(60);
+/// A commit that takes longer is told of.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// What the recorder knows, for the panel and for announcements.
 #[derive(Debug, Default)]
@@ -71,6 +75,11 @@ pub struct Recorder {
     upload_every: watch::Receiver<Duration>,
     /// Whether a time server keeps the wall clock.
     synchronised: fn() -> bool,
+    /// Whether the store did not take the last flush.
+    refused: bool,
+    /// When the store got the flush that it has in hand, and whether it was told that it is slow.
+    handed_at: Instant,
+    slow: bool,
 }
 
 /// A flush that the store has in hand.
@@ -89,7 +98,9 @@ impl Recorder {
         upload_every: watch::Receiver<Duration>,
         synchronised: fn() -> bool,
     ) -> Self {
-        Recorder { store, time, recorded, pending: Pending::new(last), flush, upload_every, synchronised }
+        let pending = Pending::new(last);
+        let (refused, handed_at, slow) = (false, Instant::now(), false);
+        Recorder { store, time, recorded, pending, flush, upload_every, synchronised, refused, handed_at, slow }
     }
 
     /// Records until the buses have ended; then everything is flushed.
@@ -97,7 +108,8 @@ impl Recorder {
         let mut last_flush = Instant::now();
         let mut flushing: Option<Flushing> = None;
         loop {
-            let due = last_flush + self.flush.min(*self.upload_every.borrow_and_update());
+            let longest = if self.refused { AGAIN_WITHIN } else { self.flush };
+            let due = last_flush + self.flush.min(*self.upload_every.borrow_and_update()).min(longest);
             tokio::select! {
                 message = from_buses.recv() => match message {
                     Some(message) => self.take(message),
@@ -106,6 +118,9 @@ impl Recorder {
                 () = tokio::time::sleep_until(due) => {
                     last_flush = Instant::now();
                     self.close();
+                    if flushing.is_some() {
+                        self.tell_slow();
+                    }
                     flushing = flushing.or_else(|| self.begin());
                 }
                 done = finished(&mut flushing) => {
@@ -185,6 +200,7 @@ impl Recorder {
         if flush.is_empty() {
             return None;
         }
+        self.handed_at = Instant::now();
         let (store, flush) = (self.store.clone(), Arc::new(flush));
         Some(Box::pin(async move {
             let done = store.flush(Arc::clone(&flush)).await;
@@ -195,12 +211,28 @@ impl Recorder {
     /// Takes the store's answer; whether the next flush may follow at once.
     fn end(&mut self, (flush, done): Flushed) -> bool {
         let committed = done.is_ok();
+        self.refused = !committed;
+        if self.slow && self.handed_at.elapsed() < SLOW {
+            tracing::info!("the disk is as quick as it has to be again");
+            self.slow = false;
+        }
         match done {
             Ok(()) => self.pending.committed(&flush),
             Err(_) => self.pending.put_back(Arc::unwrap_or_clone(flush)),
         }
         self.recorded.state().unflushed = self.pending.readings();
         committed
+    }
+}
+
+impl Recorder {
+    /// Says once that a commit takes its time.
+    fn tell_slow(&mut self) {
+        if !self.slow && self.handed_at.elapsed() >= SLOW {
+            let waiting = self.pending.readings();
+            tracing::warn!(waiting, "the disk is slow; readings wait in memory");
+            self.slow = true;
+        }
     }
 }
 

@@ -36,7 +36,7 @@ fn doubtful(uncertainty_s: u32) -> impl Fn(Duration) -> Option<Dated> {
 }
 
 fn polled(device: u16, ms: u64) -> Polled {
-    Polled { device, monotonic: Duration::from_millis(ms), values: vec![Value::ok(Metric::POWER, 1)] }
+    Polled { device, monotonic: Duration::from_millis(ms), values: vec![Value::ok(Metric::POWER, 1)], lost_before: 0 }
 }
 
 fn pending() -> Pending {
@@ -132,8 +132,44 @@ fn without_a_flush_single_readings_are_lost_and_that_is_told_alone() {
         pending.add(polled(0, ms), &exact);
     }
     assert_eq!(pending.readings(), VALUES_MAX as u64);
+    assert_eq!(pending.next(), None);
+    pending.close(&exact);
     let told = pending.next().unwrap();
-    assert_eq!((told.lost, told.segments.len()), (vec![(0, 3)], 0));
+    assert_eq!((told.lost, told.segments[0].1.times[0]), (vec![(0, 3)], T + 3));
+}
+
+#[test]
+fn what_is_lost_behind_a_flush_that_the_store_has_in_hand_is_told_by_the_one_that_follows_it() {
+    let mut pending = pending();
+    let half = VALUES_MAX as u64 / 2;
+    let fill = |pending: &mut Pending, from: u64| {
+        (from..from + half).for_each(|ms| assert!(pending.add(polled(0, ms), &exact).is_some()));
+        pending.close(&exact);
+    };
+    fill(&mut pending, 0);
+    let in_hand = pending.next().unwrap();
+    fill(&mut pending, half);
+    fill(&mut pending, 2 * half);
+    pending.put_back(in_hand);
+    let told: Vec<_> =
+        std::iter::from_fn(|| pending.next()).map(|flush| (flush.segments[0].1.times[0] - T, flush.lost)).collect();
+    assert_eq!(told, [(0, vec![]), (2 * half as i64, vec![(0, half)])]);
+}
+
+#[test]
+fn readings_lost_on_the_way_here_are_told_where_they_are_missing() {
+    let mut pending = pending();
+    pending.add(polled(0, 10), &exact);
+    pending.add(polled(1, 11), &exact);
+    pending.add(Polled { lost_before: 2, ..polled(0, 40) }, &exact);
+    pending.add(Polled { lost_before: 1, ..polled(1, 41) }, &exact);
+    pending.add(polled(0, 50), &exact);
+    pending.close(&exact);
+    let first = pending.next().unwrap();
+    assert_eq!((told(&first).1, first.lost), (vec![(0, vec![T + 10]), (1, vec![T + 11])], vec![]));
+    let second = pending.next().unwrap();
+    assert_eq!(told(&second).1, vec![(0, vec![T + 40, T + 50]), (1, vec![T + 41])]);
+    assert_eq!(second.lost, [(0, 2), (1, 1)]);
 }
 
 #[test]
@@ -162,7 +198,8 @@ struct Running {
 fn start(dir: &Path, flush: Duration) -> Running {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UtcMs(T)));
     let keys = vec!["a".to_owned()];
-    let settings = store::Settings { dir: dir.to_owned(), max_bytes: 1 << 30, keys, boot: Uuid::from_u128(1) };
+    let settings =
+        store::Settings { dir: dir.to_owned(), max_bytes: 1 << 30, keep_free: None, keys, boot: Uuid::from_u128(1) };
     let (store, left) = store::start(settings, Arc::clone(&clock)).unwrap();
     let time = Arc::new(SiteTime::new(clock, Timekeeper::new(left.anchor, left.floor_ms, Duration::ZERO)));
     let recorded = Arc::new(Recorded::new(1));

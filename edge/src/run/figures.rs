@@ -1,18 +1,19 @@
-//! What the panel is told: from recorder, store and uploader together.
+//! What the panel is told, from recorder, store and uploader together, and what it can have them do.
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use riverwatts_shared::reading::Reading;
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::UtcMs;
 
-use crate::clock::SiteTime;
+use crate::clock::{Distrust, SiteTime};
 use crate::config::Config;
-use crate::panel::{ClockState, Figures, Latest, LinkState, StoreState};
+use crate::panel::{Changes, ClockState, Figures, Latest, LinkState, StoreState};
 use crate::record::Recorded;
-use crate::store::{JumpRow, Oldest, Store, WriteRow};
+use crate::store::{Chosen, DeadLetterGroup, DeadLetterRow, Fate, JumpRow, Oldest, Store, WriteRow};
 use crate::upload::Link;
 
 /// Everything that knows something.
@@ -48,6 +49,14 @@ impl Figures for Known {
         self.store.history().writes(limit).map_err(|error| error.to_string())
     }
 
+    fn dead_letters(&self, chosen: &Chosen, before: Option<i64>, limit: usize) -> Result<Vec<DeadLetterRow>, String> {
+        self.store.history().dead_letters(chosen, before, limit).map_err(|error| error.to_string())
+    }
+
+    fn dead_letter_groups(&self) -> Result<Vec<DeadLetterGroup>, String> {
+        self.store.history().dead_letter_groups().map_err(|error| error.to_string())
+    }
+
     fn jumps(&self, limit: usize) -> Result<Vec<JumpRow>, String> {
         self.store.history().jumps(limit).map_err(|error| error.to_string())
     }
@@ -66,7 +75,10 @@ impl Figures for Known {
             oldest_unsent: age_ms.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs())),
             dead_letters: figures.dead_letters,
             written: figures.written,
+            traffic: figures.traffic,
             card_endurance: self.config.store.card_endurance_bytes,
+            lost: figures.lost,
+            full: figures.full,
             error: figures.error,
         }
     }
@@ -88,5 +100,16 @@ impl Figures for Known {
 
     fn now(&self) -> Option<UtcMs> {
         self.time.now()
+    }
+}
+
+impl Changes for Known {
+    fn take_time(&self, said: UtcMs) -> Result<(), Distrust> {
+        self.time.observe_confirmed(said)
+    }
+
+    fn end_dead_letters(&self, fate: Fate, chosen: Chosen) -> BoxFuture<'_, Result<u64, String>> {
+        let ended = self.store.end_dead_letters(fate, chosen);
+        Box::pin(async { ended.await.map_err(|error| error.to_string()) })
     }
 }

@@ -20,7 +20,7 @@ use crate::check::Report;
 use crate::clock::{BootClock, SiteTime, Timekeeper, has_passed, is_synchronised};
 use crate::config::Config;
 use crate::health::Health;
-use crate::panel::{self, Panel};
+use crate::panel::{self, Figures, Gate, Panel};
 use crate::record::{Recorded, Recorder};
 use crate::store::{self, OpenError, Store};
 use crate::upload::Uploader;
@@ -90,7 +90,7 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
     files::make_room(&config.buses);
     let boot = BootClock::this_boot();
     let clock: Arc<dyn Clock> = Arc::new(boot.clone());
-    let (store, left) = store::start(settings(&config, &boot), Arc::clone(&clock))?;
+    let (store, left) = store::start_anyway(settings(&config, &boot), Arc::clone(&clock))?;
     let now = clock.monotonic();
     let passed_ms = has_passed().0 - now.as_millis() as i64;
     let keeper = Timekeeper::new(left.anchor, left.floor_ms.max(Some(passed_ms)), now);
@@ -122,10 +122,12 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
 
     let panel_stop = CancellationToken::new();
     let panel = listeners.panel.map(|listener| {
-        let figures = Known { config: Arc::clone(&config), time, recorded, store: store.clone(), link };
+        let known = Arc::new(Known { config: Arc::clone(&config), time, recorded, store: store.clone(), link });
         let panel = Panel {
             buses: statuses,
-            figures: Arc::new(figures),
+            figures: Arc::clone(&known) as Arc<dyn Figures>,
+            changes: known,
+            gate: Gate::new(config.store.dir.clone()),
             health: health(&config, clock.monotonic()),
             clock: Arc::clone(&clock),
             config: Arc::clone(&config),
@@ -175,6 +177,7 @@ pub(crate) fn settings(config: &Config, boot: &BootClock) -> store::Settings {
     store::Settings {
         dir: config.store.dir.clone(),
         max_bytes: config.store.max_bytes,
+        keep_free: config.store.keep_free,
         keys: config.devices.iter().map(|device| device.id.clone()).collect(),
         boot: boot.boot_id(),
     }

@@ -80,6 +80,12 @@ fn read(path: &Path, boot: Uuid) -> rusqlite::Result<Vec<Lost>> {
     Ok(keys.into_iter().map(|(number, key)| Lost { from: oldest.get(&number).copied(), key }).collect())
 }
 
+/// Reads every byte, to see whether the disk gives them.
+pub(super) fn read_whole(path: &Path) -> io::Result<()> {
+    io::copy(&mut fs::File::open(path)?, &mut io::sink())?;
+    Ok(())
+}
+
 /// Moves the file out of the way; gives its new name.
 pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let mut aside = files_aside(path);

@@ -10,9 +10,11 @@ use uuid::Uuid;
 
 use super::gaps::OpenGap;
 use super::journal::Entry;
+use super::room::Full;
 use super::settle::Receipt;
+use super::traffic::Traffic;
 use super::wear::Wear;
-use super::{Settings, StoreError};
+use super::{Lost, Settings, StoreError};
 
 /// Sequence numbers are reserved by so many, so that a number costs no commit.
 const SEQUENCE_BLOCK: u64 = 1_024;
@@ -27,6 +29,8 @@ pub(super) struct StoreFile {
     pub(super) lock: File,
     pub(super) id: Uuid,
     pub(super) epoch: Option<Uuid>,
+    /// The highest sequence that a receipt came for.
+    pub(super) receipted: u64,
     /// Number of this boot.
     pub(super) boot: i64,
     /// Every device ever stored, by number.
@@ -60,11 +64,19 @@ pub(super) struct StoreFile {
     pub(super) set_aside_bytes: u64,
     /// Whether something may have to be deleted.
     pub(super) retaining: bool,
+    /// Segments up to this one are thinned, or cannot be.
+    pub(super) thinned_until: i64,
+    /// What was given up since the start.
+    pub(super) lost: Lost,
+    /// That the store is full, and what it gives up; and whether it did since it was last sealed.
+    pub(super) full: Option<Full>,
+    pub(super) fills_up: bool,
     /// Readings that the cloud has not settled.
     pub(super) backlog: u64,
     pub(super) dead_letters: u64,
     pub(super) commits: u64,
     pub(super) wear: Wear,
+    pub(super) traffic: Traffic,
 }
 
 /// A device as the store knows it.
@@ -94,14 +106,21 @@ impl StoreFile {
         Ok(BatchId { store: self.id, sequence })
     }
 
-    /// Another store sends under this one's id (a copied card): takes a new id. What is unsettled
-    /// is sent again under it.
+    /// Another store sends, or sent, under this one's id (a copied card, or one put back to an earlier
+    /// state): takes a new id. All that is here is sent again under it, also what is on its way: what was
+    /// settled may have been lost by a cloud of which only the other one heard that it was restored.
     pub(super) fn fork(&mut self) -> Result<(), StoreError> {
+        self.commit(None)?;
         let id = Uuid::new_v4();
-        self.connection.execute("update store set id = ?1, sequence_end = 1", [id.as_bytes().as_slice()])?;
+        self.connection
+            .execute("update store set id = ?1, sequence_end = 1, receipted = 0", [id.as_bytes().as_slice()])?;
         self.id = id;
+        self.receipted = 0;
         self.sequence = 1..1;
-        Ok(())
+        self.journal.values_mut().for_each(|entry| entry.in_flight = false);
+        self.segments_in_flight.clear();
+        self.gaps_in_flight.clear();
+        self.unsettle_after(0)
     }
 
     /// The number of the device with this key.
@@ -111,6 +130,7 @@ impl StoreFile {
 
     /// Ends cleanly: the next start finds nothing missing.
     pub(super) fn close(mut self) -> Result<(), StoreError> {
+        self.traffic.end();
         self.commit(None)?;
         self.book_written()?;
         self.connection.execute("update store set running = 0", [])?;

@@ -1,9 +1,10 @@
 //! The journal: one row and one commit a flush.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use riverwatts_shared::segment::Segment;
-use riverwatts_shared::words::GapReason;
+use riverwatts_shared::words::{GapReason, Quality};
 use rusqlite::{Transaction, params};
 
 use super::file::{Stamp, StoreFile};
@@ -50,9 +51,11 @@ impl StoreFile {
     /// Commits the flush, if there is one, and the receipts that wait. Nothing is changed when it fails.
     pub(super) fn commit(&mut self, flush: Option<&Flush>) -> Result<(), StoreError> {
         let flush = flush.filter(|flush| !flush.is_empty());
-        if flush.is_none() && self.receipts.is_empty() {
+        if flush.is_none() && self.receipts.is_empty() && !self.traffic.is_due() {
             return Ok(());
         }
+        let flush = flush.map(|flush| self.after_stored(flush));
+        let flush = flush.as_deref();
         let unused = || self.journal.values().map(|entry| entry.slot).max().unwrap_or(0) + 1;
         let slot = self.free_slots.first().copied().unwrap_or_else(unused);
         let tx = self.connection.transaction()?;
@@ -80,9 +83,12 @@ impl StoreFile {
             let waiting = self.open_gaps.iter().chain(&opened);
             closed = gaps::close(&tx, waiting, &self.places, written)?;
         }
+        self.traffic.write(&tx)?;
         tx.commit()?;
 
         self.commits += 1;
+        self.lost.in_memory += flush.iter().flat_map(|flush| &flush.lost).map(|(_, rows)| rows).sum::<u64>();
+        self.traffic.written();
         self.dead_letters = self.dead_letters.saturating_add_signed(buried);
         self.forget_receipts();
         self.open_gaps.extend(opened);
@@ -102,6 +108,27 @@ impl StoreFile {
             }
         }
         Ok(())
+    }
+}
+
+impl StoreFile {
+    /// The flush with its times after those that are stored: a store that could not be read when the
+    /// gateway started may have later ones than its clock gave.
+    fn after_stored<'a>(&self, flush: &'a Flush) -> Cow<'a, Flush> {
+        let boot = (!flush.dated).then_some(self.boot);
+        let last = |place: u16| {
+            let last = self.devices[&self.places[usize::from(place)]].last.filter(|last| last.boot == boot);
+            last.map_or(i64::MIN, |last| last.ms)
+        };
+        if flush.segments.iter().all(|(place, segment)| segment.times.first().is_none_or(|&first| first > last(*place)))
+        {
+            return Cow::Borrowed(flush);
+        }
+        let mut moved = flush.clone();
+        for (place, segment) in &mut moved.segments {
+            packed::begin_after(segment, last(*place), Quality::ClockUntrusted);
+        }
+        Cow::Owned(moved)
     }
 }
 

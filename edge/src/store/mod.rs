@@ -2,10 +2,10 @@
 //! owner, a thread of its own. Nothing that polls ever waits for it.
 //!
 //! What happens to a reading here, in order: it is committed with its flush ([`journal`]), taken
-//! for upload ([`take`]), settled by a receipt ([`settle`]), sealed with its neighbours ([`seal`])
-//! and at last deleted ([`retain`]). What will never come is told by a gap row ([`gaps`]); what the cloud
-//! refused waits for a person ([`dead_letters`]); what a link cannot take is carried out in a file
-//! ([`carry`]).
+//! for upload ([`take`]), settled by a receipt ([`settle`]; until [`reconcile`] finds that the cloud lost it),
+//! sealed with its neighbours ([`seal`]) and at last deleted ([`retain`]). What will never come is told by a gap
+//! row ([`gaps`]); what the cloud refused waits for a person ([`dead_letters`]); what a link cannot take is
+//! carried out in a file ([`carry`]).
 
 mod carry;
 mod damage;
@@ -16,17 +16,23 @@ mod gaps;
 mod history;
 mod journal;
 mod jumps;
+mod keep;
 mod mend;
 mod open;
 mod packed;
+mod reconcile;
 mod retain;
+mod room;
 mod schema;
 mod seal;
 mod settle;
 mod take;
 #[cfg(test)]
 mod tests;
+mod thin;
 mod thread;
+mod traffic;
+mod trouble;
 mod wear;
 mod writes;
 
@@ -48,7 +54,8 @@ pub use history::History;
 pub use jumps::JumpRow;
 pub use open::OpenError;
 pub use take::{Cargo, Lane, Limits, Outgoing};
-pub use thread::{Figures, Oldest, Store, start};
+pub use thread::{Figures, Oldest, Store, start, start_anyway};
+pub use traffic::{Carried, Days};
 pub use wear::Written;
 pub use writes::WriteRow;
 
@@ -59,6 +66,8 @@ pub struct Settings {
     pub dir: PathBuf,
     /// Most bytes that the file may take.
     pub max_bytes: u64,
+    /// Bytes of the partition that are left free; `None`: 256 MiB, or a twentieth of a small one.
+    pub keep_free: Option<u64>,
     /// Keys of the devices, in the order of `edge.toml`.
     pub keys: Vec<String>,
     /// Which boot this is.
@@ -91,11 +100,24 @@ impl Flush {
     }
 }
 
+/// Readings that were given up since the start, by why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Thinned to minutes, since the store is full.
+    pub thinned: u64,
+    /// Dropped from the full store.
+    pub dropped: u64,
+    /// Given up in memory, since the disk refuses or the gateway is too busy.
+    pub in_memory: u64,
+}
+
 /// What a receipt means for what was sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settlement {
     /// The cloud's epoch.
     pub epoch: Option<Uuid>,
+    /// How far the cloud's ledger of this store reaches.
+    pub ledger: Option<Ledger>,
     /// Keys whose readings stay here, unsettled and unsent, until a receipt names them.
     pub kept: BTreeSet<String>,
     /// Keys that the cloud knows.
@@ -104,6 +126,17 @@ pub struct Settlement {
     pub announced: Vec<(String, String)>,
     /// Readings that the cloud will never take.
     pub dead_letters: Vec<DeadLetter>,
+}
+
+/// How far the cloud's ledger of a store reaches, as a receipt says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ledger {
+    /// The store that sent the batch.
+    pub store: Uuid,
+    /// Highest sequence before the batch.
+    pub before: u64,
+    /// Highest sequence with it.
+    pub with: u64,
 }
 
 /// A reading that the cloud refused.
@@ -152,6 +185,12 @@ pub enum StoreError {
     /// The disk is full, read-only or broken; may pass.
     #[error("the disk refuses: {0}")]
     Disk(#[source] rusqlite::Error),
+    /// The file cannot be read as a whole, so whether it is damaged is not known.
+    #[error("the disk refuses: {0}")]
+    Unreadable(#[source] std::io::Error),
+    /// It refused a moment ago, and is not tried again yet.
+    #[error("{0}")]
+    Waiting(String),
     /// The store has stopped.
     #[error("the store has stopped")]
     Stopped,

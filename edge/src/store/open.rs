@@ -7,16 +7,19 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use riverwatts_shared::words::GapReason;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::damage::{self, Lost};
 use super::file::{Device, Stamp, StoreFile};
-use super::gaps::OpenGap;
+use super::gaps::{self, OpenGap};
 use super::journal::{Entry, Open};
+use super::traffic::Traffic;
 use super::wear::Wear;
 use super::{Left, Settings, StoreError, schema, writes};
 use crate::clock::{Anchor, Source};
+use crate::legacy;
 
 /// Name of the database in the store's folder.
 pub(super) const FILE: &str = "store.db";
@@ -61,6 +64,19 @@ pub enum OpenError {
         /// What went wrong.
         cause: StoreError,
     },
+    /// A bug.
+    #[error("the thread of the store in {} ended by itself; please report the lines above", path.display())]
+    Thread {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl OpenError {
+    /// Whether it is no matter of the disk, so that another attempt would end alike.
+    pub(super) const fn is_final(&self) -> bool {
+        matches!(self, OpenError::Locked { .. } | OpenError::Newer { .. } | OpenError::Thread { .. })
+    }
 }
 
 /// Opens the store of this folder, or begins one. A damaged file is set aside.
@@ -94,6 +110,8 @@ pub(super) fn load_or_begin(settings: Settings, lock: File, now: Duration) -> Re
 /// Sets the file aside and begins a new one, with a gap row for everything that goes with it.
 pub(super) fn begin_again(settings: Settings, lock: File, now: Duration, cause: &str) -> Result<StoreFile, StoreError> {
     let path = settings.dir.join(FILE);
+    // A disk that fails to read makes a file look damaged that is not.
+    damage::read_whole(&path).map_err(StoreError::Unreadable)?;
     let lost = damage::lost(&path, settings.boot);
     let aside = damage::set_aside(&path).map_err(|error| StoreError::Damaged(format!("{cause}; {error}")))?;
     tracing::error!(cause, aside = %aside.display(), "the store is damaged: it was set aside and a new one is begun");
@@ -106,6 +124,7 @@ struct Loaded {
     id: Uuid,
     epoch: Option<Uuid>,
     sequence_end: u64,
+    receipted: u64,
     was_running: bool,
     boot: i64,
     devices: BTreeMap<i64, Device>,
@@ -117,6 +136,7 @@ struct Loaded {
     open_gaps: Vec<OpenGap>,
     dead_letters: u64,
     wear: Wear,
+    traffic: Traffic,
     now: Duration,
 }
 
@@ -135,9 +155,10 @@ fn load(settings: &Settings, path: &Path, now: Duration) -> Result<Loaded, Store
     let boot = number_boot(&connection, settings.boot)?;
     let places = number_devices(&mut connection, &settings.keys)?;
     let bytes = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| Uuid::from_slice(&bytes).ok());
-    let (id, epoch, end, was_running) =
-        connection.query_row("select id, epoch, sequence_end, running from store", [], |row| {
-            Ok((bytes(Some(row.get(0)?)), bytes(row.get(1)?), row.get::<_, i64>(2)?, row.get(3)?))
+    let (id, epoch, end, receipted, was_running) =
+        connection.query_row("select id, epoch, sequence_end, receipted, running from store", [], |row| {
+            let (end, receipted): (i64, i64) = (row.get(2)?, row.get(3)?);
+            Ok((bytes(Some(row.get(0)?)), bytes(row.get(1)?), end, receipted, row.get(4)?))
         })?;
     let journal = journal(&connection)?;
     let free_slots = connection
@@ -158,6 +179,7 @@ fn load(settings: &Settings, path: &Path, now: Duration) -> Result<Loaded, Store
         id: id.ok_or_else(|| StoreError::Damaged("the id of the store is none".to_owned()))?,
         epoch,
         sequence_end: end.unsigned_abs(),
+        receipted: receipted.unsigned_abs(),
         was_running,
         boot,
         devices,
@@ -169,6 +191,7 @@ fn load(settings: &Settings, path: &Path, now: Duration) -> Result<Loaded, Store
         open_gaps,
         dead_letters: dead_letters.unsigned_abs(),
         wear: Wear::load(&connection)?,
+        traffic: Traffic::load(&connection)?,
         connection,
         now,
     })
@@ -183,6 +206,7 @@ impl Loaded {
             lock,
             id: self.id,
             epoch: self.epoch,
+            receipted: self.receipted,
             boot: self.boot,
             devices: self.devices,
             places: self.places,
@@ -201,10 +225,15 @@ impl Loaded {
             sealed_at: self.now,
             opened_ms: self.now.as_millis() as i64,
             retaining: true,
+            thinned_until: 0,
+            lost: super::Lost::default(),
+            full: None,
+            fills_up: false,
             backlog: 0,
             dead_letters: self.dead_letters,
             commits: 0,
             wear: self.wear,
+            traffic: self.traffic,
         };
         file.mending(StoreFile::find_last)?;
         file.begin(self.was_running, lost)?;
@@ -214,6 +243,25 @@ impl Loaded {
 }
 
 impl StoreFile {
+    /// Takes another handle of the file: the disk may have gone and come back. Gives whether the file
+    /// holds what it held; what is remembered of it is right only then.
+    pub(super) fn reconnect(&mut self) -> Result<bool, StoreError> {
+        let path = self.settings.dir.join(FILE);
+        if !path.try_exists().unwrap_or(true) {
+            return Ok(false);
+        }
+        let connection = schema::connect(&path)?;
+        let same = schema::version(&connection)? == schema::VERSION && {
+            let id: Vec<u8> = connection.query_row("select id from store", [], |row| row.get(0))?;
+            let newest: Option<i64> = connection.query_row("select max(number) from flushes", [], |row| row.get(0))?;
+            id == self.id.as_bytes() && newest.unwrap_or(0) == self.next_flush - 1
+        };
+        if same {
+            self.connection = connection;
+        }
+        Ok(same)
+    }
+
     /// The newest reading of each device: sealed ones are written down, the journal has the rest.
     fn find_last(&mut self) -> Result<(), StoreError> {
         for (&number, entry) in &self.journal {
@@ -228,10 +276,32 @@ impl StoreFile {
 
     /// Writes down that a run begins, and what the one before it left undone.
     fn begin(&mut self, was_running: bool, lost: Option<&[Lost]>) -> Result<(), StoreError> {
+        let taken_over = legacy::newest(&self.settings.dir);
+        let mut new = Vec::new();
+        for (&number, device) in &mut self.devices {
+            let Some(newest) = taken_over.get(&device.key) else { continue };
+            // Times of a boot that is not dated yet are put behind the others when they are.
+            if device.last.is_none_or(|last| last.boot.is_none() && last.ms < newest.0) {
+                new.extend(device.last.is_none().then_some(number));
+                device.last = Some(Stamp { boot: None, ms: newest.0 });
+            }
+        }
         let tx = self.connection.transaction()?;
         let mut opened = Vec::new();
         if was_running {
-            opened = super::gaps::stopped_uncleanly(&tx, &self.devices, &self.open_gaps)?;
+            opened = gaps::stopped_uncleanly(&tx, &self.devices, &self.open_gaps)?;
+        } else {
+            // The store that had what came since is gone.
+            for number in new {
+                opened.push(gaps::open(&tx, number, GapReason::StoreDamaged, self.devices[&number].last, None)?);
+            }
+        }
+        for (number, device) in &self.devices {
+            if let Some(newest) = taken_over.get(&device.key)
+                && device.last == Some(Stamp { boot: None, ms: newest.0 })
+            {
+                tx.execute("update devices set last_boot = null, last_ms = ?2 where number = ?1", [*number, newest.0])?;
+            }
         }
         if let Some(lost) = lost {
             opened.extend(damage::tell(&tx, &self.devices, self.boot, lost)?);
@@ -239,6 +309,7 @@ impl StoreFile {
         tx.execute("update store set running = 1", [])?;
         tx.commit()?;
         self.open_gaps.extend(opened);
+        legacy::forget(&self.settings.dir);
         Ok(())
     }
 
@@ -346,7 +417,7 @@ fn undated(connection: &Connection) -> rusqlite::Result<BTreeSet<i64>> {
 fn open_gaps(connection: &Connection) -> rusqlite::Result<Vec<OpenGap>> {
     let mut found = connection.prepare("select number, device, reason from gaps where to_ms is null")?;
     let gaps = found.query_map([], |row| {
-        let reason = super::gaps::reason(row.get(2)?);
+        let reason = gaps::reason(row.get(2)?);
         Ok(OpenGap { number: row.get(0)?, device: row.get(1)?, reason })
     })?;
     gaps.collect()

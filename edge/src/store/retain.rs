@@ -1,10 +1,14 @@
-//! Keeping the store within its size. What the cloud has goes first, oldest first; only then
-//! readings that it does not have, and those leave a gap row.
+//! Keeping the store within its size. What the cloud has goes first, oldest first; then readings that
+//! it does not have are thinned, and only then dropped: those leave gap rows.
+
+use std::collections::BTreeMap;
 
 use riverwatts_shared::words::GapReason;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::file::{Stamp, StoreFile};
+use super::journal::Entry;
+use super::room::{self, Full, Limit};
 use super::{StoreError, gaps, schema};
 
 /// How long settled readings stay, for the panel and for reconciling, if there is room.
@@ -12,18 +16,41 @@ const KEEP_MS: i64 = 7 * 86_400_000;
 /// Settled segments deleted in one transaction.
 const ROWS_AT_ONCE: i64 = 64;
 /// Unsettled ones: no more than need be.
-const DROPPED_AT_ONCE: i64 = 8;
+const DROPPED_AT_ONCE: usize = 8;
 /// The log may grow to so much beside the file, and a commit needs room.
 const RESERVE_BYTES: u64 = 2 << 20;
 
-/// A segment that goes.
-struct Leaving {
-    number: i64,
-    device: i64,
-    boot: Option<i64>,
-    from_ms: i64,
+/// A segment that goes, or that others go from.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    pub(super) number: i64,
+    pub(super) device: i64,
+    pub(super) boot: Option<i64>,
+    pub(super) from_ms: i64,
     to_ms: i64,
-    rows: i64,
+    pub(super) rows: i64,
+}
+
+impl Leaving {
+    /// Its first reading.
+    pub(super) const fn first(&self) -> Stamp {
+        Stamp { boot: self.boot, ms: self.from_ms }
+    }
+}
+
+/// When the device's next reading was taken that is still here, as far as that is known.
+pub(super) fn next_after(
+    tx: &Transaction<'_>,
+    journal: &BTreeMap<i64, Entry>,
+    &Leaving { device, boot, to_ms, .. }: &Leaving,
+) -> rusqlite::Result<Stamp> {
+    let next: Option<i64> = tx.query_row(
+        "select min(from_ms) from segments where device = ?1 and to_ms > ?2 and boot is ?3",
+        params![device, to_ms, boot],
+        |row| row.get(0),
+    )?;
+    let journal = journal.values().find(|entry| entry.boot == boot).map(|entry| entry.from_ms);
+    Ok(Stamp { boot, ms: next.or(journal).unwrap_or_default().max(to_ms + 1) })
 }
 
 impl StoreFile {
@@ -32,13 +59,36 @@ impl StoreFile {
         if self.delete_old()? {
             return Ok(true);
         }
-        Ok(self.is_full()? && (self.delete_settled()? || self.drop_unsettled()?))
+        let Some(limit) = self.limit_reached()? else { return Ok(false) };
+        if self.delete_settled()? {
+            return Ok(true);
+        }
+        let (thinned, dropped) = (self.lost.thinned, self.lost.dropped);
+        let went = self.thin_unsettled()? || self.drop_unsettled()?;
+        if self.lost.dropped > dropped || self.lost.thinned > thinned {
+            self.tell_full(limit, self.lost.dropped > dropped);
+        }
+        Ok(went)
     }
 
-    /// Whether the file has reached its size.
-    pub(super) fn is_full(&self) -> Result<bool, StoreError> {
-        let limit = self.settings.max_bytes.saturating_sub(RESERVE_BYTES + self.set_aside_bytes);
-        Ok(schema::used_bytes(&self.connection)? > limit)
+    /// Which limit the file has reached.
+    pub(super) fn limit_reached(&self) -> Result<Option<Limit>, StoreError> {
+        let most = self.settings.max_bytes.saturating_sub(RESERVE_BYTES + self.set_aside_bytes);
+        let (used, whole) = schema::bytes(&self.connection)?;
+        if used > most {
+            return Ok(Some(Limit::MaxBytes(self.settings.max_bytes)));
+        }
+        Ok(room::limit(&self.settings.dir, self.settings.keep_free, used, whole))
+    }
+
+    /// Says what becomes of readings that the cloud does not have, when that changes.
+    fn tell_full(&mut self, limit: Limit, drops: bool) {
+        let full = Full { limit, drops: drops || self.full.is_some_and(|full| full.drops) };
+        if self.full != Some(full) {
+            tracing::error!(full = %full, "the store is full");
+            self.full = Some(full);
+        }
+        self.fills_up = true;
     }
 
     fn delete_old(&mut self) -> Result<bool, StoreError> {
@@ -68,39 +118,33 @@ impl StoreFile {
 
     /// Gives up the oldest readings that the cloud does not have.
     fn drop_unsettled(&mut self) -> Result<bool, StoreError> {
-        let leaving = self.oldest_unsettled()?;
-        let Some(first) = leaving.first() else { return Ok(false) };
-        tracing::error!(
-            from_ms = first.from_ms,
-            "the store is full: the oldest readings that were not sent are given up"
-        );
+        let leaving = self.unsettled(0, DROPPED_AT_ONCE)?;
+        if leaving.is_empty() {
+            return Ok(false);
+        }
         let tx = self.connection.transaction()?;
-        for &Leaving { number, device, boot, from_ms, to_ms, rows } in &leaving {
-            tx.execute("delete from segments where number = ?1", [number])?;
-            tx.execute("delete from unsettled where segment = ?1", [number])?;
-            let next: Option<i64> = tx.query_row(
-                "select min(from_ms) from segments where device = ?1 and to_ms > ?2 and boot is ?3",
-                params![device, to_ms, boot],
-                |row| row.get(0),
-            )?;
-            let journal = self.journal.values().find(|entry| entry.boot == boot).map(|entry| entry.from_ms);
-            let next = next.or(journal).unwrap_or_default().max(to_ms + 1);
-            let span = (Stamp { boot, ms: from_ms }, Stamp { boot, ms: next });
-            let rows = Some(rows.unsigned_abs());
-            gaps::write(&tx, device, GapReason::StoreFullDropped, span, rows, &self.gaps_in_flight)?;
+        for segment in &leaving {
+            tx.execute("delete from segments where number = ?1", [segment.number])?;
+            tx.execute("delete from unsettled where segment = ?1", [segment.number])?;
+            let span = (segment.first(), next_after(&tx, &self.journal, segment)?);
+            let rows = Some(segment.rows.unsigned_abs());
+            gaps::write(&tx, segment.device, GapReason::StoreFullDropped, span, rows, &self.gaps_in_flight)?;
         }
         tx.commit()?;
         let rows: i64 = leaving.iter().map(|segment| segment.rows).sum();
         self.backlog = self.backlog.saturating_sub(rows.unsigned_abs());
+        self.lost.dropped += rows.unsigned_abs();
         Ok(true)
     }
 
-    fn oldest_unsettled(&self) -> Result<Vec<Leaving>, StoreError> {
+    /// The oldest that the cloud does not have, of those after this one, and that are not on their way.
+    pub(super) fn unsettled(&self, after: i64, limit: usize) -> Result<Vec<Leaving>, StoreError> {
         let mut oldest = self.connection.prepare_cached(
             "select number, segments.device, boot, from_ms, to_ms, segments.rows from unsettled \
-             join segments on number = segment order by segment limit ?1",
+             join segments on number = segment where segment > ?1 order by segment limit ?2",
         )?;
-        let rows = oldest.query_map([DROPPED_AT_ONCE + self.segments_in_flight.len() as i64], |row| {
+        let most = (limit + self.segments_in_flight.len()) as i64;
+        let rows = oldest.query_map([after, most], |row| {
             Ok(Leaving {
                 number: row.get(0)?,
                 device: row.get(1)?,
@@ -111,7 +155,8 @@ impl StoreFile {
             })
         })?;
         let leaving: Vec<Leaving> = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(leaving.into_iter().filter(|segment| !self.segments_in_flight.contains(&segment.number)).collect())
+        let is_here = |segment: &Leaving| !self.segments_in_flight.contains(&segment.number);
+        Ok(leaving.into_iter().filter(is_here).take(limit).collect())
     }
 
     /// When the oldest reading was taken that the cloud does not have.

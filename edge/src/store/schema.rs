@@ -28,7 +28,9 @@ create table store (
     -- Sequence numbers below are used up, or reserved by a run that may have used them.
     sequence_end integer not null,
     epoch blob,
-    running integer not null
+    running integer not null,
+    -- The highest sequence of this id that a receipt came for.
+    receipted integer not null default 0
 ) strict;
 -- `edge.toml` may change order, so devices are known by key. `last_` is their newest sealed reading.
 create table devices (
@@ -79,7 +81,8 @@ create view journal as
 create table settled (first integer primary key, last integer not null) strict;
 create table held (flush integer not null, device integer not null, primary key (flush, device)) strict, without rowid;
 -- Sealed: one device, many flushes; or, with `first_flush` 0, readings that the cloud refused and that go out
--- again, which are also where they were first.
+-- again, which are also where they were first. `receipted` is that of the store when they were sealed as settled:
+-- no later receipt settled them.
 create table segments (
     number integer primary key,
     device integer not null,
@@ -89,13 +92,17 @@ create table segments (
     from_ms integer not null,
     to_ms integer not null,
     rows integer not null,
-    readings blob not null
+    readings blob not null,
+    receipted integer
 ) strict;
 create index segments_by_time on segments (device, to_ms);
 create index segments_undated on segments (boot) where boot is not null;
 -- Beside the segments, so that settling one does not write its readings again, and that a start need
 -- not read them all.
 create table unsettled (segment integer primary key, device integer not null, rows integer not null) strict;
+-- Segments that were settled later than sealed, as ranges that may have others among them, and what
+-- `receipted` was with that.
+create table drained (number integer primary key, first integer not null, last integer not null, receipted integer not null) strict;
 -- `to_ms` is null until the device has a reading again.
 create table gaps (
     number integer primary key,
@@ -110,7 +117,7 @@ create table gaps (
 ) strict;
 -- What was given to the disk, by day of UTC.
 create table written (day integer primary key, bytes integer not null) strict;
--- What went over the link, in bytes by day of UTC.
+-- What went over the link, in bytes by day of the site's calendar.
 create table traffic (day integer primary key, sent integer not null, received integer not null) strict;
 -- A number is never used again, so that nobody ends another than the one that they saw; a reading is here once.
 create table dead_letters (
@@ -146,8 +153,8 @@ pragma user_version = 2;
 commit;
 ";
 
-/// From version 2, which did not count what went over the link, did not know whose clock it had, and had a
-/// reading among the refused as often as it was refused.
+/// From version 2, which did not count what went over the link, did not know whose clock it had nor which
+/// receipt settled what, and had a reading among the refused as often as it was refused.
 const FROM_2: &str = "
 begin immediate;
 alter table boots add column anchor_at_ms integer;
@@ -168,6 +175,11 @@ create unique index dead_letters_by_time on dead_letters (device, time_ms);
 insert into dead_letters select * from dead_letters_2
     where number in (select max(number) from dead_letters_2 group by device, time_ms);
 drop table dead_letters_2;
+alter table store add column receipted integer not null default 0;
+alter table segments add column receipted integer;
+create table drained (number integer primary key, first integer not null, last integer not null, receipted integer not null) strict;
+-- Receipts begin to count with a new id.
+update store set id = randomblob(16), sequence_end = 1;
 pragma user_version = 3;
 commit;
 ";
@@ -224,6 +236,7 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Option<String>>
         "settled",
         "held",
         "unsettled",
+        "drained",
         "gaps",
         "dead_letters",
         "written",
@@ -240,8 +253,9 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Option<String>>
 }
 
 /// Bytes in use, and bytes that the file has.
-pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+pub(super) fn bytes(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
     let pages = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let used = pages("page_count")? - pages("freelist_count")?;
-    Ok(used.unsigned_abs() * u64::from(PAGE_BYTES))
+    let (whole, free) = (pages("page_count")?, pages("freelist_count")?);
+    let bytes = |pages: i64| pages.unsigned_abs() * u64::from(PAGE_BYTES);
+    Ok((bytes(whole - free), bytes(whole)))
 }

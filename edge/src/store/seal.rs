@@ -53,7 +53,7 @@ impl StoreFile {
         let mut runs: Vec<Encoded> = runs.into_iter().flatten().collect();
         runs.sort_by_key(|run| (run.first_flush, run.device));
         for run in &runs {
-            run.write(&tx)?;
+            run.write(&tx, self.receipted)?;
         }
         for number in &sealed {
             settle::add_range(&tx, "sealed", *number)?;
@@ -133,13 +133,24 @@ impl Encoded {
         Encoded { device, boot, settled, first_flush, last_flush, from_ms, to_ms, rows, readings }
     }
 
-    fn write(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    /// `receipted`: the store's at this moment.
+    fn write(&self, tx: &Transaction<'_>, receipted: u64) -> rusqlite::Result<()> {
         let Encoded { device, boot, settled, first_flush, last_flush, from_ms, to_ms, rows, readings } = self;
         tx.prepare_cached(
-            "insert into segments (device, boot, first_flush, last_flush, from_ms, to_ms, rows, readings) \
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "insert into segments (device, boot, first_flush, last_flush, from_ms, to_ms, rows, readings, receipted) \
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
-        .execute(params![device, boot, first_flush, last_flush, from_ms, to_ms, *rows as i64, readings])?;
+        .execute(params![
+            device,
+            boot,
+            first_flush,
+            last_flush,
+            from_ms,
+            to_ms,
+            *rows as i64,
+            readings,
+            settled.then_some(receipted.cast_signed())
+        ])?;
         if !settled {
             let segment = tx.last_insert_rowid();
             tx.prepare_cached("insert into unsettled (segment, device, rows) values (?1, ?2, ?3)")?.execute([

@@ -10,7 +10,7 @@ use rusqlite::{Transaction, params};
 use super::file::StoreFile;
 use super::journal::{Entry, Open};
 use super::take::Cargo;
-use super::{Flush, Settlement, StoreError, dead_letters};
+use super::{Flush, Settlement, StoreError, dead_letters, reconcile};
 
 /// How long a receipt may wait for a flush to go with.
 pub(super) const WRITE_WITHIN: Duration = Duration::from_secs(60);
@@ -27,6 +27,8 @@ pub(super) struct Receipt {
     /// Devices whose readings stay.
     kept: BTreeSet<i64>,
     settlement: Settlement,
+    /// The highest sequence with a receipt, this one included.
+    receipted: u64,
 }
 
 /// Writes the receipts. Gives by how many there are more dead letters.
@@ -37,15 +39,20 @@ pub(super) fn write(
     number_of: impl Fn(&str) -> Option<i64>,
 ) -> rusqlite::Result<i64> {
     let mut buried = 0;
-    for Receipt { cargo, kept, settlement } in receipts {
+    for Receipt { cargo, kept, settlement, receipted } in receipts {
         for flush in &cargo.flushes {
             if let Some(Entry { open: Open::Only(devices), .. }) = journal.get(flush) {
                 add_range(tx, "settled", *flush)?;
                 hold(tx, *flush, devices)?;
             }
         }
-        for (segment, ..) in cargo.segments.iter().filter(|(_, device, _)| !kept.contains(device)) {
+        let drained =
+            || cargo.segments.iter().filter(|(_, device, _)| !kept.contains(device)).map(|(number, ..)| number);
+        for segment in drained() {
             tx.prepare_cached("delete from unsettled where segment = ?1")?.execute([segment])?;
+        }
+        if let Some((&first, &last)) = drained().min().zip(drained().max()) {
+            reconcile::note_drained(tx, first, last, *receipted)?;
         }
         for (gap, _) in cargo.gaps.iter().filter(|(_, device)| !kept.contains(device)) {
             tx.prepare_cached("update gaps set settled = 1 where number = ?1")?.execute([gap])?;
@@ -66,6 +73,10 @@ pub(super) fn write(
             let epoch = epoch.as_bytes().as_slice();
             tx.prepare_cached("update store set epoch = ?1 where epoch is not ?1")?.execute([epoch])?;
         }
+    }
+    if let Some(Receipt { receipted, .. }) = receipts.last() {
+        tx.prepare_cached("update store set receipted = ?1 where receipted <> ?1")?
+            .execute([receipted.cast_signed()])?;
     }
     Ok(buried)
 }
@@ -95,16 +106,12 @@ pub(super) fn add_range(tx: &Transaction<'_>, table: &str, flush: i64) -> rusqli
 }
 
 impl StoreFile {
-    /// Takes a receipt. Gives whether the cloud has another epoch than before: then it may have lost
-    /// what was settled before, so everything else that is still here is sent again.
+    /// Takes a receipt. Gives whether this side or the cloud was put back to an earlier state: then what
+    /// the cloud may lack and is still here is sent again.
     pub(super) fn settle(&mut self, cargo: Cargo, settlement: Settlement, now: Duration) -> Result<bool, StoreError> {
         // A file that was set aside meanwhile has taken its rows with it.
         let cargo = if cargo.store == self.id { cargo } else { Cargo::default() };
-        let restored = matches!((self.epoch, settlement.epoch), (Some(known), Some(said)) if known != said);
-        if restored {
-            self.commit(None)?;
-            self.unsettle_all()?;
-        }
+        let restored = self.reconcile(&settlement)?;
         let kept: BTreeSet<i64> = settlement.kept.iter().filter_map(|key| self.number_of(key)).collect();
         for named in &settlement.named {
             if let Some(number) = self.number_of(&named.key) {
@@ -126,7 +133,7 @@ impl StoreFile {
             }
         }
         self.first_receipt_at.get_or_insert(now);
-        self.receipts.push(Receipt { cargo, kept, settlement });
+        self.receipts.push(Receipt { cargo, kept, settlement, receipted: self.receipted });
         Ok(restored)
     }
 
@@ -164,21 +171,6 @@ impl StoreFile {
             });
         }
         self.first_receipt_at = None;
-    }
-
-    /// Nothing is known to be in the cloud.
-    pub(super) fn unsettle_all(&mut self) -> Result<(), StoreError> {
-        let tx = self.connection.transaction()?;
-        tx.execute_batch(
-            "delete from settled; delete from held; update gaps set settled = 0; update devices set announced = null; \
-             insert or ignore into unsettled (segment, device, rows) select number, device, rows from segments",
-        )?;
-        tx.commit()?;
-        for entry in self.journal.values_mut() {
-            entry.open = Open::All;
-        }
-        self.backlog = self.count_backlog()?;
-        Ok(())
     }
 
     /// How many readings the cloud has not settled, from the file itself.

@@ -20,6 +20,8 @@ const GAPS_MAX: usize = 256;
 pub enum Lane {
     /// Those committed since the live lane was last taken.
     Live,
+    /// The newest of them alone, and gaps; the others are left to the backlog.
+    Newest,
     /// All others, oldest first.
     Backlog,
 }
@@ -114,7 +116,7 @@ impl StoreFile {
             self.take_segments(&mut loading, &mut cargo, &mut sealed)?;
         }
         self.take_flushes(lane, &mut loading, &mut cargo, &mut items)?;
-        if lane == Lane::Live {
+        if lane != Lane::Backlog {
             self.live_until = self.next_flush - 1;
         }
         if cargo.units() == 0 {
@@ -168,8 +170,10 @@ impl StoreFile {
             fits
         };
         match lane {
-            Lane::Live => {
-                let _full = ready.rev().take_while(|(number, _)| **number > self.live_until).all(&mut choose);
+            Lane::Live | Lane::Newest => {
+                let most = if lane == Lane::Live { usize::MAX } else { 1 };
+                let new = ready.rev().take_while(|(number, _)| **number > self.live_until);
+                let _full = new.take(most).all(&mut choose);
             }
             Lane::Backlog => {
                 let _full = ready.all(&mut choose);

@@ -1,5 +1,6 @@
 //! The store's own thread: commands come through a bounded channel, answers go back one by one.
 
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -10,17 +11,22 @@ use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::file::{Stamp, StoreFile};
+use super::file::StoreFile;
+use super::keep::Keeper;
 use super::open::{self, OpenError};
+use super::traffic::{Carried, Days};
+use super::trouble;
 use super::{
-    Cargo, Chosen, Fate, Flush, History, Lane, Left, Limits, Outgoing, Settings, Settlement, StoreError, WriteRow,
-    Written, wear,
+    Cargo, Chosen, Fate, Flush, History, Lane, Left, Limits, Lost, Outgoing, Settings, Settlement, StoreError,
+    WriteRow, Written,
 };
 
 /// Commands that may wait.
 const WAITING_MAX: usize = 16;
 /// Stack of the thread, in bytes.
 const STACK_BYTES: usize = 512 << 10;
+/// So long [`start_anyway`] waits for a slow disk.
+const OPEN_WITHIN: Duration = Duration::from_secs(3);
 
 /// The store, for those who use it. Every call but [`Store::figures`] waits for the thread, which
 /// waits for the disk.
@@ -28,6 +34,7 @@ const STACK_BYTES: usize = 512 << 10;
 pub struct Store {
     commands: mpsc::Sender<Command>,
     figures: Arc<Mutex<Figures>>,
+    clock: Arc<dyn Clock>,
     committed: watch::Receiver<i64>,
     history: History,
     ended: CancellationToken,
@@ -46,8 +53,16 @@ pub struct Figures {
     pub dead_letters: u64,
     /// Bytes that were given to the disk.
     pub written: Written,
+    /// Readings that were given up since the start.
+    pub lost: Lost,
+    /// That it is full, and what becomes of readings therefore, while it is.
+    pub full: Option<String>,
+    /// Bytes that went over the link, by day of the site's calendar.
+    pub traffic: Arc<Days>,
     /// What keeps it from committing, while it does.
     pub error: Option<String>,
+    /// Since when it has been at one piece of work, in monotonic time.
+    pub(super) busy_since: Option<Duration>,
 }
 
 /// When a reading was taken.
@@ -69,6 +84,7 @@ enum Command {
     Release(Cargo),
     NextId(oneshot::Sender<Result<BatchId, StoreError>>),
     Fork(oneshot::Sender<Result<(), StoreError>>),
+    CountTraffic(i64, Carried, oneshot::Sender<Result<(), StoreError>>),
     RecordWrite(WriteRow, oneshot::Sender<Result<i64, StoreError>>),
     EndDeadLetters(Fate, Chosen, oneshot::Sender<Result<u64, StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
@@ -79,24 +95,60 @@ enum Command {
 /// # Errors
 /// When the folder cannot be used, or is used by another program.
 pub fn start(settings: Settings, clock: Arc<dyn Clock>) -> Result<(Store, Left), OpenError> {
+    let dir = settings.dir.clone();
+    let (store, opened) = begin(settings, clock)?;
+    let left = opened.recv().unwrap_or_else(|_| Err(OpenError::Thread { path: dir }))?;
+    Ok((store, left))
+}
+
+/// The same, but a disk that cannot be used now is tried again and again: until it can, flushes are
+/// refused, and nothing is known of what an earlier run left.
+///
+/// # Errors
+/// When the folder is used by another program, or by a newer version.
+pub fn start_anyway(settings: Settings, clock: Arc<dyn Clock>) -> Result<(Store, Left), OpenError> {
+    let (dir, devices) = (settings.dir.clone(), settings.keys.len());
+    let (store, opened) = begin(settings, clock)?;
+    match opened.recv_timeout(OPEN_WITHIN) {
+        Ok(Ok(left)) => Ok((store, left)),
+        Ok(Err(error)) if error.is_final() => Err(error),
+        Ok(Err(_)) | Err(RecvTimeoutError::Timeout) => {
+            Ok((store, Left { last: vec![(None, None); devices], ..Left::default() }))
+        }
+        Err(RecvTimeoutError::Disconnected) => Err(OpenError::Thread { path: dir }),
+    }
+}
+
+/// The thread, which tells how opening went.
+fn begin(
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+) -> Result<(Store, std::sync::mpsc::Receiver<Result<Left, OpenError>>), OpenError> {
     let path = settings.dir.join(open::FILE);
-    let file = open::open(settings, clock.monotonic())?;
-    let left = file.left().map_err(|cause| OpenError::File { path: path.clone(), cause })?;
     let (commands, from_users) = mpsc::channel(WAITING_MAX);
-    let (told, committed) = watch::channel(file.next_flush - 1);
-    let figures = Arc::new(Mutex::new(Figures::default()));
+    let (told, committed) = watch::channel(0);
+    let figures = Arc::new(Mutex::new(Figures { busy_since: Some(clock.monotonic()), ..Figures::default() }));
     let history = History { path: path.clone() };
     let ended = CancellationToken::new();
     let guard = ended.clone().drop_guard();
-    let store = Store { commands, figures: Arc::clone(&figures), committed, history, ended };
-    let keeper = Keeper { file, clock, figures, told, error: None };
+    let (tell, opened) = sync_channel(1);
+    let keeper = Keeper {
+        file: None,
+        settings,
+        clock: Arc::clone(&clock),
+        figures: Arc::clone(&figures),
+        told,
+        trouble: None,
+        untidy: None,
+    };
+    let store = Store { commands, figures, clock, committed, history, ended };
     let thread = thread::Builder::new().name("store".to_owned()).stack_size(STACK_BYTES);
     let spawned = thread.spawn(move || {
         let _guard = guard;
-        keeper.run(from_users);
+        keeper.run(from_users, &tell);
     });
     spawned.map_err(|cause| OpenError::Folder { path, cause })?;
-    Ok((store, left))
+    Ok((store, opened))
 }
 
 impl Store {
@@ -110,7 +162,8 @@ impl Store {
         self.ask(|answer| Command::Take(lane, limits, answer)).await
     }
 
-    /// Takes a receipt. Gives whether the cloud lost what it had, so that everything is sent again.
+    /// Takes a receipt. Gives whether this side or the cloud was put back to an earlier state, so that what
+    /// the cloud may lack is sent again.
     pub async fn settle(&self, cargo: Cargo, settlement: Settlement) -> Result<bool, StoreError> {
         self.ask(|answer| Command::Settle(cargo, settlement, answer)).await
     }
@@ -131,6 +184,11 @@ impl Store {
         self.ask(Command::Fork).await
     }
 
+    /// Counts what went over the link on a day of the site's calendar; the figures tell it at once.
+    pub async fn count_traffic(&self, day: i64, more: Carried) -> Result<(), StoreError> {
+        self.ask(|answer| Command::CountTraffic(day, more, answer)).await
+    }
+
     /// Stores an attempt to write to a device, or how the one with its number ended. Gives its number.
     pub async fn record_write(&self, write: WriteRow) -> Result<i64, StoreError> {
         self.ask(|answer| Command::RecordWrite(write, answer)).await
@@ -148,7 +206,10 @@ impl Store {
 
     /// The store at this moment, from memory.
     pub fn figures(&self) -> Figures {
-        self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let slow = figures.busy_since.and_then(|since| trouble::slow(since, self.clock.monotonic()));
+        figures.error = figures.error.or(slow);
+        figures
     }
 
     /// The number of the newest flush.
@@ -176,28 +237,26 @@ impl Store {
     }
 }
 
-/// What the thread owns.
-struct Keeper {
-    file: StoreFile,
-    clock: Arc<dyn Clock>,
-    figures: Arc<Mutex<Figures>>,
-    told: watch::Sender<i64>,
-    error: Option<String>,
-}
-
 impl Keeper {
-    fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    fn run(mut self, mut commands: mpsc::Receiver<Command>, opened: &SyncSender<Result<Left, OpenError>>) {
+        let left = self.open();
         self.show();
+        // Who does not wait any more will see it in the figures.
+        let _ = opened.try_send(left);
         loop {
             let command = match commands.try_recv() {
                 Ok(command) => command,
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) if self.tidy() => continue,
-                Err(TryRecvError::Empty) => match commands.blocking_recv() {
-                    Some(command) => command,
-                    None => break,
-                },
+                Err(TryRecvError::Empty) => {
+                    self.show();
+                    match commands.blocking_recv() {
+                        Some(command) => command,
+                        None => break,
+                    }
+                }
             };
+            self.begin_work();
             match command {
                 Command::Flush(flush, answer) => {
                     let done = self.flush(&flush);
@@ -215,13 +274,24 @@ impl Keeper {
                     });
                     self.answer(answer, done);
                 }
-                Command::Release(cargo) => self.file.release(&cargo),
+                Command::Release(cargo) => {
+                    if let Some(file) = &mut self.file {
+                        file.release(&cargo);
+                    }
+                }
                 Command::NextId(answer) => {
                     let done = self.guarded(|file, _| file.next_id());
                     self.answer(answer, done);
                 }
                 Command::Fork(answer) => {
                     let done = self.guarded(|file, _| file.fork());
+                    self.answer(answer, done);
+                }
+                Command::CountTraffic(day, more, answer) => {
+                    let done = self.guarded(|file, now| {
+                        file.traffic.count(day, more, now);
+                        Ok(())
+                    });
                     self.answer(answer, done);
                 }
                 Command::RecordWrite(write, answer) => {
@@ -233,103 +303,14 @@ impl Keeper {
                     self.answer(answer, done);
                 }
                 Command::Close(answer) => {
-                    let closed = self.file.close();
+                    let closed = self.file.map_or(Ok(()), StoreFile::close);
                     let _ = answer.send(closed);
                     return;
                 }
             }
         }
-        if let Err(error) = self.file.close() {
+        if let Some(Err(error)) = self.file.map(StoreFile::close) {
             tracing::error!(%error, "the store was not closed cleanly");
         }
-    }
-
-    /// Answers when the figures tell of it already.
-    fn answer<T>(&self, to: oneshot::Sender<T>, done: T) {
-        self.show();
-        // Who does not wait for the answer any more does not miss it.
-        let _ = to.send(done);
-    }
-
-    fn flush(&mut self, flush: &Flush) -> Result<(), StoreError> {
-        let done = self.guarded(|file, now| file.commit_flush(flush, now));
-        match &done {
-            Ok(()) => {
-                if self.error.take().is_some() {
-                    tracing::info!("the store commits again");
-                }
-                self.told.send_replace(self.file.next_flush - 1);
-            }
-            Err(error) => self.note(error),
-        }
-        done
-    }
-
-    /// Does `work`; where the file turns out to be damaged, on a new one.
-    fn guarded<T>(
-        &mut self,
-        mut work: impl FnMut(&mut StoreFile, Duration) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let now = self.clock.monotonic();
-        match self.file.mending(|file| work(file, now)) {
-            Err(StoreError::Damaged(cause)) => {
-                let lock = self.file.lock.try_clone().map_err(|error| StoreError::Damaged(error.to_string()))?;
-                self.file = open::begin_again(self.file.settings.clone(), lock, now, &cause)?;
-                work(&mut self.file, now)
-            }
-            done => done,
-        }
-    }
-
-    /// One step of what is not urgent. Gives whether there may be another.
-    fn tidy(&mut self) -> bool {
-        let step = self.guarded(|file, now| {
-            if file.receipts_due(now) {
-                file.commit(None)?;
-            }
-            if file.seal_due(now) {
-                file.seal(now)?;
-                file.book_written()?;
-                file.limit_dead_letters()?;
-                file.retaining = true;
-            }
-            if file.date_some()? {
-                return Ok(true);
-            }
-            if file.retaining || file.is_full()? {
-                file.retaining = file.retain_some()?;
-            }
-            Ok(file.retaining)
-        });
-        step.unwrap_or_else(|error| {
-            self.note(&error);
-            false
-        })
-    }
-
-    fn note(&mut self, error: &StoreError) {
-        let words = error.to_string();
-        if self.error.as_ref() != Some(&words) {
-            tracing::error!(error = words, "the store cannot do its work; readings wait in memory");
-            self.error = Some(words);
-        }
-    }
-
-    fn show(&self) {
-        let oldest = self.file.oldest_unsettled_at().ok().flatten().map(|Stamp { boot, ms }| match boot {
-            None => Oldest::Utc(ms),
-            Some(boot) if boot == self.file.boot => Oldest::Monotonic(ms),
-            Some(_) => Oldest::Unknown,
-        });
-        let ran = self.clock.monotonic().saturating_sub(Duration::from_millis(self.file.opened_ms.unsigned_abs()));
-        let figures = Figures {
-            commits: self.file.commits,
-            backlog: self.file.backlog,
-            oldest,
-            dead_letters: self.file.dead_letters,
-            written: self.file.wear.written(self.file.day(), wear::this_run(), ran),
-            error: self.error.clone(),
-        };
-        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
     }
 }

@@ -28,32 +28,42 @@ impl Uploader {
         let started = Instant::now();
         let answer = cloud.send(sendable.bytes.clone()).await;
         if let Some(rate) = self.config.upload.bandwidth_bytes_per_s {
-            self.free_at = started + Duration::from_secs_f64(sendable.bytes.len() as f64 / rate as f64);
+            let carried = self.budget.meter.read();
+            let sent = carried.since(self.paid).sent;
+            self.free_at = started + Duration::from_secs_f64(sent as f64 / rate as f64);
+            self.paid = carried;
         }
+        self.book().await;
         match answer {
             Answer::Receipt(receipt) if receipt.batch == sendable.id => {
                 self.pace.delivered(started.elapsed(), *self.every.borrow());
                 self.settle(sendable, *receipt).await
             }
-            Answer::Receipt(_) => self.keep(sendable, "its receipt is for another batch".to_owned()).await,
-            Answer::Unclear(words) => self.keep(sendable, words).await,
+            Answer::Receipt(_) => self.keep(sendable, None, "its receipt is for another batch".to_owned()).await,
+            Answer::Unclear(again, words) => self.keep(sendable, again, words).await,
             Answer::Forked => {
                 tracing::warn!("another gateway sends under the id of this store: a new id is taken");
                 self.store.release(sendable.cargo).await;
                 if let Some(unclear) = self.unclear.take() {
                     self.store.release(unclear.cargo).await;
                 }
+                self.announcements.forget_all();
                 self.store.fork().await.map_err(store_failed)
             }
             Answer::Refused(words) => self.refused(sendable, words).await,
+            Answer::TooLarge(words) => {
+                self.store.release(sendable.cargo).await;
+                self.pace.failed();
+                Err(Pause::Retry(words))
+            }
             Answer::Stranger(words) => {
                 self.store.release(sendable.cargo).await;
                 let words = format!("the cloud refuses the credential: {words}; enroll again with a new code");
-                Err(Pause::Stranger(words))
+                Err(self.pace.stranger(words))
             }
             Answer::Later(pause, words) => {
                 self.store.release(sendable.cargo).await;
-                Err(pause.map_or_else(|| Pause::Retry(words.clone()), |pause| Pause::After(pause, words.clone())))
+                Err(Pause::of(pause, words))
             }
             Answer::Unreachable(words) => {
                 self.store.release(sendable.cargo).await;
@@ -66,7 +76,8 @@ impl Uploader {
         // Mostly there is nothing to look up.
         let is_plain = receipt.rejected.is_empty() && sendable.cargo.units() > 0;
         let items = if is_plain { Vec::new() } else { decoded(&sendable).items };
-        let mut settlement = receipt::settlement(&items, &receipt);
+        let is_empty = items.is_empty() && sendable.cargo.units() == 0;
+        let mut settlement = receipt::settlement(&items, &receipt, is_empty);
         settlement.kept.iter().for_each(|key| self.announcements.forget(key));
         for announcement in announcements(&items) {
             let key = &announcement.key;
@@ -83,29 +94,35 @@ impl Uploader {
             tracing::warn!(device.id = letter.key, time = %letter.reading.time, code = %letter.code, letter.message, "the cloud refused a reading");
         }
         if self.store.settle(sendable.cargo, settlement).await.map_err(store_failed)? {
-            tracing::warn!("the cloud was restored from a backup: what is still here is sent again");
             self.announcements.forget_all();
         }
-        self.set_every(interval(&self.config.upload, receipt.upload_every_s));
+        self.configuration.heard(receipt.config_version);
+        if !self.budget.saves() {
+            self.set_every(interval(&self.config.upload, receipt.upload_every_s));
+        }
         self.answered_at = Some(Instant::now());
         self.link.received(self.time.monotonic());
         Ok(())
     }
 
-    /// Keeps a batch that may have arrived. Of two, the older one's readings are sent anew.
-    async fn keep(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
+    /// Keeps a batch that may have arrived. Of two, the older one's readings are sent anew; so are those
+    /// of a batch that may be too large for this link.
+    async fn keep(&mut self, sendable: Sendable, again: Option<Duration>, words: String) -> Result<(), Pause> {
         // Its connection may be dead without knowing it.
         self.cloud = None;
-        if let Some(older) = self.unclear.replace(sendable) {
-            self.store.release(older.cargo).await;
+        self.pace.failed();
+        let is_small = sendable.bytes.len() <= self.pace.limits().bytes;
+        let given_up = if is_small { self.unclear.replace(sendable) } else { Some(sendable) };
+        if let Some(given_up) = given_up {
+            self.store.release(given_up.cargo).await;
         }
-        Err(Pause::Retry(words))
+        Err(Pause::of(again, words))
     }
 
     async fn refused(&mut self, sendable: Sendable, words: String) -> Result<(), Pause> {
         let units = sendable.cargo.units();
         if units == 0 {
-            tracing::warn!(error = words, "the cloud refuses the announcements");
+            tracing::warn!(error = words, "the cloud refuses announcements, or the configuration");
             let items = decoded(&sendable).items;
             announcements(&items)
                 .for_each(|announcement| self.announcements.postpone(&announcement.key, self.time.monotonic()));

@@ -3,7 +3,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::budget::BacklogWait;
+use super::plan::{PlanState, Usage};
 use crate::panel::LinkState;
+use crate::store::Carried;
 
 /// Written by the uploader, read by the panel.
 #[derive(Debug, Default)]
@@ -45,6 +48,35 @@ impl Link {
         for key in named {
             if state.waiting.remove(key) {
                 tracing::info!(device.id = key, "the cloud takes this device's readings now");
+            }
+        }
+    }
+
+    /// Whether the backlog waits, and until when.
+    pub(super) fn backlog_waits(&self) -> Option<BacklogWait> {
+        self.lock().backlog_waits
+    }
+
+    pub(super) fn carried(&self, carried: Carried) {
+        self.lock().carried = carried;
+    }
+
+    /// Takes how the plan stands and whether the backlog waits.
+    pub(super) fn stands(&self, plan: Option<Usage>, backlog_waits: Option<BacklogWait>) {
+        let mut state = self.lock();
+        let before = state.plan.map_or(PlanState::Ok, |plan| plan.state);
+        state.plan = plan;
+        state.backlog_waits = backlog_waits;
+        let Some(Usage { limit_bytes, used_bytes, forecast_bytes, end, state, .. }) = plan else { return };
+        let until = end;
+        match state {
+            state if state == before => {}
+            PlanState::Ok => tracing::info!(used_bytes, forecast_bytes, limit_bytes, %until, "the data plan will do"),
+            PlanState::Warning => {
+                tracing::warn!(used_bytes, forecast_bytes, limit_bytes, %until, "the data plan is mostly used, or will not do");
+            }
+            PlanState::Saving => {
+                tracing::warn!(used_bytes, forecast_bytes, limit_bytes, %until, "the data plan is nearly used: only the newest values go until its month ends, and the backlog waits");
             }
         }
     }

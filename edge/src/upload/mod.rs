@@ -1,12 +1,17 @@
 //! The way to the cloud: a task of its own that nothing else waits for. Each cycle first sends what
-//! was read since the last one, then the backlog, oldest first. Only a receipt settles.
+//! was read since the last one, then the backlog, oldest first. Only a receipt settles. What the link
+//! costs may make it send less, and later; never nothing at all.
 
 mod announce;
+mod budget;
 mod cloud;
+mod configuration;
 mod deliver;
 mod link;
 mod pace;
+mod plan;
 mod receipt;
+mod socket;
 #[cfg(test)]
 mod tests;
 pub mod tls;
@@ -17,24 +22,30 @@ use std::time::Duration;
 use riverwatts_shared::batch::{Batch, Item};
 use riverwatts_shared::time::UtcMs;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::announce::Announcements;
+use self::budget::Budget;
 use self::cloud::Cloud;
+use self::configuration::Configuration;
 use self::deliver::Sendable;
 use self::pace::{Pace, Pause};
 use crate::clock::{SiteTime, has_passed};
 use crate::config::Config;
 use crate::enroll::Credential;
 use crate::record::Recorded;
-use crate::store::{Cargo, Lane, Left, Outgoing, Store, StoreError};
+use crate::store::{Cargo, Carried, Lane, Left, Limits, Outgoing, Store, StoreError};
 
 pub(crate) use self::announce::announcement;
+pub use self::budget::BacklogWait;
 pub use self::link::Link;
+pub use self::plan::{PlanState, Usage};
 
 /// How often the credential is looked for while there is none that works.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often a long interval is looked at again: the clock may have moved, or the billing month ended.
+const JUDGE_EVERY: Duration = Duration::from_secs(5);
 /// How long the last attempt may take when the gateway stops.
 const LAST_ATTEMPT: Duration = Duration::from_secs(3);
 /// Shortest and longest silence that an empty batch ends, so that the cloud hears of a gateway that has
@@ -59,12 +70,17 @@ pub struct Uploader {
     credential: Option<Credential>,
     cloud: Option<Cloud>,
     announcements: Announcements,
+    configuration: Configuration,
     pace: Pace,
+    budget: Budget,
     /// A batch that may have arrived: sent once more as it is, so that the cloud knows it again.
     unclear: Option<Sendable>,
     /// When the cloud answered last.
     answered_at: Option<Instant>,
+    /// When the next batch may go, after what the ones before took of the bandwidth.
     free_at: Instant,
+    /// What the link had carried then.
+    paid: Carried,
 }
 
 impl Uploader {
@@ -80,6 +96,8 @@ impl Uploader {
         let committed = store.committed();
         let seen = *committed.borrow();
         Uploader {
+            budget: Budget::new(&config.site.timezone),
+            configuration: Configuration::new(&config.text),
             config,
             time,
             recorded,
@@ -95,6 +113,7 @@ impl Uploader {
             unclear: None,
             answered_at: None,
             free_at: Instant::now(),
+            paid: Carried::default(),
             store,
         }
     }
@@ -109,7 +128,11 @@ impl Uploader {
         let cycles = async {
             loop {
                 let started = Instant::now();
-                match self.cycle(started).await {
+                let before = self.budget.meter.read();
+                let done = self.cycle(started).await;
+                self.budget.learn(before);
+                self.book().await;
+                match done {
                     Ok(drained) => self.wait_for_more(started, drained).await,
                     Err(pause) => self.wait(&pause).await,
                 }
@@ -123,6 +146,7 @@ impl Uploader {
         if self.link.state().error.is_none() {
             let _ = timeout(LAST_ATTEMPT, self.send_live()).await;
         }
+        self.book().await;
     }
 
     /// One round. Gives whether nothing is left to send.
@@ -136,21 +160,71 @@ impl Uploader {
         }
         self.announce().await?;
         self.send_live().await?;
-        let every = *self.every.borrow();
-        while started.elapsed() < every {
-            let sendable = match self.unclear.take() {
-                Some(sendable) => sendable,
-                None => match self.store.take(Lane::Backlog, self.pace.limits()).await.map_err(store_failed)? {
-                    Some(outgoing) => self.load(outgoing).await?,
-                    None => {
-                        self.give_sign_of_life().await?;
-                        return Ok(true);
-                    }
-                },
-            };
-            self.deliver(sendable).await?;
+        if let Some(item) = self.configuration.due(self.time.monotonic()) {
+            self.send_items(vec![item], Cargo::default()).await?;
         }
-        Ok(false)
+        // The backlog has a share, however long the live lane took.
+        while let Some(sendable) = self.next_of_backlog().await? {
+            self.deliver(sendable).await?;
+            // The live lane is next when the link is free only then.
+            if Instant::now().max(self.free_at) >= started + *self.every.borrow() {
+                return Ok(false);
+            }
+        }
+        self.give_sign_of_life().await?;
+        Ok(true)
+    }
+
+    async fn next_of_backlog(&mut self) -> Result<Option<Sendable>, Pause> {
+        self.judge();
+        if self.link.backlog_waits().is_some() {
+            return Ok(None);
+        }
+        if let Some(unclear) = self.unclear.take() {
+            return Ok(Some(unclear));
+        }
+        match self.store.take(Lane::Backlog, self.limits()).await.map_err(store_failed)? {
+            Some(outgoing) => self.load(outgoing).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// How much a batch may have: what the link carries in half an interval, since the live lane waits
+    /// for it, and a part of what is left of the plan.
+    fn limits(&self) -> Limits {
+        let limits = self.pace.limits();
+        let rate = self.config.upload.bandwidth_bytes_per_s;
+        let in_time = rate.map_or(usize::MAX, |rate| (rate as f64 * self.every.borrow().as_secs_f64() / 2.0) as usize);
+        Limits { bytes: limits.bytes.min(in_time).min(self.budget.batch_bytes()), ..limits }
+    }
+
+    /// Tells the store what the link has carried, once there is a day to count it for.
+    async fn book(&mut self) {
+        if let Some(now) = self.time.now() {
+            // What is not counted now is counted next time.
+            let _ = self.budget.book(&self.store, now).await;
+            self.judge();
+        }
+        self.link.carried(self.budget.meter.read());
+    }
+
+    /// Looks how the plan stands, and what that means for the interval and the backlog.
+    fn judge(&mut self) {
+        let Some(now) = self.time.now() else { return };
+        let (upload, saved) = (&self.config.upload, self.budget.saves());
+        self.budget.judge(upload, &self.store.figures().traffic, now);
+        self.link.stands(self.budget.usage, self.budget.waits(upload, now));
+        match self.budget.every(upload, now) {
+            Some(stretched) => self.set_every(stretched),
+            None if saved => self.set_every(upload.every),
+            None => {}
+        }
+    }
+
+    /// The interval unless the cloud asks for another one.
+    fn usual_every(&self) -> Duration {
+        let stretched = self.time.now().and_then(|now| self.budget.every(&self.config.upload, now));
+        stretched.unwrap_or(self.config.upload.every)
     }
 
     /// Sees to it that there is a cloud to send to.
@@ -173,7 +247,8 @@ impl Uploader {
                 let known = time.now().unwrap_or_else(|| time.wall());
                 known.max(newest).max(has_passed())
             };
-            let http = tls::client(url, self.config.cloud.ca.as_deref(), clock).map_err(|error| failed(&error))?;
+            let tls = tls::config(url, self.config.cloud.ca.as_deref(), clock).map_err(|error| failed(&error))?;
+            let http = socket::client(tls, Arc::clone(&self.budget.meter));
             self.cloud = Some(Cloud::new(http, url, credential.clone(), Arc::clone(&self.time)));
         }
         Ok(())
@@ -193,7 +268,7 @@ impl Uploader {
     /// uploads keep it waiting.
     async fn give_sign_of_life(&mut self) -> Result<(), Pause> {
         let interval = self.config.devices.iter().map(|device| device.interval).min().unwrap_or_default();
-        let quiet = (interval * 3 / 2).clamp(QUIET_MIN, QUIET_MAX).max(self.config.upload.every * 3 / 2);
+        let quiet = (interval * 3 / 2).clamp(QUIET_MIN, QUIET_MAX).max(self.usual_every() * 3 / 2);
         if self.answered_at.is_some_and(|at| at.elapsed() < quiet) {
             return Ok(());
         }
@@ -209,7 +284,9 @@ impl Uploader {
     }
 
     async fn send_live(&mut self) -> Result<(), Pause> {
-        let taken = self.store.take(Lane::Live, self.pace.limits()).await.map_err(store_failed)?;
+        self.judge();
+        let lane = if self.budget.saves() { Lane::Newest } else { Lane::Live };
+        let taken = self.store.take(lane, self.limits()).await.map_err(store_failed)?;
         match taken {
             Some(outgoing) => {
                 let sendable = self.load(outgoing).await?;
@@ -242,10 +319,16 @@ impl Uploader {
 
     /// Waits for the interval, and for a flush when everything was sent.
     async fn wait_for_more(&mut self, started: Instant, drained: bool) {
-        let every = *self.every.borrow();
-        sleep_until(started + every).await;
+        loop {
+            let left = self.every.borrow().saturating_sub(started.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            sleep(left.min(JUDGE_EVERY)).await;
+            self.judge();
+        }
         if drained {
-            let seen = self.seen;
+            let (seen, every) = (self.seen, *self.every.borrow());
             // The store ends only with the gateway.
             let _ = timeout(every, self.committed.wait_for(|newest| *newest > seen)).await;
         }
@@ -254,7 +337,8 @@ impl Uploader {
 
     /// Waits as `pause` asks, or until there is another credential.
     async fn wait(&mut self, pause: &Pause) {
-        self.set_every(self.config.upload.every);
+        let every = self.usual_every();
+        self.set_every(every);
         let words = match pause {
             Pause::Retry(words) | Pause::After(_, words) | Pause::Stranger(words) | Pause::Refused(words) => words,
             Pause::NotEnrolled => "",
@@ -265,7 +349,7 @@ impl Uploader {
         let mut chance = [0];
         // Without randomness the attempts are merely not spread.
         let _ = getrandom::fill(&mut chance);
-        let until = Instant::now() + self.pace.wait(pause, self.config.upload.every, chance[0]);
+        let until = Instant::now() + self.pace.wait(pause, every, chance[0]);
         let is_about_credential = matches!(pause, Pause::Stranger(_) | Pause::NotEnrolled);
         while Instant::now() < until {
             sleep((until - Instant::now()).min(self.config.upload.every).min(LOOK_EVERY)).await;

@@ -10,8 +10,12 @@ pub(super) const EVERY_MIN: Duration = Duration::from_secs(1);
 const EVERY_MAX: Duration = Duration::from_secs(3_600);
 /// Longest pause between two attempts at a cloud that is not reached.
 const RETRY_MAX: Duration = Duration::from_secs(30);
+/// How much later than asked for an attempt comes, at most.
+const LATE_MAX: Duration = Duration::from_secs(60);
 /// Pause after the cloud refused the credential.
 const STRANGER: Duration = Duration::from_secs(600);
+/// Refusals of the credential in a row after which it counts as refused.
+const STRANGERS_MAX: u32 = 3;
 /// Pause when the cloud refuses whatever it gets.
 const REFUSED: Duration = Duration::from_secs(300);
 /// Single rows in a row that are refused before the cloud counts as ill, and no more are given up.
@@ -38,6 +42,16 @@ pub(super) enum Pause {
     NotEnrolled,
 }
 
+impl Pause {
+    /// What the cloud asks for, if it does.
+    pub(super) fn of(again: Option<Duration>, words: String) -> Pause {
+        match again {
+            Some(pause) => Pause::After(pause, words),
+            None => Pause::Retry(words),
+        }
+    }
+}
+
 /// How it has gone lately.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -45,11 +59,12 @@ pub(super) struct Pace {
     units: usize,
     bytes: usize,
     refused: u32,
+    strangers: u32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Pace { failures: 0, units: UNITS_MAX, bytes: BYTES_MAX, refused: 0 }
+        Pace { failures: 0, units: UNITS_MAX, bytes: BYTES_MAX, refused: 0, strangers: 0 }
     }
 }
 
@@ -64,12 +79,24 @@ impl Pace {
     pub(super) fn delivered(&mut self, took: Duration, every: Duration) {
         self.failures = 0;
         self.refused = 0;
+        self.strangers = 0;
         self.units = (self.units * 2).min(UNITS_MAX);
         if took > every / 2 {
             self.bytes = (self.bytes / 2).max(BYTES_MIN);
         } else if took < every / 8 {
             self.bytes = (self.bytes * 2).min(BYTES_MAX);
         }
+    }
+
+    /// A batch did not get through: less at once has a better chance on a link that breaks or changes bytes.
+    pub(super) fn failed(&mut self) {
+        self.bytes = (self.bytes / 2).max(BYTES_MIN);
+    }
+
+    /// The credential was refused; the first times a link may have changed it.
+    pub(super) fn stranger(&mut self, words: String) -> Pause {
+        self.strangers = (self.strangers + 1).min(STRANGERS_MAX);
+        if self.strangers < STRANGERS_MAX { Pause::Retry(words) } else { Pause::Stranger(words) }
     }
 
     /// A batch of so many rows was refused whole. Gives whether to try with fewer; if not, the one
@@ -94,7 +121,11 @@ impl Pace {
                 self.failures = (self.failures + 1).min(16);
                 spread((every * (1 << (self.failures - 1))).min(RETRY_MAX.max(every)))
             }
-            Pause::After(pause, _) => (*pause).max(every),
+            // Never sooner than asked for, and not all gateways at once.
+            Pause::After(pause, _) => {
+                let late = (*pause / 4).min(LATE_MAX) * u32::from(chance) / 255;
+                (*pause).max(every) + late
+            }
             Pause::Stranger(_) => spread(STRANGER).max(every),
             Pause::Refused(_) => spread(REFUSED).max(every),
             Pause::NotEnrolled => every,
@@ -137,7 +168,8 @@ mod tests {
             (true, None, 10),
             (true, Some(1), 10),
         ] {
-            let upload = Upload { every: EVERY, metered, bandwidth_bytes_per_s: None };
+            let upload =
+                Upload { every: EVERY, metered, bandwidth_bytes_per_s: None, backlog_hours: Vec::new(), plan: None };
             assert_eq!(interval(&upload, asked_s).as_secs(), every_s, "{metered} {asked_s:?}");
         }
     }
@@ -145,9 +177,9 @@ mod tests {
     #[test]
     fn the_cloud_says_when_but_not_sooner_than_the_interval() {
         let mut pace = Pace::default();
-        for (said, waits) in [(1, 10), (90, 90)] {
+        for (said, chance, waits) in [(0, 255, 10), (1, 0, 10), (90, 0, 90), (80, 255, 100), (3_600, 255, 3_660)] {
             let after = Pause::After(Duration::from_secs(said), String::new());
-            assert_eq!(pace.wait(&after, EVERY, 0).as_secs(), waits);
+            assert_eq!(pace.wait(&after, EVERY, chance).as_secs(), waits);
         }
     }
 
@@ -165,6 +197,30 @@ mod tests {
             assert_eq!(pace.refuse(1, ""), Ok(false));
         }
         assert_eq!(pace.refuse(1, "ill"), Err(Pause::Refused("ill".to_owned())));
+    }
+
+    #[test]
+    fn a_credential_is_refused_when_it_was_so_three_times() {
+        let mut pace = Pace::default();
+        let words = String::new;
+        assert_eq!([pace.stranger(words()), pace.stranger(words())], [Pause::Retry(words()), Pause::Retry(words())]);
+        assert_eq!(
+            [pace.stranger(words()), pace.stranger(words())],
+            [Pause::Stranger(words()), Pause::Stranger(words())]
+        );
+        pace.delivered(Duration::ZERO, EVERY);
+        assert_eq!(pace.stranger(words()), Pause::Retry(words()));
+    }
+
+    #[test]
+    fn batches_shrink_where_they_do_not_get_through() {
+        let mut pace = Pace::default();
+        pace.failed();
+        assert_eq!(pace.limits().bytes, BYTES_MAX / 2);
+        for _ in 0..20 {
+            pace.failed();
+        }
+        assert_eq!(pace.limits().bytes, BYTES_MIN);
     }
 
     #[test]

@@ -7,10 +7,11 @@ use riverwatts_shared::reading::Reading;
 use riverwatts_shared::receipt::{Receipt, Rejected};
 use riverwatts_shared::words::RejectCode;
 
-use crate::store::{DeadLetter, Settlement};
+use crate::store::{DeadLetter, Ledger, Settlement};
 
 /// What the receipt settles of these items, and what becomes of the rest.
-pub(super) fn settlement(items: &[Item], receipt: &Receipt) -> Settlement {
+/// `is_empty`: the batch carried nothing, so the cloud did not keep it.
+pub(super) fn settlement(items: &[Item], receipt: &Receipt, is_empty: bool) -> Settlement {
     let mut kept: BTreeSet<String> = receipt.waiting.iter().cloned().collect();
     let mut dead_letters = Vec::new();
     for rejected in &receipt.rejected {
@@ -23,7 +24,14 @@ pub(super) fn settlement(items: &[Item], receipt: &Receipt) -> Settlement {
         dead_letters.extend(refused.map(|reading| dead_letter(key, reading, *code, message)));
     }
     dead_letters.retain(|letter| !kept.contains(&letter.key));
-    Settlement { epoch: Some(receipt.epoch), kept, named: receipt.devices.clone(), announced: Vec::new(), dead_letters }
+    Settlement {
+        epoch: Some(receipt.epoch),
+        ledger: Some(Ledger::of(receipt.batch, receipt.last_sequence, !is_empty)),
+        kept,
+        named: receipt.devices.clone(),
+        announced: Vec::new(),
+        dead_letters,
+    }
 }
 
 /// All readings of a batch that the cloud will never take as it is.
@@ -87,10 +95,11 @@ mod tests {
             duplicates: 0,
             rejected: rejected.collect(),
             upload_every_s: None,
+            last_sequence: 0,
             config_version: None,
             commands: Vec::new(),
         };
-        let settlement = settlement(&items(), &receipt);
+        let settlement = settlement(&items(), &receipt, false);
         assert_eq!(settlement.kept.iter().map(String::as_str).collect::<Vec<_>>(), kept);
         let letters = settlement.dead_letters.iter().map(|letter| (letter.key.as_str(), letter.reading.time.0));
         assert_eq!(letters.collect::<Vec<_>>(), dead);

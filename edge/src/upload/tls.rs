@@ -1,4 +1,4 @@
-//! The HTTP client: TLS by rustls, trusting the system's authorities and those of `cloud.ca`, at
+//! TLS by rustls, trusting the system's authorities and those of `cloud.ca`, at
 //! a time that does not go back with a clock that was lost.
 
 use std::fs;
@@ -14,9 +14,9 @@ use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 
 /// How long a connection may take, TLS included.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept: over a few intervals of a metered link.
-const IDLE: Duration = Duration::from_secs(300);
+pub(super) const IDLE: Duration = Duration::from_secs(300);
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -34,8 +34,7 @@ pub enum TlsError {
     Unusable(String),
 }
 
-/// A client for the cloud at `url` that trusts the system's authorities and those in `ca`, and checks
-/// certificates at the time that `clock` tells.
+/// A client for single requests to the cloud at `url`, which trusts as [`config`] says.
 ///
 /// # Errors
 /// When `ca` cannot be read.
@@ -44,6 +43,26 @@ pub fn client(
     ca: Option<&Path>,
     clock: impl Fn() -> UtcMs + Send + Sync + 'static,
 ) -> Result<reqwest::Client, TlsError> {
+    let mut config = config(url, ca, clock)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(config)
+        .connect_timeout(CONNECT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy();
+    builder.build().map_err(|error| TlsError::Unusable(error.to_string()))
+}
+
+/// Trusts, for the cloud at `url`, the system's authorities and those in `ca`, and checks certificates
+/// at the time that `clock` tells.
+///
+/// # Errors
+/// When `ca` cannot be read.
+pub(super) fn config(
+    url: &str,
+    ca: Option<&Path>,
+    clock: impl Fn() -> UtcMs + Send + Sync + 'static,
+) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     // A machine without authorities still reaches a cloud with one of its own.
     if url.starts_with("https:") {
@@ -55,21 +74,11 @@ pub fn client(
             roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
         }
     }
-    let unusable = |error: &dyn std::fmt::Display| TlsError::Unusable(error.to_string());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_details(provider, Arc::new(At(clock)))
         .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(&error))?;
-    let mut config = versions.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(config)
-        .connect_timeout(CONNECT)
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(1)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy();
-    builder.build().map_err(|error| unusable(&error))
+        .map_err(|error| TlsError::Unusable(error.to_string()))?;
+    Ok(versions.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn read(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
@@ -104,6 +113,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
 
+    use super::super::socket;
     use super::*;
 
     /// A server whose certificate holds through 2026, and the PEM of its authority.
@@ -144,11 +154,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
         fs::write(&path, pem).unwrap();
+        // The uploads' own client trusts the same, and what it carries over TLS is counted.
+        let post = async |ca: Option<&Path>, time: &str| {
+            let (time, meter): (UtcMs, _) = (time.parse().unwrap(), Arc::default());
+            let http = socket::client(config(&url, ca, move || time).unwrap(), Arc::clone(&meter));
+            let request = hyper::Request::post(&url).body(http_body_util::Full::from(vec![0; 500])).unwrap();
+            let status = http.request(request).await.map(|answer| answer.status().as_u16()).ok();
+            (status, meter.read())
+        };
         let get = async |ca: Option<&Path>, time: &str| {
             let time: UtcMs = time.parse().unwrap();
             client(&url, ca, move || time).unwrap().get(&url).send().await.map(|answer| answer.status().as_u16()).ok()
         };
         assert_eq!(get(Some(&path), "2026-11-24T00:00:00Z").await, Some(204));
+        let (status, carried) = post(Some(&path), "2026-11-24T00:00:00Z").await;
+        assert_eq!(status, Some(204));
+        assert!(carried.sent > 1_000 && carried.received > 1_000, "with its certificates: {carried:?}");
+        let (status, refused) = post(None, "2026-11-24T00:00:00Z").await;
+        assert!(status.is_none() && refused.received > 500, "what leads to nothing is carried too: {refused:?}");
         assert_eq!(get(None, "2026-11-24T00:00:00Z").await, None, "a stranger's authority");
         assert_eq!(get(Some(&path), "1970-01-01T00:00:00Z").await, None, "not yet");
         assert_eq!(get(Some(&path), "2027-11-24T00:00:00Z").await, None, "not any more");

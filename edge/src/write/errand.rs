@@ -176,7 +176,7 @@ async fn ordered(
     while !(recognised && known(&latest)) {
         match timeout_at(deadline, from_buses.recv()).await {
             Ok(Some(FromBus::Identity { device, .. })) => recognised |= device == proposal.number(),
-            Ok(Some(FromBus::Polled(Polled { device, monotonic, values }))) => {
+            Ok(Some(FromBus::Polled(Polled { device, monotonic, values, .. }))) => {
                 latest.extend(values.into_iter().map(|value| ((device, value.metric), (value, monotonic))));
             }
             Ok(None) | Err(_) => break,

@@ -46,7 +46,7 @@ struct Life {
 
 fn settings(folder: &Path, boot: u128) -> Settings {
     let keys = KEYS.map(str::to_owned).to_vec();
-    Settings { dir: folder.to_owned(), max_bytes: 1 << 30, keys, boot: Uuid::from_u128(boot) }
+    Settings { dir: folder.to_owned(), max_bytes: 1 << 30, keep_free: None, keys, boot: Uuid::from_u128(boot) }
 }
 
 /// The reading of a device at a time: numbers that depend on both, and not smoothly.

@@ -12,13 +12,14 @@ import { DeviceAge, MainValues, staleAfterS } from "./reading.js";
 /** @type {Record<string, [kind: Kind, word: string]>} */
 const CONDITIONS = { ok: ["good", "well"], warning: ["warn", "attention"], failure: ["bad", "failure"] };
 /** @type {Record<string, [title: string, href: string|null]>} */
-const PARTS = { devices: ["Devices", "/devices"], store: ["Storing", null], clock: ["Clock", null], cloud: ["Cloud", "/link"] };
+const PARTS = { devices: ["Devices", "/devices"], store: ["Storing", null], clock: ["Clock", "/clock"], cloud: ["Cloud", "/link"] };
 
 /** @param {{part: import("../gateway.js").Part}} props */
 function PartCard({ part }) {
   /** @type {[kind: Kind, word: string]} */
   const [kind, word] = lost.value === null ? CONDITIONS[part.condition] : ["quiet", "not known"];
-  const [title, href] = PARTS[part.name];
+  const [title, usual] = PARTS[part.name];
+  const href = part.name === "store" && gateway.value.site.dead_letters > 0 ? "/dead-letters" : usual;
   return html`<li class=${`card part ${kind}`}><h2>${href === null ? title : html`<a href=${href}>${title}</a>`}</h2>
     <${Badge} kind=${kind}>${word}<//><p>${part.name === "clock" && kind === "good" ? html`<${Clock} />` : part.state}</p>
     ${part.remedy !== "" && html`<p class="soft">${part.remedy}</p>`}</li>`;

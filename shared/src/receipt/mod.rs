@@ -36,7 +36,12 @@ pub struct Receipt {
     pub rejected: Vec<Rejected>,
     /// How often the cloud wants uploads, in seconds; `null`: as the gateway is set.
     pub upload_every_s: Option<u32>,
-    /// Version of the configuration the cloud wants to run; `null`: the site's own.
+    /// The highest sequence of this store that the cloud had stored anything of before this batch; 0: none.
+    /// A gateway that has a receipt for a higher one knows that the cloud was restored from a backup; one
+    /// that never used so high a number runs from an older copy of its store.
+    #[serde(default)]
+    pub last_sequence: u64,
+    /// Version of the gateway's `edge.toml` that the cloud has, the newest that it was sent; `null`: none.
     pub config_version: Option<String>,
     /// Commands for the gateway; none yet.
     pub commands: Vec<serde_json::Value>,

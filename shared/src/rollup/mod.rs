@@ -22,6 +22,16 @@ pub struct Point {
     pub value: i64,
 }
 
+/// A span whose readings will never come. A line is cut that begins before its end and reaches it, or that
+/// reaches over its start; lines that lie wholly inside join readings that came all the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cut {
+    /// The last instant that was kept.
+    pub from: UtcMs,
+    /// The first instant that is kept again.
+    pub to: UtcMs,
+}
+
 /// What one metric came to in a window `[start, end)`. Values are in the metric's fixed unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Rollup {

@@ -4,9 +4,9 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::counter::Counter;
-use super::sum::roll_up;
+use super::sum::{roll_up, roll_up_cut};
 use super::window::window_edges;
-use super::{Point, Rollup};
+use super::{Cut, Point, Rollup};
 use crate::metric::{Metric, VALUE_MAX};
 use crate::time::UtcMs;
 use crate::words::Resolution;
@@ -151,4 +151,33 @@ fn a_gap_covers_nothing_but_a_counter_counts_across_it() {
 fn neighbours_exactly_the_widest_gap_apart_are_joined() {
     let covered = |gap| roll_up(&[at(0, 1), at(gap, 1)], 120_000, None, &[0, 500_000].map(UtcMs))[0].covered_ms;
     assert_eq!((covered(120_000), covered(120_001)), (120_000, 0));
+}
+
+#[test]
+fn a_line_is_cut_where_something_is_missing_however_near_its_ends_are() {
+    let points: Vec<Point> = (0..6).map(|i| at(i * 10_000, 100)).collect();
+    let check = |cuts: &[(i64, i64)], covered: &[i64]| {
+        let cuts: Vec<Cut> = cuts.iter().map(|&(from, to)| Cut { from: UtcMs(from), to: UtcMs(to) }).collect();
+        let edges = [0, 25_000, 50_001].map(UtcMs);
+        let windows = roll_up_cut(&points, 60_000, None, &cuts, &edges);
+        let found: Vec<i64> = windows.iter().map(|window| window.covered_ms).collect();
+        assert_eq!(found, covered, "{cuts:?}");
+        for window in windows {
+            assert_eq!(window.area2, 2 * 100 * i128::from(window.covered_ms));
+        }
+    };
+    check(&[], &[25_000, 25_000]);
+    check(&[(10_000, 20_000)], &[15_000, 25_000]);
+    check(&[(20_000, 30_000)], &[20_000, 20_000]);
+    check(&[(12_000, 13_000), (41_000, 41_001)], &[15_000, 15_000]);
+    // Lines wholly inside join readings that came all the same.
+    check(&[(5_000, 45_000)], &[15_000, 15_000]);
+    check(&[(-90_000, 0), (50_000, 90_000)], &[25_000, 25_000]);
+    // What was lost right before a reading, from nobody knows when.
+    check(&[(20_000, 20_000)], &[15_000, 25_000]);
+    let counter = Counter::of(Metric::ENERGY, None);
+    let risen = [at(0, 0), at(10_000, 500)];
+    let cut = Cut { from: UtcMs(0), to: UtcMs(10_000) };
+    let window = roll_up_cut(&risen, 60_000, counter, &[cut], &[0, 10_001].map(UtcMs))[0];
+    assert_eq!((window.increment, window.covered_ms), (500, 0), "a counter knows what it advanced");
 }

@@ -3,6 +3,7 @@
 mod column;
 #[cfg(test)]
 mod tests;
+pub mod thinned;
 
 use crate::bytes::{Malformed, Reader, Writer};
 use crate::metric::Metric;

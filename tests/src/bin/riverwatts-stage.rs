@@ -3,7 +3,8 @@
 //! each order on stdin with a line, until stdin ends.
 //!
 //! `{"do": "silence", "on": true}` the meter answers no more · `{"do": "cut", "on": true}` the link to
-//! the cloud is cut · `{"do": "box", "code": …, "name": …, "profile": …}` a further gateway enrolls and
+//! the cloud is cut · `{"do": "refuse", "count": 3}` the cloud refuses so many readings of the turbine ·
+//! `{"do": "box", "code": …, "name": …, "profile": …}` a further gateway enrolls and
 //! runs · `{"do": "stop"}` and `{"do": "start"}` the gateway
 
 use riverwatts_tests::stage::Stage;

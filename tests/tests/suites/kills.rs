@@ -1,23 +1,31 @@
 //! Gateway and cloud killed at bad moments: nothing doubled, nothing that was journalled missing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use riverwatts_shared::batch::Item;
 use riverwatts_shared::reading::Gap;
+use riverwatts_shared::time::UtcMs;
 use riverwatts_shared::words::GapReason;
 use riverwatts_tests::batches::{announcement, batch, reading, recent, segment};
+use riverwatts_tests::chance::{Chance, rounds};
 use riverwatts_tests::cloud::Cloud;
+use riverwatts_tests::count;
 use riverwatts_tests::deadline::{SOON, over, until};
 use riverwatts_tests::last_write::LastWrite;
 use riverwatts_tests::link::Mode;
 use riverwatts_tests::reading::Point;
-use riverwatts_tests::river::{River, device};
+use riverwatts_tests::river::{River, TOLERANCE_MS, device};
 use serde_json::json;
 
-/// Kills of the gateway.
-const KILLS: usize = 20;
-/// Kills of the cloud at any instant.
-const CLOUD_KILLS: usize = 8;
+/// Kills of the gateway; of the cloud a third of that.
+const KILLS: u64 = 25;
+/// A gateway is killed so long after it was ready, at most: before its first flush, in the midst of an
+/// upload, between two.
+const KILLED_WITHIN: Duration = Duration::from_millis(1_200);
+/// What a kill may cost of one device, on average: a flush (200 ms, so two readings), the reading that is on
+/// the wire, and the one that was read while the last flush was committed.
+const LOST_MAX: u64 = 4;
 /// Of the cloud's writes for one batch, every so many-th is its last once.
 const WRITES_APART: u32 = 2;
 /// The gateway's last write is one of so many: about two seconds of work.
@@ -25,65 +33,50 @@ const GATEWAY_WRITES: u32 = 40;
 /// How often the gateway dies at a write.
 const GATEWAY_DEATHS: u32 = 15;
 
-/// Numbers and spans, from a fixed seed (xorshift of Marsaglia, 2003).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % most
-    }
-
-    fn span_below(&mut self, most: Duration) -> Duration {
-        Duration::from_micros(self.below(most.as_micros() as u64))
-    }
-}
-
 async fn newest(river: &River, unit: u8) -> Option<u64> {
     river.at_gateway(unit).await.last().map(Point::count)
 }
 
+/// By the devices' own record: what is in the cloud was said and is there once, what is missing lies in gaps
+/// and is no more than `missing_max` of a device; and the panel has what the cloud has.
+async fn assert_counted(river: &River, missing_max: u64) {
+    let said = river.said().await;
+    let lost = count::lost(&said, &river.cloud, &river.site_id).await;
+    assert_eq!(lost.keys().collect::<Vec<_>>(), said.keys().collect::<Vec<_>>());
+    for (key, lost) in lost {
+        eprintln!("{key}: {lost:?}");
+        assert_eq!((lost.never_said, lost.doubled, lost.untold), (0, 0, 0), "{key}: {lost:?}");
+        assert!(lost.missing <= missing_max && lost.off_ms <= TOLERANCE_MS as u64, "{key}: {lost:?}");
+    }
+    let keys: Vec<String> = said.into_keys().collect();
+    let newest = count::newest_in_cloud(&river.cloud, &river.site_id).await;
+    assert_eq!(count::in_panel(&river.gateway, &keys).await, newest);
+}
+
 #[tokio::test]
-async fn a_gateway_killed_while_it_uploads_loses_and_doubles_nothing() {
+async fn a_gateway_killed_at_any_instant_loses_at_most_a_flush_and_doubles_nothing() {
     let units = [1, 2];
+    let kills = rounds("KILLS", KILLS);
     let mut river = River::new(&units, "100ms").await;
-    let mut chance = Chance(20_261_124);
-    let mut journalled: Vec<Vec<Point>> = vec![Vec::new(); units.len()];
+    let mut chance = Chance::new(rounds("SEED", 20_261_124));
+    let mut stored: Vec<BTreeMap<u64, UtcMs>> = vec![BTreeMap::new(); units.len()];
     river.gateway.start().await;
     river.flows(1).await;
-    for round in 0..KILLS {
-        // An upload of this run has begun; each device has a reading of it.
-        let carried = river.link.to_cloud_bytes();
-        let served = [river.server.served(1).await.len() as u64, river.server.served(2).await.len() as u64];
-        until(SOON, async || {
-            let newest = [newest(&river, 1).await, newest(&river, 2).await];
-            let read = newest.iter().zip(served).all(|(newest, served)| newest.is_some_and(|count| count > served));
-            let sends = river.link.to_cloud_bytes() > carried;
-            if read && sends { Ok(()) } else { Err(format!("round {round}: read {read}, sends {sends}")) }
-        })
-        .await;
-        for (unit, seen) in units.into_iter().zip(&mut journalled) {
-            let points = river.at_gateway(unit).await;
-            seen.extend(
-                points
-                    .into_iter()
-                    .filter(|point| seen.last().is_none_or(|last| point.time > last.time))
-                    .collect::<Vec<_>>(),
-            );
+    for _ in 0..kills {
+        // At times no answer comes, or it comes late.
+        river.link.set(match chance.below(4) {
+            0 => Mode::LoseAnswers,
+            1 => Mode::Slow(Duration::from_millis(150)),
+            _ => Mode::Pass,
+        });
+        over(chance.span_below(KILLED_WITHIN)).await;
+        for (&unit, stored) in units.iter().zip(&mut stored) {
+            stored.extend(river.at_gateway(unit).await.iter().map(|point| (point.count(), point.time)));
         }
-        over(chance.span_below(Duration::from_millis(300))).await;
         river.gateway.kill().await;
-        // At times the answer is lost, too.
-        river.link.set(if round % 4 == 3 { Mode::LoseAnswers } else { Mode::Pass });
         river.gateway.start().await;
-        if round % 4 == 3 {
-            let lost = river.link.answers_lost();
-            until(SOON, async || if river.link.answers_lost() > lost { Ok(()) } else { Err("no answer".into()) }).await;
-            river.link.set(Mode::Pass);
-        }
     }
+    river.link.set(Mode::Pass);
     for &unit in &units {
         let served = river.server.served(unit).await.len() as u64;
         until(SOON, async || {
@@ -93,20 +86,19 @@ async fn a_gateway_killed_while_it_uploads_loses_and_doubles_nothing() {
         .await;
     }
     river.run_dry().await;
-    let complete = river.assert_complete().await;
-    for ((unit, points), seen) in units.into_iter().zip(complete).zip(journalled) {
-        let missing: Vec<&Point> = seen.iter().filter(|point| !points.contains(point)).collect();
-        assert!(missing.is_empty(), "was journalled, and is not in the cloud: {missing:#?}");
+    assert_counted(&river, kills * LOST_MAX).await;
+    for (unit, stored) in units.into_iter().zip(stored) {
+        let points = river.in_cloud(unit).await;
+        let arrived: BTreeMap<u64, UtcMs> = points.iter().map(|point| (point.count(), point.time)).collect();
+        let missing: Vec<_> = stored.iter().filter(|&(count, time)| arrived.get(count) != Some(time)).collect();
+        assert!(missing.is_empty(), "was stored, and is not in the cloud: {missing:?}");
         let device_id = river.cloud.device(&river.site_id, &device(unit)).await;
         let gaps = river.cloud.gaps(&device_id).await;
         assert!(gaps.iter().all(|(reason, ..)| reason == "unclean_stop"), "{gaps:#?}");
-        assert_eq!(gaps.len(), KILLS, "one gap for each kill: {gaps:#?}");
+        assert!(gaps.len() as u64 <= kills && gaps.len() as u64 > kills / 2, "{kills} kills: {gaps:#?}");
         for (_, from, to) in &gaps {
             let inside = points.iter().find(|point| *from < point.time && point.time < *to);
             assert!(inside.is_none(), "the gap from {from} to {to} has {inside:#?}");
-            for end in [from, to] {
-                assert!(points.iter().any(|point| point.time == *end), "no reading at the end {end} of a gap");
-            }
         }
     }
     river.gateway.stop().await;
@@ -135,10 +127,10 @@ async fn a_cloud_killed_between_commit_and_answer_heals_by_the_repeat() {
 #[tokio::test]
 async fn a_cloud_killed_at_any_instant_heals_by_the_repeat() {
     let mut river = River::new(&[1, 2], "100ms").await;
-    let mut chance = Chance(7);
+    let mut chance = Chance::new(rounds("SEED", 7));
     river.gateway.start().await;
     river.flows(1).await;
-    for _ in 0..CLOUD_KILLS {
+    for _ in 0..rounds("KILLS", KILLS) / 3 {
         let carried = river.link.to_cloud_bytes();
         until(
             SOON,
@@ -152,7 +144,7 @@ async fn a_cloud_killed_at_any_instant_heals_by_the_repeat() {
         river.cloud.start_again().await;
     }
     river.run_dry().await;
-    river.assert_complete().await;
+    assert_counted(&river, 0).await;
     river.gateway.stop().await;
 }
 
@@ -204,7 +196,7 @@ async fn a_cloud_that_dies_at_any_of_its_writes_heals_by_the_repeat() {
 #[tokio::test]
 async fn a_gateway_that_dies_at_any_of_its_writes_loses_and_doubles_nothing() {
     let mut river = River::new(&[1, 2], "100ms").await;
-    let mut chance = Chance(1_871);
+    let mut chance = Chance::new(1_871);
     let last_write = LastWrite::default();
     river.gateway.set_last_write(&last_write);
     for _ in 0..GATEWAY_DEATHS {

@@ -5,6 +5,7 @@
 
 mod bad_configuration;
 mod bad_input;
+mod broken_disk;
 mod bus_to_answer;
 mod carried;
 mod cloned;
@@ -14,15 +15,19 @@ mod demo;
 mod documented;
 mod encrypted;
 mod faults;
+mod faulty_link;
 mod foreign_master;
 mod fleet;
 mod guide;
 mod kills;
 mod live;
+mod metered;
 mod once_only;
 mod outage;
 mod pages;
 mod probe;
+mod refused;
 mod sight;
 mod taken_away;
+mod taken_over;
 mod writing;

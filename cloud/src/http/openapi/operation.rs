@@ -14,6 +14,8 @@ pub enum Who {
     Person,
     /// Signed in as an admin.
     Admin,
+    /// Signed in as an admin, or as a technician by sight.
+    AdminOrTechnician,
     /// By its credential.
     Gateway,
     /// Either of them.
@@ -213,6 +215,7 @@ impl Operation {
             Who::Anybody => json!([]),
             Who::Person => json!([{"person": []}]),
             Who::Admin => json!([{"person": ["admin"]}]),
+            Who::AdminOrTechnician => json!([{"person": ["admin"]}, {"person": ["technician"]}]),
             Who::Gateway => json!([{"gateway": []}]),
             Who::AdminOrThatGateway => json!([{"person": ["admin"]}, {"gateway": []}]),
             Who::RefreshToken => json!([{}, {"refresh_cookie": []}]),
@@ -286,7 +289,9 @@ impl Operation {
         let mut statuses = self.refusals.clone();
         match self.who {
             Who::Anybody => {}
-            Who::Person | Who::Admin | Who::Gateway | Who::AdminOrThatGateway => statuses.extend([401, 403]),
+            Who::Person | Who::Admin | Who::AdminOrTechnician | Who::Gateway | Who::AdminOrThatGateway => {
+                statuses.extend([401, 403])
+            }
             Who::RefreshToken | Who::MetricsReader => statuses.push(401),
         }
         if self.path_parameters().any(|name| name != ROOM) {

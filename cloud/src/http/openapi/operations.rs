@@ -5,11 +5,13 @@ use riverwatts_shared::receipt::Receipt;
 use riverwatts_shared::{batch, carry};
 
 use super::operation::Operation;
-use super::operation::Who::{self, Admin, AdminOrThatGateway, Anybody, Gateway, MetricsReader, Person, RefreshToken};
+use super::operation::Who::{
+    self, Admin, AdminOrTechnician, AdminOrThatGateway, Anybody, Gateway, MetricsReader, Person, RefreshToken,
+};
 use crate::fleet::SiteSummary;
 use crate::http::auth::{Login, Refresh, Register, Tokens};
 use crate::http::devices::{DevicesQuery, GapsQuery};
-use crate::http::gateways::{CreatedGateway, Enroll, Enrolled, LinkedGateway, NewGateway, Rotated};
+use crate::http::gateways::{CreatedGateway, Enroll, Enrolled, LinkedGateway, NewGateway, Replacement, Rotated};
 use crate::http::health::Health;
 use crate::http::jobs::{JobsQuery, NewJob};
 use crate::http::members::NewMember;
@@ -20,6 +22,7 @@ use crate::http::sites::SummariesQuery;
 use crate::http::subscriptions::NewSubscription;
 use crate::http::users::{CreateUser, ListQuery, UpdateUser};
 use crate::ingest::{Imported, PostedAnswer};
+use crate::store::configurations::{Configuration, ConfigurationText};
 use crate::store::devices::{Device, NewDevice, UpdateDevice};
 use crate::store::gaps::Gap;
 use crate::store::jobs::Job;
@@ -195,6 +198,22 @@ fn gateways() -> Tag {
             .gives::<LinkedGateway>(),
         post("/api/v1/gateways/{id}/rotate", "rotate_gateway", AdminOrThatGateway, "Gives a gateway a new credential")
             .answers::<Rotated>(),
+        post("/api/v1/gateways/{id}/replace", "replace_gateway", Admin, "Gives a gateway a code for a new box or card")
+            .answers::<Replacement>(),
+        get(
+            "/api/v1/gateways/{id}/configurations",
+            "list_configurations",
+            AdminOrTechnician,
+            "Versions of its edge.toml",
+        )
+        .lists::<Configuration>("configurations"),
+        get(
+            "/api/v1/gateways/{id}/configurations/{version}",
+            "get_configuration",
+            AdminOrTechnician,
+            "One of them, with its text",
+        )
+        .gives::<ConfigurationText>(),
         post("/api/v1/gateways/{id}/import", "import_readings", Admin, "Takes a file that was carried out of a site")
             .takes_bytes(carry::MEDIA_TYPE)
             .answers::<Imported>(),

@@ -70,7 +70,7 @@ pub async fn list_aggregated(
     let gaps = gaps::list(&app.db, device.id, from, to, None, GAPS_MAX).await?;
     let device_id = device.id;
     let wanted = BucketsQuery { device, metrics, from, to, resolution, timezone, zone };
-    let found = buckets(&app.readings, &wanted).await?;
+    let found = buckets(&app.db, &app.readings, &wanted).await?;
 
     let mut out = br#"{"buckets":["#.to_vec();
     let mut separator = "";
@@ -140,6 +140,7 @@ impl From<RollupError> for ApiError {
                 format!("more than {BUCKETS_MAX} windows over all metrics; take a wider resolution or a shorter span"),
             ),
             RollupError::Behind(_) => ApiError::unavailable(error),
+            RollupError::Db(error) => error.into(),
             RollupError::Readings(error) => error.into(),
         }
     }

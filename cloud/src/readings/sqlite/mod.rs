@@ -28,6 +28,7 @@ use rusqlite::ErrorCode;
 use rusqlite::types::FromSqlError;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::commits::commits;
 use super::queue::Queue;
@@ -35,7 +36,7 @@ use super::{
     AnsweredBatch, Change, Commit, DirtyHour, ListQuery, ReadingsError, Rows, Side, StoredRow, Window, WrittenRows,
     failed,
 };
-use dirty::{DeviceHour, Dirty};
+use dirty::Dirty;
 use latest::Latest;
 use month::Months;
 use read::Readers;
@@ -95,12 +96,18 @@ impl Engine {
         answered.await.map_err(writer_died)?
     }
 
+    pub(super) async fn touch(&self, device: i64, hours: Vec<i64>) -> Result<(), ReadingsError> {
+        let (answer, answered) = oneshot::channel();
+        self.rows.submit(write::Job::Touch { device, hours, answer }).await?;
+        answered.await.map_err(writer_died)?
+    }
+
     pub(super) fn take_commits(&self) -> Option<Receiver<Commit>> {
         self.commits.lock().expect("never poisoned: nothing panics inside").take()
     }
 
     pub(super) async fn find_batch(&self, id: BatchId) -> Result<Option<AnsweredBatch>, ReadingsError> {
-        if self.highest.is_below(id) {
+        if self.highest.of(id.store).is_some_and(|highest| highest < id.sequence) {
             return Ok(None);
         }
         let highest = Arc::clone(&self.highest);
@@ -108,6 +115,19 @@ impl Engine {
             let series = readers.series()?;
             highest.note(id.store, series::highest(&series, id.store)?, true);
             series::find_batch(&series, id)
+        };
+        self.readers.run(query).await
+    }
+
+    pub(super) async fn last_sequence(&self, store: Uuid) -> Result<u64, ReadingsError> {
+        if let Some(highest) = self.highest.of(store) {
+            return Ok(highest);
+        }
+        let highest = Arc::clone(&self.highest);
+        let query = move |readers: &Readers| {
+            let found = series::highest(&*readers.series()?, store)?;
+            highest.note(store, found, true);
+            Ok(found)
         };
         self.readers.run(query).await
     }
@@ -169,12 +189,6 @@ impl Engine {
         let is_untouched =
             |hour: &&DirtyHour| untouched.iter().any(|((device, of), _)| (*device, *of) == (hour.device, hour.hour));
         hours.iter().filter(is_untouched).copied().collect()
-    }
-
-    pub(super) async fn mark(&self, hours: Vec<DeviceHour>) -> Result<(), ReadingsError> {
-        let (answer, answered) = oneshot::channel();
-        self.rows.submit(write::Job::Mark { hours, answer }).await?;
-        answered.await.map_err(writer_died)?
     }
 
     pub(super) async fn windows(

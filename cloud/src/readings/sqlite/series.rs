@@ -32,6 +32,15 @@ const LEDGER: &str = "
     ) without rowid, strict;
     create index batches_answered_at on batches (answered_at);";
 
+const STORES: &str = "
+    -- The highest sequence of each store that was ever answered, also once its batches are forgotten:
+    -- a gateway that knows a higher one learns by it that this file is an older copy.
+    create table stores (store blob not null primary key, sequence integer not null) without rowid, strict;
+    insert into stores select store, max(sequence) from batches group by store;";
+
+/// Version of the file.
+const VERSION: i64 = 2;
+
 type Answer<T> = oneshot::Sender<Result<T, ReadingsError>>;
 
 /// What the writer is asked for.
@@ -57,7 +66,7 @@ pub enum Job {
     },
 }
 
-/// The highest sequence of each store in the ledger: a higher one needs no look at the file.
+/// The highest sequence of each store that was answered: a higher one needs no look at the file.
 #[derive(Debug, Default)]
 pub struct Highest {
     stores: Mutex<HashMap<Uuid, Sequence>>,
@@ -71,9 +80,9 @@ struct Sequence {
 }
 
 impl Highest {
-    /// Whether a batch is above all that the ledger has of its store.
-    pub fn is_below(&self, id: BatchId) -> bool {
-        self.lock().get(&id.store).is_some_and(|sequence| sequence.asked && sequence.highest < id.sequence)
+    /// The highest sequence of a store, when the ledger was asked for it.
+    pub fn of(&self, store: Uuid) -> Option<u64> {
+        self.lock().get(&store).filter(|sequence| sequence.asked).map(|sequence| sequence.highest)
     }
 
     /// Notes what stands in the ledger; `asked`: it is the highest there.
@@ -96,7 +105,11 @@ impl Highest {
 pub fn open(path: &Path) -> Result<Connection, ReadingsError> {
     let connection = Connection::open(path)?;
     configure(&connection)?;
-    make(&connection, &format!("{LEDGER} {} pragma user_version = 1;", rollups::SCHEMA))?;
+    make(&connection, &format!("{LEDGER} {STORES} {} pragma user_version = {VERSION};", rollups::SCHEMA))?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version < VERSION {
+        connection.execute_batch(&format!("begin immediate; {STORES} pragma user_version = {VERSION}; commit;"))?;
+    }
     Ok(connection)
 }
 
@@ -181,6 +194,12 @@ fn keep(connection: &Connection, batch: &AnsweredBatch) -> rusqlite::Result<()> 
     // SQLite's integers are signed; the bits are what counts.
     let sequence = batch.id.sequence as i64;
     insert.execute(params![batch.id.store.as_bytes(), sequence, batch.hash, batch.receipt, batch.at.0])?;
+    let mut raise = connection.prepare_cached(
+        "insert into stores (store, sequence) values (?1, ?2)
+            on conflict (store) do update set sequence = max(sequence, excluded.sequence)",
+    )?;
+    let highest = i64::try_from(batch.id.sequence).unwrap_or(i64::MAX);
+    raise.execute(params![batch.id.store.as_bytes(), highest])?;
     Ok(())
 }
 
@@ -193,13 +212,12 @@ fn forget(connection: &Connection, now: UtcMs) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The highest sequence of a store; 0 when there is none.
+/// The highest sequence of a store that was ever answered; 0 when there is none.
 pub fn highest(connection: &Connection, store: Uuid) -> Result<u64, ReadingsError> {
-    let mut select = connection.prepare_cached("select min(sequence), max(sequence) from batches where store = ?1")?;
-    let (min, max): (Option<i64>, Option<i64>) =
-        select.query_row([store.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    // Bits of numbers beyond the signed ones: then the file is always asked.
-    Ok(if min.is_some_and(|min| min < 0) { u64::MAX } else { max.unwrap_or(0) as u64 })
+    let mut select = connection.prepare_cached("select sequence from stores where store = ?1")?;
+    let highest: Option<i64> = select.query_row([store.as_bytes()], |row| row.get(0)).optional()?;
+    // Numbers beyond the signed ones: then the file is always asked.
+    Ok(highest.map_or(0, |highest| if highest == i64::MAX { u64::MAX } else { highest.cast_unsigned() }))
 }
 
 /// What the ledger knows of a batch.

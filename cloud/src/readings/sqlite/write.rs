@@ -34,17 +34,19 @@ pub enum Job {
         /// Gets them back after the commit.
         answer: oneshot::Sender<Result<WrittenRows, ReadingsError>>,
     },
+    /// To mark hours whose windows change although their rows do not.
+    Touch {
+        /// The device.
+        device: i64,
+        /// The hours, in order.
+        hours: Vec<i64>,
+        /// Gets an answer after the commit.
+        answer: oneshot::Sender<Result<(), ReadingsError>>,
+    },
     /// To take away the marks of hours whose roll-ups are in order.
     Clean {
         /// The hours, as they were when their rows were read.
         done: Vec<DirtyHour>,
-    },
-    /// To mark hours as if their rows had changed.
-    Mark {
-        /// The hours, ascending.
-        hours: Vec<DeviceHour>,
-        /// Gets what became of it after the commit.
-        answer: oneshot::Sender<Result<(), ReadingsError>>,
     },
     /// To answer when what came before is done.
     Ping {
@@ -87,13 +89,13 @@ impl Writer {
     pub fn run(mut self, jobs: &mut Jobs<Job>) {
         let weight = |job: &Job| match job {
             Job::Write { rows, .. } => rows.iter().map(|rows| rows.count()).sum(),
-            Job::Clean { .. } | Job::Mark { .. } | Job::Ping { .. } => 0,
+            Job::Touch { .. } | Job::Clean { .. } | Job::Ping { .. } => 0,
         };
         while let Some(group) = jobs.next_group(GROUP_ROWS_MAX, weight) {
             let mut requests = Vec::new();
             let mut answers = Vec::new();
+            let mut touched = Vec::new();
             let mut cleaned = Vec::new();
-            let mut marks = Vec::new();
             let mut pings = Vec::new();
             for job in group {
                 match job {
@@ -101,8 +103,8 @@ impl Writer {
                         requests.push(rows);
                         answers.push(answer);
                     }
+                    Job::Touch { device, hours, answer } => touched.push((device, hours, answer)),
                     Job::Clean { done } => cleaned.extend(done),
-                    Job::Mark { hours, answer } => marks.push((hours, answer)),
                     Job::Ping { answer } => pings.push(answer),
                 }
             }
@@ -111,12 +113,12 @@ impl Writer {
                 // Whoever asked may have gone.
                 let _ = answer.send(result.map(|written| rows.into_iter().zip(written).collect()));
             }
+            for (device, hours, answer) in touched {
+                let _ = answer.send(self.touch(device, &hours).map_err(ReadingsError::from)); // likewise
+            }
             if let Err(error) = self.clean(&cleaned) {
                 // They are computed once more.
                 tracing::warn!(%error, "marks of hours stay although their roll-ups are in order");
-            }
-            for (hours, answer) in marks {
-                let _ = answer.send(self.mark(&hours).map_err(ReadingsError::from)); // whoever asked may have gone
             }
             for ping in pings {
                 let _ = ping.send(()); // likewise
@@ -213,6 +215,25 @@ impl Writer {
         requests.iter().map(|all| all.iter().map(around).collect()).collect()
     }
 
+    /// Marks hours, where there are months for them, and ends what is added up of them in memory.
+    fn touch(&mut self, device: i64, hours: &[i64]) -> rusqlite::Result<()> {
+        let month_of = |hour: &i64| Month::of(UtcMs(hour * HOUR_MS));
+        for hours in hours.chunk_by(|a, b| month_of(a) == month_of(b)) {
+            let month = month_of(&hours[0]);
+            if self.months.within(month.start(), month.end()).is_empty() {
+                continue;
+            }
+            let hours: Vec<DeviceHour> = hours.iter().map(|&hour| (device, hour)).collect();
+            let dirty = Arc::clone(&self.dirty);
+            let transaction = self.connection(month)?.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            dirty.write(&transaction, month, &hours)?;
+            transaction.commit()?;
+            let hours = dirty.touch(month, &hours);
+            self.teller.tell(Commit { number: 0, device, rows: None, before: None, after: None, hours });
+        }
+        Ok(())
+    }
+
     /// What stands around rows; their device's past is known.
     fn surroundings(&self, rows: &Rows) -> Result<Surroundings, ReadingsError> {
         let mut around = Surroundings::default();
@@ -254,23 +275,6 @@ impl Writer {
             drop(remove);
             transaction.commit()?;
             self.dirty.cleaned(month, untouched.iter().map(|(hour, _)| *hour));
-        }
-        Ok(())
-    }
-
-    /// Marks hours in the files of their months; a month without a file has no rows to compute from.
-    fn mark(&mut self, hours: &[DeviceHour]) -> rusqlite::Result<()> {
-        let month_of = |(_, hour): &DeviceHour| Month::of(UtcMs(hour * HOUR_MS));
-        for hours in hours.chunk_by(|a, b| month_of(a) == month_of(b)) {
-            let month = month_of(&hours[0]);
-            if self.months.within(month.start(), month.end()).is_empty() {
-                continue;
-            }
-            let dirty = Arc::clone(&self.dirty);
-            let transaction = self.connection(month)?.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            dirty.write(&transaction, month, hours)?;
-            transaction.commit()?;
-            dirty.touch(month, hours);
         }
         Ok(())
     }

@@ -63,7 +63,7 @@ impl Device {
         let points = points(&Segment::from_readings(&self.stored));
         for change in changes {
             let hour = change.done[0];
-            let expected = change_of_points(7, &points, GAP_MS, hour.start(), hour.end());
+            let expected = change_of_points(7, &points, GAP_MS, &[], hour.start(), hour.end());
             assert_eq!((&change.windows, &change.replaced), (&expected.windows, &expected.replaced));
             assert_eq!(hour.version, self.versions[&hour.hour]);
             hours.push(hour.hour - START / HOUR_MS);

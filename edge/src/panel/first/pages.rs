@@ -1,4 +1,4 @@
-//! The five pages.
+//! The pages that show how the site is.
 
 use riverwatts_assets::escape;
 use serde_json::Value as Json;
@@ -21,8 +21,9 @@ pub(super) fn site_page(site: &Json, devices: &[Json]) -> String {
         };
         let title = match part["name"].as_str() {
             Some("devices") => "<a href=\"/devices\">Devices</a>",
+            Some("store") if site["dead_letters"] != 0 => "<a href=\"/dead-letters\">Storing</a>",
             Some("store") => "Storing",
-            Some("clock") => "Clock",
+            Some("clock") => "<a href=\"/clock\">Clock</a>",
             _ => "<a href=\"/link\">Cloud</a>",
         };
         let remedy = match text(part, "remedy") {
@@ -222,9 +223,17 @@ pub(super) fn link_page(site: &Json, link: &Json) -> String {
         ("Refused, resting here", plain(&site["dead_letters"], 0)),
     ];
     let values: String = values.iter().map(|(name, shown)| labelled(name, shown, "")).collect();
+    let plan = match text(&link["plan"], "meaning") {
+        none if none.is_empty() => none,
+        meaning => format!("<section class=\"card\"><h2 class=\"side-head\">Data plan</h2><p>{meaning}</p></section>"),
+    };
+    let refused = match site["dead_letters"].as_u64() {
+        None | Some(0) => "",
+        Some(_) => "<p><a href=\"/dead-letters\">Look at the refused readings</a></p>",
+    };
     format!(
         "{}<div class=\"stack\"><section class=\"card\"><p{}>{}</p><p><strong>What happens next:</strong> {}</p></section>\
-         <section class=\"card\"><h2 class=\"unseen\">Backlog</h2><div class=\"values\">{values}</div></section></div>",
+         <section class=\"card\"><h2 class=\"unseen\">Backlog</h2><div class=\"values\">{values}</div>{refused}</section>{plan}</div>",
         head("Cloud link", &badge(kind, word)),
         if kind == "bad" { " class=\"trouble\"" } else { "" },
         text(link, "state"),

@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 use super::*;
 use site::{CONFIG, Client, Crowd};
 
+mod doors;
 mod site;
 
 #[tokio::test]
@@ -92,7 +93,7 @@ async fn every_refusal_has_the_one_shape() {
         assert!(!body.to_string().contains("fire"), "causes are not shown");
     }
     let answer = client.http.post(format!("{}/api/devices", client.base)).send().await.unwrap();
-    assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "GET, HEAD"));
+    assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "GET,HEAD"));
     assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], "VALIDATION_ERROR");
 }
 
@@ -105,6 +106,23 @@ async fn secrets_are_not_shown() {
     }
     assert_eq!(client.get("/api/config").await.1["cloud"]["url"], "https://cloud.example/base");
     assert_eq!(client.get("/api/link").await.1["backlog_readings"], 42);
+}
+
+#[tokio::test]
+async fn the_link_tells_its_plan_what_waits_and_what_the_days_carried() {
+    let client = Client::start().await;
+    let (_, body) = client.get("/api/link").await;
+    let plan = &body["plan"];
+    assert_eq!((&plan["limit_bytes"], &plan["used_bytes"]), (&json!(500_000_000), &json!(414_000_000)));
+    assert_eq!((&plan["forecast_bytes"], &plan["state"]), (&json!(612_000_000), &json!("warning")));
+    assert_eq!((&plan["period_start"], &plan["period_end"]), (&json!(UtcMs(0)), &json!(UtcMs(30 * 86_400_000))));
+    let waits = json!({"reason": "hours", "until": "1970-01-01T22:00:00.000Z", "meaning": "until 22:00"});
+    assert_eq!(body["backlog_waits"], waits);
+    assert_eq!(body["traffic"], json!([{"day": "1970-01-01", "sent_bytes": 800, "received_bytes": 70}]));
+    let (_, site) = client.get("/api/site").await;
+    let cloud = &site["parts"][3];
+    assert_eq!(cloud["condition"], "warning");
+    assert!(cloud["state"].as_str().unwrap().ends_with("612 MB are needed until 31 January"), "{cloud}");
 }
 
 #[tokio::test]
@@ -154,6 +172,10 @@ async fn the_first_answer_holds_the_values_and_every_name_is_text() {
         ("/devices/%3Cb%3E", "<h1>Not found</h1>"),
         ("/buses", "<span class=\"mono\">10.0.0.1"),
         ("/link", "42"),
+        ("/link", "82 % of the data plan is used; at this rate 612 MB are needed until 31 January"),
+        ("/clock", "<h2>The clock of this device</h2>"),
+        ("/dead-letters", "<h2>meter-2: 2,000 readings</h2>"),
+        ("/dead-letters", "conflict: &lt;img src=x&gt;"),
     ] {
         let (_, page) = client.text(path).await;
         let (html, first) = page.split_once("<script type=\"application/json\" id=\"first\">").unwrap();
@@ -175,11 +197,12 @@ async fn the_site_tells_which_part_of_the_work_is_in_trouble() {
     let parts = async || client.get("/api/site").await.1["parts"].clone();
     let told = parts().await;
     let pairs: Vec<_> = told.as_array().unwrap().iter().map(|part| (&part["name"], &part["condition"])).collect();
-    let expect = json!(["devices", "warning", "store", "ok", "clock", "ok", "cloud", "ok"]);
+    let expect = json!(["devices", "warning", "store", "ok", "clock", "ok", "cloud", "warning"]);
     assert_eq!(json!(pairs.iter().flat_map(|(name, condition)| [name, condition]).collect::<Vec<_>>()), expect);
     assert_eq!(told[0]["state"], "meter-2 does not answer");
     assert_eq!(told[1]["state"], "8.0 KiB written today; a card lasts 27 years at this rate");
-    assert_eq!(told[3]["state"], "not tried yet; 42 readings wait here, the oldest for 7 s");
+    let waits = "not tried yet; 42 readings wait here, the oldest for 7 s; 82 % of the data plan is used";
+    assert!(told[3]["state"].as_str().unwrap().starts_with(waits), "{}", told[3]);
     client.clock.advance(Duration::from_secs(120));
     let told = parts().await;
     assert_eq!((&told[0]["condition"], &told[0]["state"]), (&json!("failure"), &json!("polling stands still")));
@@ -217,7 +240,7 @@ async fn the_first_answer_of_ten_devices_needs_no_second_round_trip() {
         format!("[[device]]\nid = \"meter-{unit}\"\nbus = \"lan\"\nprofile = \"eastron-sdm630\"\nunit = {unit}\n")
     });
     let client = Client::start_with(&(head.to_owned() + &devices.collect::<String>()), Arc::new(Crowd)).await;
-    for path in ["/", "/devices", "/devices/meter-1", "/buses", "/link"] {
+    for path in ["/", "/devices", "/devices/meter-1", "/buses", "/link", "/clock", "/dead-letters"] {
         let ask = client.http.get(format!("{}{path}", client.base)).header("accept-encoding", "gzip");
         let page = ask.send().await.unwrap().bytes().await.unwrap();
         assert!(page.len() <= 14 << 10, "{path}: {} bytes", page.len());
@@ -255,6 +278,9 @@ async fn metrics_have_the_promised_names() {
         "riverwatts_edge_bytes_written_total 4096",
         "riverwatts_edge_bytes_written_today 8192",
         "riverwatts_edge_card_life_days 10000",
+        "riverwatts_edge_link_bytes_total{direction=\"sent\"} 9000",
+        "riverwatts_edge_link_bytes_total{direction=\"received\"} 700",
+        "riverwatts_edge_plan_used_ratio 0.8280",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }

@@ -3,16 +3,19 @@
 use std::ops::Range;
 use std::path::Path as FilePath;
 
+use futures_util::future::BoxFuture;
 use riverwatts_shared::metric::{CATALOGUE, Metric};
 use riverwatts_shared::reading::{Reading, Value as Measured};
 use riverwatts_shared::segment::Segment;
 use riverwatts_shared::time::{ManualClock, UtcMs};
-use riverwatts_shared::words::Quality;
+use riverwatts_shared::words::{Quality, RejectCode};
+use tempfile::TempDir;
 
 use super::super::*;
-use crate::clock::Source;
+use crate::clock::{Distrust, Source};
 use crate::config::{Overrides, parse};
-use crate::store::{JumpRow, WriteRow, Written};
+use crate::store::{Carried, Chosen, DeadLetterGroup, DeadLetterRow, Fate, JumpRow, WriteRow, Written};
+use crate::upload::{BacklogWait, PlanState, Usage};
 
 pub(super) const CONFIG: &str = r#"
 [site]
@@ -35,6 +38,13 @@ bus = "lan"
 profile = "eastron-sdm630"
 unit = 2
 "#;
+
+/// Number, device and word of readings that were refused.
+const LETTERS: [(i64, &str, RejectCode); 3] = [
+    (3, "meter-1", RejectCode::Conflict),
+    (2, "meter-2", RejectCode::QuarantinedTime),
+    (1, "meter-1", RejectCode::Conflict),
+];
 
 /// One device with a reading of second 100, one without.
 #[derive(Debug)]
@@ -73,6 +83,35 @@ impl Figures for Fake {
         Ok((0..limit.min(2)).map(row).collect())
     }
 
+    fn dead_letters(&self, chosen: &Chosen, before: Option<i64>, limit: usize) -> Result<Vec<DeadLetterRow>, String> {
+        let rows = LETTERS.into_iter().filter(|(number, device, code)| {
+            *number < before.unwrap_or(i64::MAX)
+                && chosen.code.is_none_or(|chosen| chosen == *code)
+                && chosen.device.as_ref().is_none_or(|chosen| chosen == device)
+        });
+        let row = |(number, device, code): (i64, &str, RejectCode)| DeadLetterRow {
+            number,
+            device: device.to_owned(),
+            time: UtcMs(number),
+            code: code.word().to_owned(),
+            message: "<img src=x>".to_owned(),
+            reading: (number > 1).then(|| Reading { time: UtcMs(number), values: values() }),
+        };
+        Ok(rows.map(row).take(limit).collect())
+    }
+
+    fn dead_letter_groups(&self) -> Result<Vec<DeadLetterGroup>, String> {
+        let group = |(number, device, code): (i64, &str, RejectCode)| DeadLetterGroup {
+            code: code.word().to_owned(),
+            device: device.to_owned(),
+            count: number.unsigned_abs() * 1_000,
+            from: UtcMs(1_000),
+            to: UtcMs(2_000),
+            message: "<img src=x>".to_owned(),
+        };
+        Ok(LETTERS.map(group).to_vec())
+    }
+
     fn jumps(&self, limit: usize) -> Result<Vec<JumpRow>, String> {
         let row = |number: i64| JumpRow {
             number,
@@ -91,12 +130,28 @@ impl Figures for Fake {
             oldest_unsent: Some(Duration::from_secs(7)),
             written: Written { this_run: 4_096, today: 8_192, a_day: Some(1_000_000_000) },
             card_endurance: 10_000_000_000_000,
+            traffic: Arc::new([(0, Carried { sent: 800, received: 70 })].into()),
             ..StoreState::default()
         }
     }
 
     fn link(&self) -> LinkState {
-        LinkState { enrolled: true, url: Some("https://name:hush@cloud.example".to_owned()), ..LinkState::default() }
+        let usage = Usage {
+            limit_bytes: 500_000_000,
+            used_bytes: 414_000_000,
+            forecast_bytes: 612_000_000,
+            start: UtcMs(0),
+            end: UtcMs(30 * 86_400_000),
+            state: PlanState::Warning,
+        };
+        LinkState {
+            enrolled: true,
+            url: Some("https://name:hush@cloud.example".to_owned()),
+            carried: Carried { sent: 9_000, received: 700 },
+            plan: Some(usage),
+            backlog_waits: Some(BacklogWait::Hours(UtcMs(22 * 3_600_000))),
+            ..LinkState::default()
+        }
     }
 
     fn clock(&self) -> ClockState {
@@ -105,6 +160,27 @@ impl Figures for Fake {
 
     fn now(&self) -> Option<UtcMs> {
         Some(UtcMs(61_000))
+    }
+}
+
+/// Changes nothing: takes the times before 1980, and ends the dead letters that [`Fake`] shows.
+#[derive(Debug)]
+struct FakeChanges;
+
+impl Changes for FakeChanges {
+    fn take_time(&self, said: UtcMs) -> Result<(), Distrust> {
+        let ahead = said.0 - 10 * 365 * 86_400_000;
+        if ahead > 0 { Err(Distrust::FarAhead { by_ms: ahead }) } else { Ok(()) }
+    }
+
+    fn end_dead_letters(&self, _: Fate, chosen: Chosen) -> BoxFuture<'_, Result<u64, String>> {
+        let count = LETTERS.into_iter().filter(|(number, device, code)| {
+            chosen.number.is_none_or(|chosen| chosen == *number)
+                && chosen.code.is_none_or(|chosen| chosen == *code)
+                && chosen.device.as_ref().is_none_or(|chosen| chosen == device)
+        });
+        let count = count.count() as u64;
+        Box::pin(async move { Ok(count) })
     }
 }
 
@@ -136,6 +212,14 @@ impl Figures for Crowd {
         Ok(Vec::new())
     }
 
+    fn dead_letters(&self, _: &Chosen, _: Option<i64>, _: usize) -> Result<Vec<DeadLetterRow>, String> {
+        Ok(Vec::new())
+    }
+
+    fn dead_letter_groups(&self) -> Result<Vec<DeadLetterGroup>, String> {
+        Ok(Vec::new())
+    }
+
     fn jumps(&self, _: usize) -> Result<Vec<JumpRow>, String> {
         Ok(Vec::new())
     }
@@ -161,6 +245,8 @@ pub(super) struct Client {
     pub(super) base: String,
     pub(super) clock: Arc<ManualClock>,
     pub(super) http: reqwest::Client,
+    /// Where the password is.
+    pub(super) folder: TempDir,
     _stop: tokio_util::sync::DropGuard,
 }
 
@@ -173,9 +259,12 @@ impl Client {
         let config = Arc::new(parse(config, "edge.toml", FilePath::new(""), &Overrides::default()).unwrap());
         let clock = Arc::new(ManualClock::default());
         clock.advance(Duration::from_secs(103));
+        let folder = tempfile::tempdir().unwrap();
         let panel = Panel {
             buses: vec![Arc::new(Status::new((0..).zip(1..).take(config.devices.len())))],
             figures,
+            changes: Arc::new(FakeChanges),
+            gate: Gate::new(folder.path().to_owned()),
             health: Health::new(Some(Duration::from_secs(2)), config.store.flush, clock.monotonic()),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             config,
@@ -186,7 +275,7 @@ impl Client {
         tokio::spawn(serve(Arc::new(panel), listener, stop.clone()));
         // The provider may have been installed by another test of this process.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Client { base, clock, http: reqwest::Client::new(), _stop: stop.drop_guard() }
+        Client { base, clock, http: reqwest::Client::new(), folder, _stop: stop.drop_guard() }
     }
 
     pub(super) async fn get(&self, path: &str) -> (u16, Value) {

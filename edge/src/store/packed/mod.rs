@@ -74,6 +74,23 @@ pub(super) fn dated(segment: &Segment, offset_ms: i64, uncertainty_s: u32, quali
     dated
 }
 
+/// Moves readings that are not later than `last` behind it, and doubts them; the others stay.
+pub(super) fn begin_after(segment: &mut Segment, last: i64, doubt: Quality) {
+    let moved = segment.times.iter().enumerate().take_while(|&(row, &ms)| ms <= last + row as i64).count();
+    for (ms, row) in segment.times[..moved].iter_mut().zip(1..) {
+        *ms = last + row;
+    }
+    let readings = (0..segment.rows()).map(|row| {
+        let mut reading = segment.reading(row);
+        for value in reading.values.iter_mut().filter(|value| row < moved && value.quality == Quality::Ok) {
+            value.quality = doubt;
+        }
+        reading
+    });
+    let doubted = Segment::from_readings(&readings.collect::<Vec<_>>());
+    *segment = Segment { time_uncertainty_s: segment.time_uncertainty_s, ..doubted };
+}
+
 fn sign(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.extend_from_slice(&crc32(&bytes).to_le_bytes());
     bytes
@@ -125,6 +142,20 @@ mod tests {
         let mut long = segment(&(0..JOINED_ROWS_MAX as i64 - 1).collect::<Vec<_>>());
         assert!(join(&mut long, segment(&[10_000])).is_none());
         assert!(join(&mut long, segment(&[10_001])).is_some());
+    }
+
+    #[test]
+    fn times_that_are_taken_are_passed_over_and_doubted() {
+        let moved = |last| {
+            let mut moved = segment(&[1, 2, 9]);
+            begin_after(&mut moved, last, Quality::ClockUntrusted);
+            let doubted = |row: &usize| moved.reading(*row).values[0].quality == Quality::ClockUntrusted;
+            ((0..3).filter(doubted).count(), moved.times)
+        };
+        assert_eq!(moved(0), (0, vec![1, 2, 9]));
+        assert_eq!(moved(1), (2, vec![2, 3, 9]));
+        assert_eq!(moved(7), (3, vec![8, 9, 10]));
+        assert_eq!(moved(100), (3, vec![101, 102, 103]));
     }
 
     #[test]

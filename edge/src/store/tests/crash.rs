@@ -11,7 +11,7 @@ use super::*;
 #[derive(Debug, Clone)]
 enum Step {
     Flush { a: u8, b: u8 },
-    Send { live: bool, units: usize, outcome: Outcome },
+    Send { lane: Lane, units: usize, outcome: Outcome },
     Seal,
     Kill,
     Stop,
@@ -33,9 +33,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Outcome::Lost),
         1 => Just(Outcome::Open),
     ];
+    let lane = prop_oneof![2 => Just(Lane::Live), 1 => Just(Lane::Newest), 3 => Just(Lane::Backlog)];
     prop_oneof![
         4 => (0u8..4, 0u8..3).prop_map(|(a, b)| Step::Flush { a, b }),
-        3 => (any::<bool>(), 1usize..6, outcome).prop_map(|(live, units, outcome)| Step::Send { live, units, outcome }),
+        3 => (lane, 1usize..6, outcome).prop_map(|(lane, units, outcome)| Step::Send { lane, units, outcome }),
         1 => Just(Step::Seal),
         1 => Just(Step::Kill),
         1 => Just(Step::Stop),
@@ -103,10 +104,9 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
                 let flush = model.flush(*a, *b);
                 file.commit(Some(&flush)).unwrap();
             }
-            Step::Send { live, units, outcome } => {
-                let lane = if *live { Lane::Live } else { Lane::Backlog };
+            Step::Send { lane, units, outcome } => {
                 let limits = Limits { units: *units, ..ALL };
-                let Some(outgoing) = file.take(lane, limits).unwrap() else { continue };
+                let Some(outgoing) = file.take(*lane, limits).unwrap() else { continue };
                 let sent: BTreeSet<(String, i64)> = times(&items(&outgoing))
                     .into_iter()
                     .flat_map(|(key, times)| times.into_iter().map(move |ms| (key.clone(), ms)))

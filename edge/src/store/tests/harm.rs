@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 
+use riverwatts_shared::segment::thinned;
+
 use super::*;
 
 #[test]
@@ -117,7 +119,7 @@ fn a_broken_row_costs_itself_and_is_told() {
 }
 
 #[test]
-fn a_full_store_gives_up_what_is_settled_then_the_oldest_and_tells_only_of_that() {
+fn a_full_store_gives_up_what_is_settled_then_thins_the_oldest_then_drops_it_and_tells_of_both() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = open(folder.path());
     file.settings.max_bytes = (2 << 20) + 120_000;
@@ -141,7 +143,7 @@ fn a_full_store_gives_up_what_is_settled_then_the_oldest_and_tells_only_of_that(
     for _ in 0..40 {
         fill(&mut file, true);
     }
-    assert!(!file.is_full().unwrap());
+    assert!(file.limit_reached().unwrap().is_none());
     let settled: i64 = file.connection.query_row("select count(*) from segments", [], |row| row.get(0)).unwrap();
     assert!(settled > 0 && gaps(&drain(&mut file, Lane::Backlog)).is_empty());
     for _ in 0..80 {
@@ -151,14 +153,59 @@ fn a_full_store_gives_up_what_is_settled_then_the_oldest_and_tells_only_of_that(
         let told: i64 = file.connection.query_row(count, [], |row| row.get(0)).unwrap();
         assert_eq!(told, 0, "what is settled goes first");
     }
-    assert!(!file.is_full().unwrap());
+    assert!(file.limit_reached().unwrap().is_none());
     assert_eq!(file.backlog, file.count_backlog().unwrap());
     let items = drain(&mut file, Lane::Backlog);
     let gaps = gaps(&items);
-    assert_eq!(gaps.len(), 1, "one gap that grows: {gaps:?}");
+    let told: Vec<_> = gaps.iter().map(|gap| gap.reason).collect();
+    assert_eq!(told, [GapReason::StoreFullThinned, GapReason::StoreFullDropped], "gaps that grow: {gaps:?}");
     let left = &times(&items)["a"];
-    assert_eq!((gaps[0].reason, gaps[0].to.0), (GapReason::StoreFullDropped, left[0]));
-    assert_eq!(gaps[0].rows.unwrap() + left.len() as u64, 80 * 3 * 400);
+    assert_eq!(gaps[1].to.0, left[0]);
+    assert!(gaps[0].to > gaps[1].to, "what is dropped was thinned before: {gaps:?}");
+    let rows = gaps.iter().map(|gap| gap.rows.unwrap()).collect::<Vec<_>>();
+    assert_eq!(rows.iter().sum::<u64>() + left.len() as u64, 80 * 3 * 400);
+    assert_eq!((file.lost.thinned, file.lost.dropped), (rows[0], rows[1]));
+    assert!(file.full.unwrap().to_string().ends_with("are dropped"));
+}
+
+#[test]
+fn what_is_thinned_stands_for_all_of_it_and_nothing_is_thinned_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(folder.path());
+    let minute = (T / 60_000 + 1) * 60_000;
+    let power = |ms: i64| ms / 1_000 % 97;
+    let times_of = |n: i64| (0..40).map(move |i| minute + (40 * n + i) * 1_000);
+    for n in 0..30 {
+        let values = |ms| vec![Value::ok(Metric::POWER, power(ms))];
+        let all = times_of(n).map(|ms| Reading { time: UtcMs(ms), values: values(ms) });
+        let segment = Segment::from_readings(&all.collect::<Vec<_>>());
+        let flush = Flush { dated: true, segments: vec![(0, segment.clone()), (1, segment)], ..Flush::default() };
+        file.commit(Some(&flush)).unwrap();
+    }
+    let on_its_way = file.take(Lane::Backlog, Limits { units: 1, ..ALL }).unwrap().unwrap();
+    file.seal(Duration::ZERO).unwrap();
+    let sum = |segment: &Segment| {
+        let counts = segment.columns.iter().find(|column| column.metric.name() == thinned::COUNT);
+        let power = segment.columns.iter().find(|column| column.metric == Metric::POWER).unwrap();
+        let points = counts.map_or_else(Vec::new, |counts| thinned::unfold(&segment.times, counts, power));
+        points.iter().map(|point| point.value).sum::<i64>()
+    };
+    while file.thin_unsettled().unwrap() {}
+    let (backlog, lost) = (file.backlog, file.lost.thinned);
+    assert_eq!(backlog, file.count_backlog().unwrap());
+    assert_eq!(backlog + lost, 30 * 40 * 2, "the numbers add up");
+    assert!(lost > 2_000, "{lost} are thinned");
+    file.thinned_until = 0;
+    while file.thin_unsettled().unwrap() {}
+    assert_eq!((file.backlog, file.lost.thinned), (backlog, lost), "also after a restart");
+    file.release(&on_its_way.cargo);
+    let items = drain(&mut file, Lane::Backlog);
+    let sealed: BTreeSet<i64> = (1..28).flat_map(times_of).collect();
+    let whole: i64 = sealed.iter().map(|&ms| power(ms)).sum();
+    let found = items.iter().map(|item| if let Item::Segment { segment, .. } = item { sum(segment) } else { 0 });
+    let (found, most_off) = (found.sum::<i64>(), sealed.len() as i64);
+    assert!((found - 2 * whole).abs() <= most_off, "{found} is not {}", 2 * whole);
+    assert_eq!(gaps(&items).iter().map(|gap| gap.rows.unwrap()).sum::<u64>(), lost);
 }
 
 #[test]

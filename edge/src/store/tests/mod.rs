@@ -3,9 +3,12 @@
 mod crash;
 mod harm;
 mod journal;
+mod legacy;
+mod reconcile;
 mod refused;
 mod thread;
 mod time;
+mod traffic;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -27,7 +30,7 @@ pub(super) const ALL: Limits = Limits { units: 1_000, readings: 1_000_000, bytes
 
 pub(super) fn settings(dir: &Path, boot: Uuid) -> Settings {
     let keys = ["a", "b"].map(str::to_owned).to_vec();
-    Settings { dir: dir.to_owned(), max_bytes: 1 << 30, keys, boot }
+    Settings { dir: dir.to_owned(), max_bytes: 1 << 30, keep_free: None, keys, boot }
 }
 
 pub(super) fn open(dir: &Path) -> StoreFile {
@@ -124,6 +127,21 @@ fn the_live_lane_has_what_is_new_and_the_backlog_the_rest_oldest_first() {
     assert_eq!(times(&items(&rest)), expect(&[("a", &[T + 2])]), "what is on its way is in one lane only");
     file.release(&live.cargo);
     assert_eq!(times(&items(&file.take(Lane::Backlog, ALL).unwrap().unwrap())), expect(&[("a", &[T + 3])]));
+}
+
+#[test]
+fn where_bytes_are_dear_the_newest_goes_alone_and_what_it_passes_over_is_backlog() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(folder.path());
+    for n in 0..4 {
+        file.commit(Some(&flush(&[(0, &[T + n])]))).unwrap();
+    }
+    let newest = file.take(Lane::Newest, ALL).unwrap().unwrap();
+    assert_eq!(times(&items(&newest)), expect(&[("a", &[T + 3])]));
+    assert_eq!(file.take(Lane::Newest, ALL).unwrap(), None);
+    assert_eq!(file.take(Lane::Live, ALL).unwrap(), None);
+    let backlog = file.take(Lane::Backlog, ALL).unwrap().unwrap();
+    assert_eq!(times(&items(&backlog)), expect(&[("a", &[T, T + 1, T + 2])]));
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn what_is_refused_again_comes_back_once_with_the_last_word_and_a_number_of_its_
     assert!(first.iter().all(|row| row.number < second[1].number), "{first:?} {second:?}");
     assert_eq!(second[0].reading, Some(segment(&[T + 1]).reading(0)));
     // The cloud was restored: the same readings go again, and are refused again.
-    file.unsettle_all().unwrap();
+    file.unsettle_after(0).unwrap();
     refuse_what_waits(&mut file, RejectCode::BeyondRetention);
     assert_eq!((file.dead_letters, history(folder.path()).dead_letters(&all(), None, 10).unwrap().len()), (2, 2));
 }

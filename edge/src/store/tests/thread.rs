@@ -97,6 +97,63 @@ async fn a_file_that_is_damaged_while_it_is_used_is_set_aside_and_work_goes_on()
 }
 
 #[tokio::test]
+async fn a_disk_that_cannot_be_used_at_the_start_is_tried_again_until_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("store");
+    let mut before = open(&dir);
+    before.commit(Some(&flush(&[(0, &[T + 50])]))).unwrap();
+    before.close().unwrap();
+    fs::rename(&dir, folder.path().join("away")).unwrap();
+    fs::write(&dir, "no folder").unwrap();
+    let clock = Arc::new(ManualClock::default());
+    let refused = start(settings(&dir, BOOT), Arc::clone(&clock) as Arc<dyn Clock>).unwrap_err();
+    assert!(matches!(refused, OpenError::Folder { .. }), "{refused}");
+
+    let (store, left) = start_anyway(settings(&dir, BOOT), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    assert_eq!(left, Left { last: vec![(None, None); 2], ..Left::default() });
+    assert!(store.figures().error.unwrap().contains("cannot be used"));
+    let waiting = Arc::new(flush(&[(0, &[T + 40, T + 60])]));
+    assert!(matches!(store.flush(Arc::clone(&waiting)).await, Err(StoreError::Waiting(_))));
+    fs::remove_file(&dir).unwrap();
+    fs::rename(folder.path().join("away"), &dir).unwrap();
+    assert!(store.flush(Arc::clone(&waiting)).await.is_err(), "a pause is a pause");
+    clock.advance(trouble::PAUSE_MAX);
+    store.flush(waiting).await.unwrap();
+    assert_eq!((store.figures().error, *store.committed().borrow()), (None, 2));
+    let all = store.take(Lane::Backlog, ALL).await.unwrap().unwrap();
+    assert_eq!(times(&items(&all)), expect(&[("a", &[T + 50, T + 51, T + 60])]), "times increase all the same");
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_no_waiting_mends_ends_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = open(folder.path());
+    let clock = || Arc::new(ManualClock::default()) as Arc<dyn Clock>;
+    let refused = start_anyway(settings(folder.path(), BOOT), clock()).unwrap_err();
+    assert!(matches!(refused, OpenError::Locked { .. }), "{refused}");
+    file.connection.pragma_update(None, "user_version", 99).unwrap();
+    file.close().unwrap();
+    let refused = start_anyway(settings(folder.path(), BOOT), clock()).unwrap_err();
+    assert!(matches!(refused, OpenError::Newer { .. }), "{refused}");
+}
+
+#[test]
+fn another_handle_is_taken_of_the_same_file_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, other) = (folder.path().join("store"), folder.path().join("other"));
+    let mut file = open(&dir);
+    file.commit(Some(&flush(&[(0, &[T])]))).unwrap();
+    open(&other).close().unwrap();
+    assert!(file.reconnect().unwrap());
+    file.commit(Some(&flush(&[(0, &[T + 1])]))).unwrap();
+    fs::rename(&dir, folder.path().join("away")).unwrap();
+    assert!(!file.reconnect().unwrap(), "it is not there");
+    fs::rename(other, dir).unwrap();
+    assert!(!file.reconnect().unwrap(), "it is another");
+}
+
+#[tokio::test]
 async fn a_bug_in_it_ends_it_and_that_is_known() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = started(folder.path());

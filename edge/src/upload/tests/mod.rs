@@ -1,6 +1,8 @@
 //! The uploader against a cloud that answers, refuses, lies and falls silent.
 
 mod cloud;
+mod lanes;
+mod metered;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,7 +21,7 @@ use self::cloud::{FakeCloud, Reply, Request};
 use super::pace::EVERY_MIN;
 use super::*;
 use crate::clock::Timekeeper;
-use crate::config::{Overrides, parse};
+use crate::config::{Overrides, Upload, parse};
 use crate::store::{self, Flush};
 
 /// How long a test waits for what must happen.
@@ -60,20 +62,32 @@ struct Gateway {
 impl Gateway {
     /// With a trusted clock and a credential for `cloud`.
     fn new(cloud: &FakeCloud) -> Gateway {
-        let gateway = Gateway::without_clock(cloud);
-        gateway.time.keeper().observe_synchronised(UtcMs(T), Duration::ZERO);
-        gateway
+        Gateway::with(cloud, |_| {})
     }
 
     fn without_clock(cloud: &FakeCloud) -> Gateway {
+        Gateway::set(cloud, |_| {})
+    }
+
+    /// The same with other settings, and a trusted clock.
+    fn with(cloud: &FakeCloud, change: impl FnOnce(&mut Upload)) -> Gateway {
+        let gateway = Gateway::set(cloud, change);
+        gateway.time.keeper().observe_synchronised(UtcMs(T), Duration::ZERO);
+        cloud.keeps_time_with(&gateway.time);
+        gateway
+    }
+
+    fn set(cloud: &FakeCloud, change: impl FnOnce(&mut Upload)) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         let mut config = parse(CONFIG, "edge.toml", Path::new(""), &Overrides::default()).unwrap();
         config.store.dir = folder.path().to_owned();
         config.upload.every = EVERY;
+        change(&mut config.upload);
         let clock = Arc::new(ManualClock::default());
         let settings = store::Settings {
             dir: folder.path().to_owned(),
             max_bytes: 1 << 30,
+            keep_free: None,
             keys: config.devices.iter().map(|device| device.id.clone()).collect(),
             boot: Uuid::from_u128(1),
         };
@@ -81,7 +95,7 @@ impl Gateway {
         let keeper = Timekeeper::new(left.anchor, left.floor_ms, Duration::ZERO);
         let time = Arc::new(SiteTime::new(Arc::clone(&clock) as Arc<dyn Clock>, keeper));
         let recorded = Arc::new(Recorded::new(2));
-        let (sender, every) = watch::channel(EVERY);
+        let (sender, every) = watch::channel(config.upload.every);
         let uploader = Uploader::new(Arc::new(config), store.clone(), Arc::clone(&time), recorded, &left, sender);
         let gateway = Gateway {
             folder,
@@ -114,6 +128,39 @@ impl Gateway {
         let segment = Segment::from_readings(&[reading]);
         let segments = places.iter().map(|&place| (place, segment.clone())).collect();
         self.store.flush(Arc::new(Flush { dated: true, segments, ..Flush::default() })).await.unwrap();
+    }
+
+    /// Commits so many readings of the first device, from `T` + `n` seconds on, that nothing makes smaller.
+    async fn flush_noise(&self, n: i64, rows: i64) {
+        let reading = |row: i64| {
+            let noise = (n * 1_000 + row).wrapping_mul(6_364_136_223_846_793_005).rotate_left(29) >> 14;
+            Reading { time: UtcMs(T + n * 1_000 + row), values: vec![Value::ok(Metric::POWER, noise)] }
+        };
+        let segment = Segment::from_readings(&(0..rows).map(reading).collect::<Vec<_>>());
+        self.store
+            .flush(Arc::new(Flush { dated: true, segments: vec![(0, segment)], ..Flush::default() }))
+            .await
+            .unwrap();
+    }
+
+    /// Paused time goes on by itself, in steps that let the store's thread do what it was asked before.
+    fn pass_time(&self) {
+        const STEP: Duration = Duration::from_millis(50);
+        let (store, clock, runtime) = (self.store.clone(), Arc::clone(&self.clock), tokio::runtime::Handle::current());
+        let passing = async move {
+            loop {
+                sleep(STEP).await;
+                clock.advance(STEP);
+                let (store, runtime) = (store.clone(), runtime.clone());
+                // While a blocking task runs, paused time stands still.
+                let done = tokio::task::spawn_blocking(move || runtime.block_on(store.next_id()).is_ok());
+                if !done.await.is_ok_and(|done| done) {
+                    return;
+                }
+            }
+        };
+        let stop = self.stop.clone();
+        tokio::spawn(async move { stop.run_until_cancelled(passing).await });
     }
 
     async fn until(&self, what: &str, done: impl Fn(&Gateway) -> bool) {
@@ -217,6 +264,40 @@ async fn a_receipt_for_another_batch_settles_nothing() {
 }
 
 #[tokio::test]
+async fn a_receipt_that_was_changed_on_its_way_settles_nothing() {
+    let cloud = FakeCloud::start().await;
+    let mut gateway = Gateway::new(&cloud);
+    gateway.flush(1, &[0, 1]).await;
+    // The announcements; then a bit in each part of the receipt of the readings.
+    cloud.then([Reply::Receipt(|_, _| {})].into_iter().chain([0, 9, 20, 37, 52, 78].map(Reply::Changed)));
+    gateway.start();
+    gateway
+        .until("the link is told", |gateway| {
+            gateway.link.state().error.is_some_and(|error| error.starts_with("the link changes bytes"))
+        })
+        .await;
+    let requests = cloud.until(|requests| sent(requests).len() == 7).await;
+    assert!(requests[2..].iter().all(|request| request.bytes == requests[1].bytes), "{:?}", sent(&requests));
+    gateway.until("all is settled", |gateway| gateway.store.figures().backlog == 0).await;
+    assert_eq!(gateway.store.figures().dead_letters, 0);
+    assert_eq!(gateway.link.state().waiting, BTreeSet::new());
+}
+
+#[tokio::test]
+async fn a_refusal_of_something_else_than_what_was_sent_puts_nothing_aside() {
+    let cloud = FakeCloud::start().await;
+    let mut gateway = Gateway::new(&cloud);
+    gateway.flush(1, &[0]).await;
+    let refused = |status, details| Reply::Error(status, json!({"error": {"message": "no", "details": details}}), None);
+    let other = json!([{"field": "batch", "message": "crc32 00000000"}]);
+    cloud.then([Reply::Receipt(|_, _| {}), refused(400, json!([])), refused(422, other), refused(413, json!([]))]);
+    gateway.start();
+    gateway.until("all is settled", |gateway| gateway.store.figures().backlog == 0).await;
+    assert_eq!(gateway.store.figures().dead_letters, 0);
+    assert_eq!(sent(&cloud.requests()), vec![vec![("a", vec![1])]; 4]);
+}
+
+#[tokio::test]
 async fn a_store_that_another_gateway_sends_under_takes_a_new_id() {
     let cloud = FakeCloud::start().await;
     let mut gateway = Gateway::new(&cloud);
@@ -237,7 +318,7 @@ async fn a_cloud_that_says_when_is_asked_no_sooner() {
     let cloud = FakeCloud::start().await;
     let mut gateway = Gateway::new(&cloud);
     gateway.flush(1, &[0]).await;
-    cloud.then([Reply::Error(503, json!({"error": {"message": "busy"}}), Some(1))]);
+    cloud.then([Reply::Error(503, json!({"error": {"message": "busy"}}), Some("1"))]);
     gateway.start();
     let requests = cloud.until(|requests| requests.len() == 3).await;
     assert!(requests[1].at - requests[0].at >= Duration::from_secs(1));
@@ -367,13 +448,14 @@ async fn a_refused_credential_is_told_and_a_new_one_is_taken_at_once() {
     let cloud = FakeCloud::start().await;
     let mut gateway = Gateway::new(&cloud);
     gateway.flush(1, &[0]).await;
-    cloud.then([Reply::Error(401, json!({"error": {"message": "Invalid"}}), None)]);
+    cloud.then([(); 3].map(|()| Reply::Error(401, json!({"error": {"message": "Invalid"}}), None)));
     gateway.start();
+    cloud.until(|requests| requests.len() == 3).await;
     let told = |gateway: &Gateway| gateway.link.state().error.is_some_and(|error| error.contains("enroll again"));
     gateway.until("the link says so", told).await;
     gateway.enroll(&cloud.url, "second");
-    let requests = cloud.until(|requests| requests.len() == 3).await;
-    assert_eq!(requests[1].credential, "Bearer second");
+    let requests = cloud.until(|requests| requests.len() == 5).await;
+    assert_eq!(requests[3].credential, "Bearer second");
     gateway.until("all is well", |gateway| gateway.link.state().error.is_none()).await;
 }
 
@@ -438,13 +520,45 @@ async fn a_gateway_with_nothing_to_send_gives_signs_of_life_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_cloud_that_has_another_configuration_gets_this_one_once() {
+    let cloud = FakeCloud::start().await;
+    cloud.forget_configuration();
+    let mut gateway = Gateway::new(&cloud);
+    gateway.flush(1, &[0]).await;
+    gateway.start();
+    let carried = |requests: &[Request]| -> Vec<Item> {
+        let items = requests.iter().flat_map(|request| request.batch.items.clone());
+        items.filter(|item| matches!(item, Item::Configuration(_))).collect()
+    };
+    let requests = cloud.until(|requests| !carried(requests).is_empty()).await;
+    assert_eq!(carried(&requests), [Item::Configuration(CONFIG.to_owned())]);
+    let live =
+        requests.iter().position(|request| request.batch.items.iter().any(|i| matches!(i, Item::Segment { .. })));
+    assert_eq!(live, Some(requests.len() - 2), "what is newest goes before it");
+    for ms in 2..=5 {
+        gateway.flush(ms, &[0]).await;
+    }
+    let requests = cloud.until(|requests| sent(requests).iter().flatten().any(|(_, times)| times.contains(&5))).await;
+    assert_eq!(carried(&requests).len(), 1);
+}
+
+#[tokio::test]
 async fn a_cloud_that_was_restored_gets_everything_again() {
+    is_sent_again(FakeCloud::restore_from_backup).await;
+}
+
+#[tokio::test]
+async fn a_cloud_that_was_restored_and_does_not_say_so_gets_everything_again() {
+    is_sent_again(FakeCloud::forget_batches).await;
+}
+
+async fn is_sent_again(restore: fn(&FakeCloud)) {
     let cloud = FakeCloud::start().await;
     let mut gateway = Gateway::new(&cloud);
     gateway.flush(1, &[0]).await;
     gateway.start();
     gateway.until("it is settled", |gateway| gateway.store.figures().backlog == 0).await;
-    cloud.restore_from_backup();
+    restore(&cloud);
     gateway.flush(2, &[0]).await;
     let announced = |requests: &[Request]| requests.iter().filter(|request| !announced(request).is_empty()).count();
     let requests = cloud.until(|requests| sent(requests).len() == 3 && announced(requests) == 2).await;

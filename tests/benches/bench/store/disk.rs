@@ -23,7 +23,8 @@ const BYTES_MAX: u64 = 1 << 30;
 pub fn open(dir: &Path, at: UtcMs) -> (Store, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(at));
     let keys = (1..=DEVICES).map(wire::key).collect();
-    let settings = Settings { dir: dir.to_owned(), max_bytes: BYTES_MAX, keys, boot: Uuid::from_u128(1) };
+    let settings =
+        Settings { dir: dir.to_owned(), max_bytes: BYTES_MAX, keep_free: Some(0), keys, boot: Uuid::from_u128(1) };
     (start(settings, clock.clone()).unwrap().0, clock)
 }
 

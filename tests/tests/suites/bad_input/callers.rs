@@ -97,6 +97,7 @@ async fn what_is_another_role_s_is_refused_before_anything_is_looked_at() {
             Who::Anybody => Vec::new(),
             Who::Person => vec![&rig.gateway.api],
             Who::Admin => people.into_iter().chain([&rig.gateway.api]).collect(),
+            Who::AdminOrTechnician => vec![&rig.viewer.api, &rig.customer.api, &rig.gateway.api],
             Who::Gateway => people.into_iter().chain([rig.cloud.admin()]).collect(),
             Who::AdminOrThatGateway => people.to_vec(),
         };
@@ -104,7 +105,11 @@ async fn what_is_another_role_s_is_refused_before_anything_is_looked_at() {
             let answer = ask(&rig, api, endpoint).await;
             assert_eq!(answer.refusal(), (403, "PERMISSION_DENIED".to_owned()), "{endpoint:?}");
             // Not even whether the request is good.
-            let path = endpoint.path.replace("{id}", "no-uuid").replace("{user_id}", "no-uuid");
+            let path = endpoint
+                .path
+                .replace("{id}", "no-uuid")
+                .replace("{user_id}", "no-uuid")
+                .replace("{version}", "no-uuid");
             let broken = api.request(endpoint.method.parse().unwrap(), &path).body("{");
             let answer = api.send(broken).await;
             assert_eq!(answer.refusal(), (403, "PERMISSION_DENIED".to_owned()), "{endpoint:?} with a bad request");

@@ -9,6 +9,7 @@ pub enum Who {
     /// Every person, by sight.
     Person,
     Admin,
+    AdminOrTechnician,
     Gateway,
     AdminOrThatGateway,
 }
@@ -250,6 +251,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/gateways/{id}", Who::Person, &[]),
     post("/gateways/{id}/revoke", Who::Admin, Takes::Nothing),
     post("/gateways/{id}/rotate", Who::AdminOrThatGateway, Takes::Nothing),
+    post("/gateways/{id}/replace", Who::Admin, Takes::Nothing),
+    get("/gateways/{id}/configurations", Who::AdminOrTechnician, &[]),
+    get("/gateways/{id}/configurations/{version}", Who::AdminOrTechnician, &[]),
     post("/gateways/{id}/import", Who::Admin, Takes::Carried),
     post("/sync/batches", Who::Gateway, Takes::Batch),
     get("/jobs", Who::Admin, JOBS),

@@ -1,12 +1,16 @@
 //! A cloud with one of everything, what a good request to it looks like, and all that is stored.
 
-use riverwatts_shared::batch::Batch;
+use riverwatts_shared::batch::{Batch, Item};
+use riverwatts_shared::configuration;
 use riverwatts_shared::words::UserRole;
 use riverwatts_tests::batches::{announcement, batch, reading, recent, segment};
 use riverwatts_tests::cloud::{Cloud, GatewayAccount, Person};
 use serde_json::{Map, Value, json};
 
 use super::endpoints::{Field, Kind};
+
+/// What the gateway is set to.
+const CONFIGURATION: &str = "[site]\nkey = \"tanana\"\n";
 
 /// A cloud with one of everything.
 #[derive(Debug)]
@@ -47,7 +51,9 @@ impl Rig {
             "devices" => &self.device_id,
             _ => &self.gateway.id,
         };
-        path.replace("{id}", id).replace("{user_id}", &self.technician.id)
+        path.replace("{id}", id)
+            .replace("{user_id}", &self.technician.id)
+            .replace("{version}", &configuration::version(CONFIGURATION).to_string())
     }
 
     /// A body that would be taken.
@@ -113,5 +119,6 @@ impl Rig {
 }
 
 fn first_batch() -> Batch {
-    batch(vec![announcement("turbine-1"), segment("turbine-1", &[reading(recent(), 1_000_000)])])
+    let readings = segment("turbine-1", &[reading(recent(), 1_000_000)]);
+    batch(vec![announcement("turbine-1"), readings, Item::Configuration(CONFIGURATION.to_owned())])
 }
