@@ -27,6 +27,7 @@ use crate::http::extract::Peer;
 use crate::http::ws::{Origins, Places};
 use crate::http::{AppState, HttpSettings, health, router};
 use crate::ingest::Ingest;
+use crate::jobs::{Means, Waker, keep_jobs};
 use crate::live::Live;
 use crate::presence::Presence;
 use crate::readings::sqlite::MONTHS_FOLDER;
@@ -133,8 +134,8 @@ pub async fn open(config: &Config) -> Result<AppState, ServeError> {
     let presence = Presence::open(&db, now).await?;
     let live = Live::new(db.clone(), readings.clone(), presence.clone(), Arc::clone(&clock));
     let ingest = Ingest::new(db.clone(), readings.clone(), live.clone()).await?;
-    let (places, settings) = (Places::default(), Arc::new(settings));
-    Ok(AppState { db, readings, ingest, live, places, presence, clock, auth, settings, lock })
+    let (places, waker, settings) = (Places::default(), Waker::default(), Arc::new(settings));
+    Ok(AppState { db, readings, ingest, live, places, presence, waker, clock, auth, settings, lock })
 }
 
 /// Serves on `listener` until `stop`; requests in hand may finish within 8 s.
@@ -143,10 +144,12 @@ pub async fn serve(app: AppState, listener: TcpListener, stop: CancellationToken
         let (app, stop) = (app.clone(), stop.clone());
         async move {
             let lives = app.auth.tokens.access_lives();
+            let means = Means { db: app.db.clone(), readings: app.readings.clone(), clock: Arc::clone(&app.clock) };
             tokio::join!(
                 app.auth.revoked.keep_reading(&app.db, app.clock.as_ref(), lives, stop.clone()),
                 app.live.keep(&app.auth.revoked, stop.clone()),
                 keep_rolling_up(&app.db, &app.readings, app.clock.as_ref(), stop.clone()),
+                keep_jobs(&means, &app.waker, stop.clone()),
                 app.presence.keep_watching(&app.db, app.clock.as_ref(), stop.clone()),
                 keep_numbers(stop)
             );

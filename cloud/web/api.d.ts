@@ -215,6 +215,37 @@ admin has confirmed their move. */
   waiting: string[];
 }
 
+/** A job as it is seen. */
+export interface Job {
+  id: string;
+  kind: JobKind;
+  /** Any JSON object, of at most 16 KiB. */
+  payload: Record<string, unknown>;
+  state: JobState;
+  /** When it runs, or ran last. */
+  run_at: string;
+  /** How often it was begun. */
+  attempts: number;
+  /** Why it did not go well the last time. */
+  last_error: string | null;
+  /** What it came to. */
+  result: Record<string, unknown> | null;
+  /** UTC. */
+  created_at: string;
+  /** UTC. */
+  finished_at: string | null;
+}
+
+export type JobKind = "housekeeping" | "rollup_repair";
+
+export interface JobList {
+  jobs: Job[];
+  /** Cursor of the next page; `null` on the last. */
+  next_cursor: string | null;
+}
+
+export type JobState = "waiting" | "running" | "done" | "dead";
+
 /** Body of `POST /auth/login`. */
 export interface Login {
   email: string;
@@ -267,6 +298,15 @@ export interface NewDevice {
 export interface NewGateway {
   site_id: string;
   name: string;
+}
+
+/** Body of `POST /jobs`. */
+export interface NewJob {
+  /** What an admin may have done. */
+  kind: unknown;
+  device_id: string;
+  from: string;
+  to: string;
 }
 
 /** Body of `POST /sites/{id}/members`. */

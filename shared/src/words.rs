@@ -182,6 +182,19 @@ words! {
     /// Whether any gateway of a site is heard; `none` when it has none.
     SiteLink { None = 0 "none", Never = 1 "never", Lost = 2 "lost", Connected = 3 "connected" }
 }
+words! {
+    /// Work that the cloud does by itself, or because an admin wants it.
+    JobKind {
+        /// Takes away what ended long ago.
+        Housekeeping = 0 "housekeeping",
+        /// Computes the roll-ups of a span of a device again.
+        RollupRepair = 1 "rollup_repair",
+    }
+}
+words! {
+    /// How far a job is; a dead one does not run again by itself.
+    JobState { Waiting = 0 "waiting", Running = 1 "running", Done = 2 "done", Dead = 3 "dead" }
+}
 
 impl From<GatewayLink> for SiteLink {
     fn from(link: GatewayLink) -> Self {

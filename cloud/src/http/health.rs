@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use riverwatts_shared::words::{JobKind, JobState};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,6 +15,7 @@ use super::AppState;
 use super::error::ApiError;
 use super::extract::Peer;
 use crate::auth::secret;
+use crate::store::jobs;
 
 /// Upper bounds of the buckets of request durations, in seconds.
 const DURATION_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
@@ -68,5 +70,20 @@ pub async fn metrics(
     if let Ok(waiting) = app.readings.hours_waiting(app.clock.wall()).await {
         metrics::gauge!("riverwatts_rollup_hours_waiting").set(waiting as f64);
     }
+    count_jobs(&app).await;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], NUMBERS.render()))
+}
+
+/// Counted when asked for, too: other instances put jobs in and take them.
+async fn count_jobs(app: &AppState) {
+    let Ok(counted) = jobs::count(&app.db).await else { return };
+    for &kind in JobKind::ALL {
+        let of = |state| {
+            let found = counted.iter().find(|counted| counted.kind.0 == kind && counted.state.0 == state);
+            found.map_or(0.0, |counted| counted.count as f64)
+        };
+        metrics::gauge!("riverwatts_jobs_waiting", "kind" => kind.word()).set(of(JobState::Waiting));
+        metrics::gauge!("riverwatts_jobs_running", "kind" => kind.word()).set(of(JobState::Running));
+        metrics::gauge!("riverwatts_jobs_dead", "kind" => kind.word()).set(of(JobState::Dead));
+    }
 }

@@ -14,6 +14,7 @@ pub mod frame;
 pub mod gateways;
 pub mod health;
 pub mod idempotency;
+pub mod jobs;
 pub mod members;
 pub mod openapi;
 pub mod page;
@@ -48,6 +49,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::auth::Auth;
 use crate::db::Db;
 use crate::ingest::Ingest;
+use crate::jobs::Waker;
 use crate::live::Live;
 use crate::presence::Presence;
 use crate::readings::Readings;
@@ -79,6 +81,8 @@ pub struct AppState {
     pub places: Places,
     /// Knows which gateways are heard.
     pub presence: Presence,
+    /// Wakes who does the jobs.
+    pub waker: Waker,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Passwords, tokens, ended sessions.
@@ -149,6 +153,10 @@ pub fn router(app: AppState) -> Router {
         .route("/gateways/{id}/replace", post(gateways::replace_gateway))
         .route("/gateways/{id}/configurations", get(gateways::list_configurations))
         .route("/gateways/{id}/configurations/{version}", get(gateways::get_configuration))
+        .route("/jobs", post(jobs::create_job).route_layer(once()).get(jobs::list_jobs))
+        .route("/jobs/{id}", get(jobs::get_job))
+        .route("/jobs/{id}/retry", post(jobs::retry_job))
+        .route("/jobs/{id}/cancel", post(jobs::cancel_job))
         .route("/openapi.json", get(openapi::get_document))
         // Answers may be long: what takes least of the processor still saves most of the bytes.
         .layer(compressed(CompressionLevel::Fastest))

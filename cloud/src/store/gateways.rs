@@ -282,3 +282,21 @@ pub async fn authenticate(db: &Db, credential_hash: &str, now: UtcMs) -> Result<
     }
     Ok(Some(gateway))
 }
+
+/// Takes the codes of at most `limit` gateways away that hold no longer; answers how many.
+pub async fn prune_codes(db: &Db, now: UtcMs, limit: i64) -> Result<u64, DbError> {
+    transact!(db, |tx| {
+        Ok(on!(tx, |conn| {
+            sqlx::query(
+                "update gateways set enrollment_code_hash = null, enrollment_expires_at = null where id in (
+                    select id from gateways where enrollment_expires_at <= $1 limit $2
+                )",
+            )
+            .bind(At(now))
+            .bind(limit)
+            .execute(conn)
+            .await
+            .map(|done| done.rows_affected())
+        })?)
+    })
+}

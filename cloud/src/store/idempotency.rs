@@ -49,23 +49,20 @@ pub async fn begin(db: &Db, user_id: Uuid, key: &str, request_hash: &str, now: U
         answer: Answer,
     }
     transact!(db, |tx| {
-        on!(tx, |conn| {
-            sqlx::query("delete from idempotency_keys where created_at < $1")
-                .bind(At(now.plus_ms(-REMEMBERED_MS)))
-                .execute(conn)
-                .await
-                .map(|_| ())
-        })?;
         let inserted = on!(tx, |conn| {
             sqlx::query(
                 "insert into idempotency_keys (user_id, key, request_hash, status, body, created_at)
-                values ($1, $2, $3, $4, '', $5) on conflict do nothing",
+                values ($1, $2, $3, $4, '', $5)
+                on conflict (user_id, key) do update set request_hash = excluded.request_hash,
+                    status = excluded.status, location = null, etag = null, body = '', created_at = excluded.created_at
+                where idempotency_keys.created_at < $6",
             )
             .bind(user_id)
             .bind(key)
             .bind(request_hash)
             .bind(RUNNING)
             .bind(At(now))
+            .bind(At(now.plus_ms(-REMEMBERED_MS)))
             .execute(conn)
             .await
             .map(|done| done.rows_affected())
@@ -122,5 +119,23 @@ pub async fn forget(db: &Db, user_id: Uuid, key: &str) -> Result<(), DbError> {
                 .map(|_| ())
         })?;
         Ok(())
+    })
+}
+
+/// Takes at most `limit` keys away that are remembered no longer; answers how many.
+pub async fn prune(db: &Db, now: UtcMs, limit: i64) -> Result<u64, DbError> {
+    transact!(db, |tx| {
+        Ok(on!(tx, |conn| {
+            sqlx::query(
+                "delete from idempotency_keys where (user_id, key) in (
+                    select user_id, key from idempotency_keys where created_at < $1 limit $2
+                )",
+            )
+            .bind(At(now.plus_ms(-REMEMBERED_MS)))
+            .bind(limit)
+            .execute(conn)
+            .await
+            .map(|done| done.rows_affected())
+        })?)
     })
 }

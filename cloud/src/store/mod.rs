@@ -6,6 +6,7 @@ pub mod devices;
 pub mod gaps;
 pub mod gateways;
 pub mod idempotency;
+pub mod jobs;
 pub mod members;
 pub mod meta;
 pub mod sessions;

@@ -43,10 +43,6 @@ pub struct NewToken {
 pub async fn start(db: &Db, user_id: Uuid, token: &NewToken, now: UtcMs) -> Result<Uuid, DbError> {
     let session_id = Uuid::now_v7();
     transact!(db, |tx| {
-        // What ended long ago goes here, so that the table stays as large as what is in use.
-        on!(tx, |conn| {
-            sqlx::query("delete from sessions where expires_at < $1").bind(At(now)).execute(conn).await.map(|_| ())
-        })?;
         on!(tx, |conn| {
             sqlx::query("insert into sessions (id, user_id, created_at, expires_at) values ($1, $2, $3, $4)")
                 .bind(session_id)
@@ -178,6 +174,20 @@ pub async fn revoked_since(db: &Db, since: UtcMs) -> Result<Vec<Uuid>, DbError> 
     Ok(read!(db, |conn| {
         sqlx::query_scalar("select id from sessions where revoked_at >= $1").bind(At(since)).fetch_all(conn).await
     })?)
+}
+
+/// Takes at most `limit` sessions away that are over, with their tokens; answers how many.
+pub async fn prune(db: &Db, now: UtcMs, limit: i64) -> Result<u64, DbError> {
+    transact!(db, |tx| {
+        Ok(on!(tx, |conn| {
+            sqlx::query("delete from sessions where id in (select id from sessions where expires_at < $1 limit $2)")
+                .bind(At(now))
+                .bind(limit)
+                .execute(conn)
+                .await
+                .map(|done| done.rows_affected())
+        })?)
+    })
 }
 
 async fn end(tx: &mut Tx, session_id: Uuid, now: UtcMs) -> Result<(), DbError> {

@@ -55,6 +55,8 @@ enum Answer {
     Single(Of),
     /// The same as 201 with `Location`.
     Created(Of),
+    /// 201 with `Location` alone.
+    Placed(Of),
     List(fn(&mut Schemas, &'static str) -> Value, &'static str),
     Text(&'static str),
     /// A WebSocket.
@@ -141,6 +143,11 @@ impl Operation {
     /// Answers the new thing with its place and version.
     pub fn creates<T: JsonSchema>(self) -> Self {
         Operation { answer: Answer::Created(Schemas::given::<T>), ..self }
+    }
+
+    /// Answers the new thing with its place; it has no version.
+    pub fn creates_unversioned<T: JsonSchema>(self) -> Self {
+        Operation { answer: Answer::Placed(Schemas::given::<T>), ..self }
     }
 
     /// Answers a page of a list under its noun.
@@ -257,6 +264,7 @@ impl Operation {
             Answer::Json(of) => (200, json_answer(&of(schemas))),
             Answer::Single(of) => (200, with_headers(json_answer(&of(schemas)), &["ETag"])),
             Answer::Created(of) => (201, with_headers(json_answer(&of(schemas)), &["ETag", "Location"])),
+            Answer::Placed(of) => (201, with_headers(json_answer(&of(schemas)), &["Location"])),
             Answer::List(of, noun) => (200, json_answer(&of(schemas, noun))),
             Answer::Socket => (101, json!({"description": "The socket is open."})),
             Answer::Text(media_type) => {

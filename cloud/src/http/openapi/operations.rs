@@ -13,6 +13,7 @@ use crate::http::auth::{Login, Refresh, Register, Tokens};
 use crate::http::devices::{DevicesQuery, GapsQuery};
 use crate::http::gateways::{CreatedGateway, Enroll, Enrolled, LinkedGateway, NewGateway, Replacement, Rotated};
 use crate::http::health::Health;
+use crate::http::jobs::{JobsQuery, NewJob};
 use crate::http::members::NewMember;
 use crate::http::readings::{
     AggregatedQuery, DeviceReadingsQuery, LatestQuery, Posted, Reading, ReadingsQuery, Windows,
@@ -24,6 +25,7 @@ use crate::ingest::{Imported, PostedAnswer};
 use crate::store::configurations::{Configuration, ConfigurationText};
 use crate::store::devices::{Device, NewDevice, UpdateDevice};
 use crate::store::gaps::Gap;
+use crate::store::jobs::Job;
 use crate::store::members::Member;
 use crate::store::sites::{NewSite, Site, UpdateSite};
 use crate::store::subscriptions::Subscription;
@@ -62,7 +64,19 @@ fn delete(path: &'static str, id: &'static str, who: Who, summary: &'static str)
 
 /// The table.
 pub fn all() -> Vec<Tag> {
-    vec![sign_in(), users(), sites(), devices(), subscriptions(), gateways(), sync(), readings(), live(), health()]
+    vec![
+        sign_in(),
+        users(),
+        sites(),
+        devices(),
+        subscriptions(),
+        gateways(),
+        sync(),
+        readings(),
+        live(),
+        jobs(),
+        health(),
+    ]
 }
 
 fn sign_in() -> Tag {
@@ -247,6 +261,26 @@ fn live() -> Tag {
         "What happens, as it happens, over a WebSocket. Who may not be in a room learns it by the close code.",
         rows,
     )
+}
+
+fn jobs() -> Tag {
+    let rows = vec![
+        get("/api/v1/jobs", "list_jobs", Admin, "All jobs, or those in a state, of a kind")
+            .query::<JobsQuery>()
+            .lists::<Job>("jobs"),
+        post("/api/v1/jobs", "create_job", Admin, "Has the roll-ups of a span of a device computed again")
+            .takes::<NewJob>()
+            .creates_unversioned::<Job>()
+            .once(),
+        get("/api/v1/jobs/{id}", "get_job", Admin, "A job").answers::<Job>(),
+        post("/api/v1/jobs/{id}/retry", "retry_job", Admin, "Lets a dead job begin anew, one that waits run now")
+            .answers::<Job>()
+            .refuses(&[409]),
+        post("/api/v1/jobs/{id}/cancel", "cancel_job", Admin, "Ends a job that waits or runs")
+            .answers::<Job>()
+            .refuses(&[409]),
+    ];
+    tag("Jobs", "What the service does in the background.", rows)
 }
 
 fn health() -> Tag {

@@ -221,6 +221,13 @@ pub async fn find_named(db: &Db, sight: Sight, id: Uuid) -> Result<Option<NamedD
     })?)
 }
 
+/// The names of one device, for what the service does by itself.
+pub async fn named(db: &Db, id: Uuid) -> Result<Option<NamedDevice>, DbError> {
+    Ok(read!(db, |conn| {
+        sqlx::query_as(sqlx::AssertSqlSafe(format!("{NAMED} where d.id = $1"))).bind(id).fetch_optional(conn).await
+    })?)
+}
+
 /// The names of the devices in sight, of one site or of all, by number; at most [`DEVICES_MAX`].
 pub async fn in_sight(db: &Db, sight: Sight, site_id: Option<Uuid>) -> Result<Vec<NamedDevice>, DbError> {
     Ok(read!(db, |conn| {

@@ -205,11 +205,12 @@ fn out_of_bounds(kind: Kind) -> Vec<Value> {
             vec![json!("nobody"), json!("a b@example.org"), json!(format!("{}@example.org", "x".repeat(250)))]
         }
         Kind::Password => vec![json!("short"), json!("x".repeat(129))],
-        Kind::Site | Kind::User | Kind::Gateway => vec![json!(Uuid::new_v4()), json!("no-uuid")],
+        Kind::Site | Kind::User | Kind::Gateway | Kind::Device => vec![json!(Uuid::new_v4()), json!("no-uuid")],
         Kind::Word(_) => vec![json!("sunk"), json!("")],
         Kind::Number(min, max) => vec![json!(min - 0.5), json!(max + 0.5)],
         Kind::Object => vec![json!({"padding": "x".repeat(17 << 10)})],
         Kind::Date => vec![json!("2026-02-30"), json!("yesterday"), json!("2026-02-03T00:00:00Z")],
+        Kind::Time(_) => vec![json!("yesterday"), json!("2026-02-30T00:00:00Z"), json!("2026-01-01")],
         Kind::Zone => vec![json!("Alaska"), json!("")],
         Kind::Currency => vec![json!("dollars"), json!("usd")],
         Kind::Key => vec![json!("Turbine 1"), json!(""), json!("x".repeat(64))],

@@ -29,6 +29,10 @@ pub enum Kind {
     User,
     /// Id of a gateway of the site.
     Gateway,
+    /// Id of a device that exists.
+    Device,
+    /// An instant, such as this.
+    Time(&'static str),
     /// One of a closed set, such as this.
     Word(&'static str),
     Number(f64, f64),
@@ -127,6 +131,8 @@ const READINGS: &[&str] = &[
     "device_id=here",
     "unknown=1",
 ];
+const JOBS: &[&str] =
+    &["limit=0", "limit=1001", "cursor=here", "sort=name", "state=asleep", "kind=coffee", "kind=", "unknown=1"];
 const SITE: &[Field] = &[
     need("name", Kind::Text(200)),
     need("region", Kind::Text(100)),
@@ -250,6 +256,20 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get("/gateways/{id}/configurations/{version}", Who::AdminOrTechnician, &[]),
     post("/gateways/{id}/import", Who::Admin, Takes::Carried),
     post("/sync/batches", Who::Gateway, Takes::Batch),
+    get("/jobs", Who::Admin, JOBS),
+    post(
+        "/jobs",
+        Who::Admin,
+        Takes::Json(&[
+            need("kind", Kind::Word("rollup_repair")),
+            need("device_id", Kind::Device),
+            need("from", Kind::Time("2026-01-01T00:00:00Z")),
+            need("to", Kind::Time("2026-01-02T00:00:00Z")),
+        ]),
+    ),
+    get("/jobs/{id}", Who::Admin, &[]),
+    post("/jobs/{id}/retry", Who::Admin, Takes::Nothing),
+    post("/jobs/{id}/cancel", Who::Admin, Takes::Nothing),
     get("/openapi.json", Who::Anybody, &[]),
     get("/readings", Who::Person, READINGS),
     post("/readings", Who::Gateway, Takes::Readings),

@@ -69,6 +69,8 @@ impl Rig {
             Kind::Site => json!(self.site_id),
             Kind::User => json!(self.viewer.id),
             Kind::Gateway => json!(self.gateway.id),
+            Kind::Device => json!(self.device_id),
+            Kind::Time(time) => json!(time),
             Kind::Word(word) => json!(word),
             Kind::Number(..) => json!(1.5),
             Kind::Flag => json!(true),
