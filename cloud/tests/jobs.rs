@@ -60,7 +60,7 @@ macro_rules! contracts {
             $(#[tokio::test]
             async fn $name() {
                 let cluster = super::postgres::Cluster::start();
-                let db = cluster.open().await;
+                let db = super::Db::open_postgres(&cluster.url()).await.unwrap();
                 super::migrate(&db).await.unwrap();
                 super::$name(&db).await;
                 db.close().await;
