@@ -31,7 +31,7 @@ async fn a_burnt_card_is_replaced_by_one_code() {
     let path = format!("/gateways/{}/replace", gateway["id"].as_str().unwrap());
     let code = river.cloud.admin().post(&path, &Value::Null).await.ok();
     let code = code["enrollment_code"].as_str().unwrap();
-    let output = river.gateway.run(&["enroll", "--cloud", &river.link.url(), "--code", code]).await;
+    let output = river.gateway.run(&["enroll", "--cloud", river.link.url(), "--code", code]).await;
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && told.contains("is written to"), "{told}");
     let written = fs::read_to_string(river.gateway.config()).unwrap();

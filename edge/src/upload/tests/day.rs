@@ -84,7 +84,7 @@ impl Gateway {
         advance(span).await;
         let (mut turns, mut idle) = (LOOKS, 0);
         while idle < turns {
-            self.store.next_id().await.unwrap();
+            self.store.end_dead_letters(Fate::Resent, no_letter()).await.unwrap();
             idle += 1;
             let now = wakes.load(Ordering::Relaxed);
             if now != seen {
