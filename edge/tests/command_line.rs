@@ -204,7 +204,10 @@ fn a_code_is_traded_for_a_credential_or_for_clear_words() {
     let (url, served) = answer_once("200 OK", &format!("{{\"gateway_id\": \"{id}\", \"credential\": \"hush\"}}"));
     let (code, stdout, stderr) = enroll(&format!("{url}/"));
     assert_eq!((code, stderr.as_str()), (0, ""));
-    assert_eq!(serde_json::from_str::<Value>(&stdout).unwrap(), serde_json::json!({"gateway_id": id, "cloud": url, "devices": 0}));
+    assert_eq!(
+        serde_json::from_str::<Value>(&stdout).unwrap(),
+        serde_json::json!({"gateway_id": id, "cloud": url, "devices": 0})
+    );
     assert!(served.join().unwrap().starts_with("POST /api/v1/gateways/enroll "));
     let kept = std::fs::read_to_string(dir.join("credential.json")).unwrap();
     assert!(kept.contains("hush"));

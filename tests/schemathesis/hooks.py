@@ -83,6 +83,10 @@ def keep_rules(case):
             query["from"], query["to"] = span[1], span[0]
         elif begin == end:
             del query["to"]
+    if case.path == "/api/v1/jobs" and isinstance(case.body, dict):
+        begin = moment(case.body.get("from"))
+        if begin and begin.year < 9999:
+            case.body["to"] = (begin + timedelta(hours=6)).isoformat()
     if case.path == "/api/v1/users/{id}" and isinstance(case.body, dict):
         # One's own password is changed only beside the right current one.
         case.body.pop("password", None)

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest as _, Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use riverwatts_shared::batch;
 use riverwatts_shared::bytes::Malformed;
@@ -29,9 +29,14 @@ pub async fn take_batch(
     let body = body(request, batch::MEDIA_TYPE).await?;
     let name = batch::name(&body);
     let taken = app.ingest.take_batch(&gateway, body, app.clock.wall()).await;
-    let receipt = taken.map_err(|error| match name {
-        Some(name) => ApiError::from(error).with_detail(FieldError::new("batch", name)),
-        None => error.into(),
+    let receipt = taken.map_err(|error| {
+        let error = ApiError::from(error);
+        match (error.status(), name) {
+            (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, Some(name)) => {
+                error.with_detail(FieldError::new("batch", name))
+            }
+            _ => error,
+        }
     })?;
     let (receipt, media_type) = match short {
         true => (receipt.to_short(app.clock.wall()), receipt::MEDIA_TYPE),

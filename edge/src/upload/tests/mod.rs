@@ -160,7 +160,9 @@ impl Gateway {
                 clock.advance(STEP);
                 let (store, runtime) = (store.clone(), runtime.clone());
                 // While a blocking task runs, paused time stands still.
-                let done = tokio::task::spawn_blocking(move || runtime.block_on(store.end_dead_letters(Fate::Resent, no_letter())).is_ok());
+                let done = tokio::task::spawn_blocking(move || {
+                    runtime.block_on(store.end_dead_letters(Fate::Resent, no_letter())).is_ok()
+                });
                 if !done.await.is_ok_and(|done| done) {
                     return;
                 }
