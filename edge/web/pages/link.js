@@ -22,10 +22,10 @@ const DAY_MS = 86_400_000;
 const MB = 1_000_000;
 
 /**
- * As a bill counts: `12.4 MB`.
+ * As a bill counts: `12.4 MB`; what would be none of them in kB.
  * @param {number} bytes
  */
-const mb = (bytes) => `${number(bytes / MB, bytes < 100 * MB ? 1 : 0)}\u00a0MB`;
+const mb = (bytes) => bytes < MB / 10 ? `${number(bytes / 1_000, 0)}\u00a0kB` : `${number(bytes / MB, bytes < 100 * MB ? 1 : 0)}\u00a0MB`;
 
 /** @param {{plan: import("../gateway.js").Plan}} props */
 function PlanCard({ plan }) {
