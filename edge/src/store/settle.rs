@@ -109,9 +109,10 @@ impl StoreFile {
     /// Takes a receipt. Gives whether this side or the cloud was put back to an earlier state: then what
     /// the cloud may lack and is still here is sent again.
     pub(super) fn settle(&mut self, cargo: Cargo, settlement: Settlement, now: Duration) -> Result<bool, StoreError> {
-        // A file that was set aside meanwhile has taken its rows with it.
-        let cargo = if cargo.store == self.id { cargo } else { Cargo::default() };
         let restored = self.reconcile(&settlement)?;
+        // A file that was set aside meanwhile has taken its rows with it; under a new id they go again, since no
+        // receipt for it would tell that the cloud has lost them.
+        let cargo = if cargo.store == self.id { cargo } else { Cargo::default() };
         let kept: BTreeSet<i64> = settlement.kept.iter().filter_map(|key| self.number_of(key)).collect();
         for named in &settlement.named {
             if let Some(number) = self.number_of(&named.key) {
