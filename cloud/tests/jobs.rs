@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+#[macro_use]
+#[path = "support/contracts.rs"]
+mod contracts;
 #[path = "support/postgres.rs"]
 mod postgres;
 #[path = "support/site.rs"]
@@ -20,7 +23,7 @@ use riverwatts_cloud::db::migrate::migrate;
 use riverwatts_cloud::db::page::Page;
 use riverwatts_cloud::db::{Db, DbError, transact};
 use riverwatts_cloud::jobs::rollup_repair::RollupRepair;
-use riverwatts_cloud::jobs::schedule::{Schedule, Scheduled, make_due};
+use riverwatts_cloud::jobs::schedule::{Daily, Scheduled, make_due};
 use riverwatts_cloud::jobs::{JobError, LEASE, Means, Waker, keep_jobs, keep_working};
 use riverwatts_cloud::readings::{Change, Readings, Rows};
 use riverwatts_cloud::rollup::keep_rolling_up;
@@ -41,33 +44,6 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-/// Declares each contract as a test on either engine.
-macro_rules! contracts {
-    ($($name:ident),+ $(,)?) => {
-        mod on_sqlite {
-            $(#[tokio::test]
-            async fn $name() {
-                let folder = tempfile::tempdir().unwrap();
-                let db = super::Db::open_sqlite(folder.path()).await.unwrap();
-                super::migrate(&db).await.unwrap();
-                super::$name(&db).await;
-                db.close().await;
-            })+
-        }
-
-        mod on_postgres {
-            $(#[tokio::test]
-            async fn $name() {
-                let cluster = super::postgres::Cluster::start();
-                let db = super::Db::open_postgres(&cluster.url()).await.unwrap();
-                super::migrate(&db).await.unwrap();
-                super::$name(&db).await;
-                db.close().await;
-            })+
-        }
-    };
-}
 
 contracts! {
     a_job_is_put_in_with_its_transaction_or_not_at_all,
@@ -366,7 +342,7 @@ async fn pages_of_jobs_are_of_a_state_and_of_a_kind(db: &Db) {
 async fn a_schedule_makes_one_job_for_each_of_its_times_whoever_looks(db: &Db) {
     let day_ms = 86_400_000;
     let zone = TimeZone::get("America/Anchorage").unwrap();
-    let schedule = Schedule::Daily { at: time(3, 0, 0, 0), zone };
+    let schedule = Daily { at: time(3, 0, 0, 0), zone };
     let daily = Scheduled { name: "daily", kind: JobKind::Housekeeping, schedule };
     let (mut here, mut elsewhere) = (None, None);
     assert!(make_due(db, &daily, &mut here, NOW).await.unwrap(), "what was never due is");

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+#[macro_use]
+#[path = "support/contracts.rs"]
+mod contracts;
 #[path = "support/postgres.rs"]
 mod postgres;
 
@@ -27,33 +30,6 @@ use riverwatts_shared::time::{ManualClock, UtcMs};
 use riverwatts_shared::words::{DeviceType, GapReason, GatewayLink, SiteStatus, UserRole};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-/// Declares each contract as a test on either engine.
-macro_rules! contracts {
-    ($($name:ident),+ $(,)?) => {
-        mod on_sqlite {
-            $(#[tokio::test]
-            async fn $name() {
-                let folder = tempfile::tempdir().unwrap();
-                let db = super::Db::open_sqlite(folder.path()).await.unwrap();
-                super::migrate(&db).await.unwrap();
-                super::$name(&db).await;
-                db.close().await;
-            })+
-        }
-
-        mod on_postgres {
-            $(#[tokio::test]
-            async fn $name() {
-                let cluster = super::postgres::Cluster::start();
-                let db = super::Db::open_postgres(&cluster.url()).await.unwrap();
-                super::migrate(&db).await.unwrap();
-                super::$name(&db).await;
-                db.close().await;
-            })+
-        }
-    };
-}
 
 contracts! {
     a_site_comes_back_as_it_was_stored_and_changed,

@@ -22,36 +22,26 @@ const CLOCKS_APART_MS: i64 = 600_000;
 /// When the service tidies up, every day in UTC.
 const HOUSEKEEPING_AT: Time = civil::time(3, 30, 0, 0);
 
-/// When something is due.
+/// Once on every day of a zone's calendar. Where the clock skips the time it is due an hour later, where it
+/// comes twice, the first time.
 #[derive(Clone, Debug)]
-pub enum Schedule {
-    /// Every so long, counted from 1970.
-    Every(Duration),
-    /// Once on every day of a zone's calendar. Where the clock skips the time it is due an hour later,
-    /// where it comes twice, the first time.
-    Daily {
-        /// When.
-        at: Time,
-        /// Whose calendar.
-        zone: TimeZone,
-    },
+pub struct Daily {
+    /// When.
+    pub at: Time,
+    /// Whose calendar.
+    pub zone: TimeZone,
 }
 
-impl Schedule {
+impl Daily {
     /// The last time at which it was due, up to `now`.
     pub fn last(&self, now: UtcMs) -> UtcMs {
-        match self {
-            Schedule::Every(pause) => UtcMs(now.0 - now.0.rem_euclid(pause.as_millis().max(1) as i64)),
-            Schedule::Daily { at, zone } => {
-                let today = now.to_timestamp().to_zoned(zone.clone()).date();
-                let on = |day: civil::Date| {
-                    let due = zone.to_ambiguous_zoned(day.to_datetime(*at)).compatible();
-                    due.map_or(UtcMs(i64::MIN), |due| due.timestamp().into())
-                };
-                let due = on(today);
-                if due <= now { due } else { on(today.saturating_sub(1.day())) }
-            }
-        }
+        let today = now.to_timestamp().to_zoned(self.zone.clone()).date();
+        let on = |day: civil::Date| {
+            let due = self.zone.to_ambiguous_zoned(day.to_datetime(self.at)).compatible();
+            due.map_or(UtcMs(i64::MIN), |due| due.timestamp().into())
+        };
+        let due = on(today);
+        if due <= now { due } else { on(today.saturating_sub(1.day())) }
     }
 }
 
@@ -63,12 +53,12 @@ pub struct Scheduled {
     /// What is to be done.
     pub kind: JobKind,
     /// When.
-    pub schedule: Schedule,
+    pub schedule: Daily,
 }
 
 /// Everything that is scheduled.
 fn all() -> Vec<Scheduled> {
-    let schedule = Schedule::Daily { at: HOUSEKEEPING_AT, zone: TimeZone::UTC };
+    let schedule = Daily { at: HOUSEKEEPING_AT, zone: TimeZone::UTC };
     vec![Scheduled { name: "housekeeping", kind: JobKind::Housekeeping, schedule }]
 }
 
@@ -114,7 +104,7 @@ mod tests {
     #[test]
     fn a_day_whose_clock_skips_or_doubles_the_time_is_due_once() {
         let zone = TimeZone::get("America/Anchorage").unwrap();
-        let daily = |hour, minute| Schedule::Daily { at: civil::time(hour, minute, 0, 0), zone: zone.clone() };
+        let daily = |hour, minute| Daily { at: civil::time(hour, minute, 0, 0), zone: zone.clone() };
         for (schedule, now, due) in [
             (daily(2, 30), "2026-03-07T11:29:59.999Z", "2026-03-06T11:30:00Z"),
             (daily(2, 30), "2026-03-07T11:30:00Z", "2026-03-07T11:30:00Z"),
@@ -127,8 +117,6 @@ mod tests {
             (daily(1, 30), "2026-11-01T10:30:00Z", "2026-11-01T09:30:00Z"),
             (daily(1, 30), "2026-11-02T10:29:59Z", "2026-11-01T09:30:00Z"),
             (daily(1, 30), "2026-11-02T10:30:00Z", "2026-11-02T10:30:00Z"),
-            (Schedule::Every(Duration::from_secs(900)), "2026-11-01T10:29:59Z", "2026-11-01T10:15:00Z"),
-            (Schedule::Every(Duration::from_secs(900)), "2026-11-01T10:30:00Z", "2026-11-01T10:30:00Z"),
         ] {
             assert_eq!(schedule.last(at(now)), at(due), "{schedule:?} at {now}");
         }

@@ -13,6 +13,18 @@ use super::StoredRow;
 /// Which metrics are shown; all when empty.
 pub type Shown = [Metric];
 
+/// The metrics that have a column of their own in a table: those that are shown, each once; the canonical
+/// ones when all are.
+pub fn columns(shown: &Shown) -> Vec<Metric> {
+    let mut columns = Vec::new();
+    for metric in shown {
+        if !columns.contains(metric) {
+            columns.push(*metric);
+        }
+    }
+    if shown.is_empty() { (0..CANONICAL).map(Metric::canonical).collect() } else { columns }
+}
+
 /// Appends one reading. `time_uncertainty_s` is there only when the time is not certain.
 pub fn write_reading(out: &mut Vec<u8>, device_id: Uuid, row: &StoredRow, shown: &Shown) -> Result<(), Malformed> {
     let (values, time_uncertainty_s) = row.values()?;

@@ -12,12 +12,13 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnPath, TypePtr};
 use riverwatts_shared::bytes::Malformed;
-use riverwatts_shared::metric::{CANONICAL, Metric};
+use riverwatts_shared::metric::Metric;
 use riverwatts_shared::reading::Value;
 use riverwatts_shared::words::Quality;
 use uuid::Uuid;
 
 use super::StoredRow;
+use super::json::columns;
 
 /// Rows of a row group: some megabytes in memory.
 const GROUP_ROWS: usize = 1 << 16;
@@ -107,7 +108,7 @@ impl ParquetFile {
     /// [`ParquetFailure::Format`].
     pub fn new(shown: &[Metric]) -> Result<Self, ParquetFailure> {
         let with_further = shown.is_empty();
-        let metrics = if with_further { (0..CANONICAL).map(Metric::canonical).collect() } else { shown.to_vec() };
+        let metrics = columns(shown);
         let schema = schema(&metrics, with_further)?;
         let writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties()))?;
         let group = Group { columns: vec![Nullable::default(); metrics.len()], ..Group::default() };

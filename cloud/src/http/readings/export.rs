@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use futures_util::stream::{self, Stream};
 use riverwatts_shared::bytes::Malformed;
-use riverwatts_shared::metric::{CANONICAL, Metric};
+use riverwatts_shared::metric::Metric;
 use riverwatts_shared::words::Quality;
 use uuid::Uuid;
 
@@ -78,9 +78,11 @@ enum Cut {
     Stopping,
 }
 
-/// What has been written, and what goes on with it.
+/// What writes the pages.
 enum Writer {
-    Lines(Vec<u8>),
+    /// With its columns, and what is written already.
+    Csv(Vec<Metric>, Vec<u8>),
+    JsonLines,
     Parquet(Box<ParquetFile>),
 }
 
@@ -101,8 +103,12 @@ impl Export {
 
     fn into_stream(self) -> Result<impl Stream<Item = Result<Bytes, Cut>>, ParquetFailure> {
         let writer = match self.format {
-            Format::Csv => Writer::Lines(self.names()),
-            Format::JsonLines => Writer::Lines(Vec::new()),
+            Format::Csv => {
+                let columns = json::columns(&self.shown);
+                let names = self.names(&columns);
+                Writer::Csv(columns, names)
+            }
+            Format::JsonLines => Writer::JsonLines,
             Format::Parquet => Writer::Parquet(Box::new(ParquetFile::new(&self.shown)?)),
         };
         Ok(stream::try_unfold(Some((self, writer)), |state| async move {
@@ -119,11 +125,19 @@ impl Export {
         self.query.after = page.last().map(|row| (row.time, row.device));
         let more = page.len() == PAGE_ROWS;
         match writer {
-            Writer::Lines(mut out) => {
+            Writer::Csv(columns, mut out) => {
                 for row in &page {
-                    self.write(&mut out, row)?;
+                    self.write_csv(&mut out, &columns, row)?;
                 }
-                Ok((out.into(), more.then(|| (self, Writer::Lines(Vec::new())))))
+                Ok((out.into(), more.then(|| (self, Writer::Csv(columns, Vec::new())))))
+            }
+            Writer::JsonLines => {
+                let mut out = Vec::new();
+                for row in &page {
+                    json::write_reading(&mut out, self.id_of(row), row, &self.shown)?;
+                    out.push(b'\n');
+                }
+                Ok((out.into(), more.then_some((self, Writer::JsonLines))))
             }
             // Compressing a row group takes longer than other requests should wait.
             Writer::Parquet(mut file) => {
@@ -146,26 +160,10 @@ impl Export {
         self.ids.get(&row.device).copied().unwrap_or_default()
     }
 
-    /// Appends a line.
-    fn write(&self, out: &mut Vec<u8>, row: &StoredRow) -> Result<(), Malformed> {
-        let id = self.id_of(row);
-        match self.format {
-            Format::Csv => self.write_csv(out, id, row)?,
-            _ => json::write_reading(out, id, row, &self.shown)?,
-        }
-        out.push(b'\n');
-        Ok(())
-    }
-
-    /// The columns between `timestamp` and `quality`.
-    fn columns(&self) -> Vec<Metric> {
-        if self.shown.is_empty() { (0..CANONICAL).map(Metric::canonical).collect() } else { self.shown.clone() }
-    }
-
     /// The first line of CSV.
-    fn names(&self) -> Vec<u8> {
+    fn names(&self, columns: &[Metric]) -> Vec<u8> {
         let mut out = b"device_id,timestamp".to_vec();
-        for metric in self.columns() {
+        for metric in columns {
             // Writing to a Vec cannot fail; names of metrics have nothing to quote.
             let _ = write!(out, ",{}", metric.name());
         }
@@ -174,11 +172,10 @@ impl Export {
         out
     }
 
-    fn write_csv(&self, out: &mut Vec<u8>, id: Uuid, row: &StoredRow) -> Result<(), Malformed> {
+    fn write_csv(&self, out: &mut Vec<u8>, columns: &[Metric], row: &StoredRow) -> Result<(), Malformed> {
         let (values, uncertainty_s) = row.values()?;
-        let _ = write!(out, "{id},{}", row.time);
-        let columns = self.columns();
-        for metric in &columns {
+        let _ = write!(out, "{},{}", self.id_of(row), row.time);
+        for metric in columns {
             out.push(b',');
             let value = values.iter().find(|value| value.metric == *metric).and_then(|value| value.value);
             if let Some(value) = value {
@@ -202,7 +199,7 @@ impl Export {
             let _ = write!(out, "{separator}{}={}", value.metric.name(), value.quality.word());
             separator = ";";
         }
-        let _ = write!(out, ",{uncertainty_s},{}", row.received_at);
+        let _ = writeln!(out, ",{uncertainty_s},{}", row.received_at);
         Ok(())
     }
 }
@@ -267,7 +264,7 @@ mod tests {
             ]
         );
         let folder = tempfile::tempdir().unwrap();
-        let (_, text) = export(folder.path(), 1, &["rotor_rpm", "energy_kwh"], Format::Csv).await;
+        let (_, text) = export(folder.path(), 1, &["rotor_rpm", "energy_kwh", "rotor_rpm"], Format::Csv).await;
         assert_eq!(
             text.lines().collect::<Vec<_>>(),
             [
