@@ -11,7 +11,7 @@ mod link;
 mod pace;
 mod plan;
 mod receipt;
-mod socket;
+pub mod socket;
 #[cfg(test)]
 mod tests;
 pub mod tls;

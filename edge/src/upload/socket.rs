@@ -30,17 +30,18 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 /// Sends requests with a whole body.
-pub(super) type Http = Client<Within, Full<Bytes>>;
+pub type Http = Client<Within, Full<Bytes>>;
 
 /// Bytes since the start, of all connections.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub struct Meter {
     sent: AtomicU64,
     received: AtomicU64,
 }
 
 impl Meter {
-    pub(super) fn read(&self) -> Carried {
+    /// What has been carried so far.
+    pub fn read(&self) -> Carried {
         Carried { sent: self.sent.load(Ordering::Relaxed), received: self.received.load(Ordering::Relaxed) }
     }
 
@@ -51,7 +52,7 @@ impl Meter {
 }
 
 /// A client that trusts as `tls` says; what it sends and receives is counted by `meter`.
-pub(super) fn client(tls: ClientConfig, meter: Arc<Meter>) -> Http {
+pub fn client(tls: ClientConfig, meter: Arc<Meter>) -> Http {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
@@ -66,7 +67,7 @@ pub(super) fn client(tls: ClientConfig, meter: Arc<Meter>) -> Http {
 
 /// Connections, TLS included, are made in [`CONNECT`] or not at all.
 #[derive(Debug, Clone)]
-pub(super) struct Within(HttpsConnector<Metered>);
+pub struct Within(HttpsConnector<Metered>);
 
 impl Service<Uri> for Within {
     type Response = MaybeHttpsStream<TokioIo<Counted>>;
@@ -89,7 +90,7 @@ fn late(within: Duration) -> BoxError {
 
 /// Plain TCP, counted.
 #[derive(Debug, Clone)]
-pub(super) struct Metered {
+pub struct Metered {
     tcp: HttpConnector,
     meter: Arc<Meter>,
 }
@@ -111,7 +112,7 @@ impl Service<Uri> for Metered {
 
 /// A socket whose bytes are counted.
 #[derive(Debug)]
-pub(super) struct Counted {
+pub struct Counted {
     stream: TcpStream,
     meter: Arc<Meter>,
     /// Length of the headers of a packet.

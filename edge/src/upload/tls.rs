@@ -60,7 +60,7 @@ pub fn client(
 ///
 /// # Errors
 /// When `ca` cannot be read.
-pub(super) fn config(
+pub fn config(
     url: &str,
     ca: Option<&Path>,
     clock: impl Fn() -> UtcMs + Send + Sync + 'static,

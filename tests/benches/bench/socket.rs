@@ -1,15 +1,20 @@
 //! Bytes a reading on the socket: batches on one connection of the gateway's own HTTPS client, with
 //! its handshake, requests and receipts, in both directions; outside TLS and inside.
 
+use std::sync::Arc;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
 use jiff::Timestamp;
-use riverwatts_edge::upload::tls;
+use riverwatts_edge::upload::{socket, tls};
 use riverwatts_shared::batch::MEDIA_TYPE;
 use riverwatts_shared::receipt::{self, Receipt};
 use riverwatts_shared::time::UtcMs;
 use riverwatts_tests::cloud::Cloud;
 use riverwatts_tests::link::Link;
 use riverwatts_tests::tls::new_authority;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -55,13 +60,17 @@ pub async fn carry(session_s: usize, interval_s: usize) -> Carried {
     let (outside, tls_bytes) = counted(link.url().trim_start_matches("https://").to_owned()).await;
     let url = format!("https://127.0.0.1:{outside}/api/v1/sync/batches");
 
-    let http = tls::client(&url, Some(ca.path()), || UtcMs::from(Timestamp::now())).unwrap();
+    let tls = tls::config(&url, Some(ca.path()), || UtcMs::from(Timestamp::now())).unwrap();
+    let http = socket::client(tls, Arc::default());
     let mut bodies_bytes = 0;
     for body in gateway.bodies(&readings, interval_s) {
         bodies_bytes += body.len();
-        let request = http.post(&url).bearer_auth(gateway.api.token().unwrap());
-        let request = request.header("Content-Type", MEDIA_TYPE).header("Accept", receipt::MEDIA_TYPE);
-        let receipt = request.body(body).send().await.unwrap().bytes().await.unwrap();
+        let request = Request::post(&url)
+            .header("Authorization", format!("Bearer {}", gateway.api.token().unwrap()))
+            .header("Content-Type", MEDIA_TYPE)
+            .header("Accept", receipt::MEDIA_TYPE);
+        let answer = http.request(request.body(Full::from(body)).unwrap()).await.unwrap();
+        let receipt = answer.into_body().collect().await.unwrap().to_bytes();
         let (receipt, _) = Receipt::from_short(&receipt).unwrap();
         assert_eq!(receipt.accepted, (interval_s * readings.len()) as u64, "{receipt:?}");
     }
@@ -81,8 +90,23 @@ async fn counted(to: String) -> (u16, JoinHandle<u64>) {
     let counting = tokio::spawn(async move {
         let (mut from, _) = listener.accept().await.unwrap();
         let mut to = TcpStream::connect(to).await.unwrap();
-        let (there, back) = copy_bidirectional(&mut from, &mut to).await.unwrap();
+        let ((from_there, to_there), (from_back, to_back)) = (from.split(), to.split());
+        let (there, back) = tokio::join!(pass_on(from_there, to_back), pass_on(from_back, to_there));
         there + back
     });
     (port, counting)
+}
+
+/// Passes bytes on until one side ends, be it by a reset: then all answers were taken already. Gives how many.
+async fn pass_on(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> u64 {
+    let (mut buffer, mut passed) = (vec![0; 16 << 10], 0);
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        passed += length as u64;
+        if to.write_all(&buffer[..length]).await.is_err() {
+            break;
+        }
+    }
+    // Who has ended need not be told.
+    let _ = to.shutdown().await;
+    passed
 }
